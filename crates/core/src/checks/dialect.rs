@@ -1,0 +1,16 @@
+//! A credential is presented under the names of its own dialect.
+use super::Subject;
+use crate::decide::Refusal;
+use crate::reason::Reason;
+
+pub(super) fn check(s: &Subject<'_>) -> Result<(), Refusal> {
+    if s.credential.dialect.name == s.presented.dialect.name {
+        return Ok(());
+    }
+    let names: Vec<_> = s.credential.dialect.credential_headers().collect();
+    let mut refusal = Refusal::new(Reason::SchemeNotAccepted, "foreign-names");
+    if !names.is_empty() {
+        refusal = refusal.saying(format!("This credential is sent in {}.", names.join(" and ")));
+    }
+    Err(refusal)
+}

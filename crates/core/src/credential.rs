@@ -1,0 +1,123 @@
+//! Who calls.
+use crate::dialect::Dialect;
+use crate::origin::OriginEntry;
+use crate::secret::SecretHash;
+use crate::time::UnixMillis;
+use std::sync::Arc;
+
+/// Longest id of a credential, in bytes.
+pub const MAX_ID_BYTES: usize = 128;
+/// Longest secret of a credential, in bytes.
+pub const MAX_SECRET_BYTES: usize = 256;
+
+macro_rules! names {
+    ($(#[$doc:meta])* $type:ident: $($(#[$vdoc:meta])* $name:ident = $text:literal),*) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum $type { $($(#[$vdoc])* $name,)* }
+        impl $type {
+            /// Each of them.
+            pub const ALL: &[$type] = &[$($type::$name,)*];
+            /// As policies, events and commands write it.
+            #[must_use]
+            pub fn name(self) -> &'static str { match self { $($type::$name => $text,)* } }
+            /// Reads a name.
+            ///
+            /// # Errors
+            /// A sentence that tells which names there are.
+            pub fn parse(text: &str) -> Result<$type, String> {
+                let known = || $type::ALL.iter().map(|k| k.name()).collect::<Vec<_>>().join(", ");
+                $type::ALL.iter().copied().find(|k| k.name() == text).ok_or_else(|| format!("`{text}` is none of {}", known()))
+            }
+        }
+    };
+}
+
+names! {
+    /// What a credential is for.
+    Kind:
+    /// A back end: id and secret.
+    Server = "server",
+    /// A browser or an app: publishable, bound to origins.
+    Client = "client",
+    /// A named platform that calls on the workspace's behalf: id and secret.
+    Integration = "integration"
+}
+names! {
+    /// How a credential is presented and proved.
+    SchemeName:
+    /// Id and secret (or, where switched on, the id alone).
+    ApiKey = "api_key",
+    /// A publishable key, bound to origins.
+    Publishable = "publishable"
+}
+names! {
+    /// Whether a credential may be used.
+    Status:
+    /// It may.
+    Active = "active",
+    /// It was blocked, and can be unblocked.
+    Blocked = "blocked"
+}
+names! {
+    /// What a workspace is for; fixed when it is created.
+    Environment:
+    /// The real thing.
+    Production = "production",
+    /// For trying out.
+    Sandbox = "sandbox"
+}
+
+impl Kind {
+    /// The scheme that a credential of this kind uses.
+    #[must_use]
+    pub fn scheme(self) -> SchemeName {
+        match self {
+            Kind::Server | Kind::Integration => SchemeName::ApiKey,
+            Kind::Client => SchemeName::Publishable,
+        }
+    }
+}
+
+/// A credential as decisions see it.
+#[derive(Clone, Debug)]
+pub struct Credential {
+    /// What the caller presents; unique in the installation.
+    pub id: Box<str>,
+    /// The id under which logs and upstreams know a credential whose id opens doors by itself.
+    pub pseudonym: Option<Box<str>>,
+    /// The workspace it belongs to.
+    pub workspace: Arc<str>,
+    /// What it is for.
+    pub kind: Kind,
+    /// For people.
+    pub name: Box<str>,
+    /// The names under which it is presented.
+    pub dialect: &'static Dialect,
+    /// Whether its id alone opens APIs that allow it: weak.
+    pub plain_key: bool,
+    /// Whether it may be used.
+    pub status: Status,
+    /// From this instant on it is expired.
+    pub expires_at: Option<UnixMillis>,
+    /// What it may do, told to the upstream.
+    pub scopes: Box<[Box<str>]>,
+    /// Where a publishable key may be used.
+    pub origins: Box<[OriginEntry]>,
+    /// The keyed hash of its secret.
+    pub secret: SecretHash,
+}
+
+impl Credential {
+    /// The name that logs and upstreams see: the id, or the pseudonym of an id that opens doors by itself.
+    #[must_use]
+    pub fn label(&self) -> &str {
+        self.pseudonym.as_deref().unwrap_or(&self.id)
+    }
+
+    /// The one scheme it may use.
+    #[must_use]
+    pub fn scheme(&self) -> SchemeName {
+        self.kind.scheme()
+    }
+}

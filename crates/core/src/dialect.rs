@@ -1,0 +1,122 @@
+//! The wire names of a scheme and the shape of errors, as data: a dialect is a row of this table.
+
+/// How a key is presented.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyForm {
+    /// Two header fields: the id, the secret. Names in lower case.
+    Pair {
+        /// The field with the id.
+        id: &'static str,
+        /// The field with the secret.
+        secret: &'static str,
+    },
+    /// One header field with `<id>.<secret>`. Name in lower case.
+    Single(&'static str),
+    /// A query parameter with the id alone. There is no secret: whoever knows the id is in.
+    QueryId(&'static str),
+}
+
+impl KeyForm {
+    /// For a caller who sent no credential: how one is sent. `None` for an id alone where that is not accepted.
+    #[must_use]
+    pub fn describe(self, id_alone: bool) -> Option<String> {
+        match self {
+            KeyForm::Pair { id, secret } => Some(format!("the header fields {id} and {secret}")),
+            KeyForm::Single(name) => Some(format!("the header field {name} with `<id>.<secret>`")),
+            KeyForm::QueryId(name) => id_alone.then(|| format!("the query parameter {name}")),
+        }
+    }
+}
+
+/// The shape of an error's body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorStyle {
+    /// `application/problem+json` (RFC 9457).
+    Problem,
+    /// An object with `code`, `key`, `message`, `details`, `request_id`.
+    Voucherify,
+    /// An object `error` with `type`, `code`, `message`.
+    Antavo,
+}
+
+/// One vendor's names.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Dialect {
+    /// As policies name it.
+    pub name: &'static str,
+    /// How a server's key is presented, where this dialect has such keys.
+    pub api_key: Option<KeyForm>,
+    /// How a publishable key is presented, where this dialect has such keys.
+    pub publishable: Option<KeyForm>,
+    /// The shape of errors on an API of this dialect.
+    pub errors: ErrorStyle,
+    /// How long the secret of a production credential can be shown again, in seconds: a new one's, a regenerated one's.
+    /// In a sandbox it always can.
+    pub shown_again_s: (i64, i64),
+}
+
+/// Every dialect there is.
+pub static DIALECTS: [Dialect; 3] = [
+    Dialect {
+        name: "standard",
+        api_key: Some(KeyForm::Single("x-api-key")),
+        publishable: None,
+        errors: ErrorStyle::Problem,
+        shown_again_s: (0, 0),
+    },
+    Dialect {
+        name: "voucherify",
+        api_key: Some(KeyForm::Pair { id: "x-app-id", secret: "x-app-token" }),
+        publishable: Some(KeyForm::Pair { id: "x-client-application-id", secret: "x-client-token" }),
+        errors: ErrorStyle::Voucherify,
+        // Fourteen days after creation, fifteen minutes after a regeneration.
+        shown_again_s: (14 * 86_400, 900),
+    },
+    Dialect {
+        name: "antavo",
+        api_key: Some(KeyForm::QueryId("api_key")),
+        publishable: None,
+        errors: ErrorStyle::Antavo,
+        shown_again_s: (0, 0),
+    },
+];
+
+impl Dialect {
+    /// The dialect of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<&'static Dialect> {
+        DIALECTS.iter().find(|d| d.name == name)
+    }
+
+    /// Reads a dialect's name; the error tells which there are.
+    ///
+    /// # Errors
+    /// A sentence for an operator.
+    pub fn parse(name: &str) -> Result<&'static Dialect, String> {
+        Dialect::named(name).ok_or_else(|| {
+            let known: Vec<_> = DIALECTS.iter().map(|d| d.name).collect();
+            format!("there is no dialect `{name}`; there are {}", known.join(", "))
+        })
+    }
+
+    /// The forms in which this dialect presents credentials.
+    pub fn forms(&self) -> impl Iterator<Item = KeyForm> {
+        [self.api_key, self.publishable].into_iter().flatten()
+    }
+
+    /// The header fields that carry credentials, in lower case.
+    pub fn credential_headers(&self) -> impl Iterator<Item = &'static str> {
+        self.forms()
+            .flat_map(|f| match f {
+                KeyForm::Pair { id, secret } => [Some(id), Some(secret)],
+                KeyForm::Single(name) => [Some(name), None],
+                KeyForm::QueryId(_) => [None, None],
+            })
+            .flatten()
+    }
+
+    /// The query parameters that carry credentials.
+    pub fn credential_parameters(&self) -> impl Iterator<Item = &'static str> {
+        self.forms().filter_map(|f| if let KeyForm::QueryId(name) = f { Some(name) } else { None })
+    }
+}

@@ -1,0 +1,217 @@
+//! What may be odd about a path, and what an upstream could take it for.
+//!
+//! Half of all break-ins through gateways are two programs reading one path differently. So a path is matched as it was
+//! sent and as a lenient upstream might read it, and both must lead to the same route.
+use smallvec::SmallVec;
+use std::borrow::Cow;
+
+/// What an API lets through although it is odd. Nothing by default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PathRules {
+    /// `%2F`.
+    pub encoded_slash: bool,
+    /// `//`.
+    pub empty_segments: bool,
+    /// `/./`, `/../`, also encoded.
+    pub dot_segments: bool,
+}
+
+/// What is odd about a path.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Oddities {
+    /// Never let through: a fact for the log.
+    pub never: Option<&'static str>,
+    /// What only an API that says so lets through.
+    pub asks_for: PathRules,
+    /// Whether an upstream could read the path otherwise than as sent.
+    pub readings_differ: bool,
+}
+
+impl Oddities {
+    /// The first thing that `rules` do not let through.
+    #[must_use]
+    pub fn against(&self, rules: PathRules) -> Option<&'static str> {
+        let asks = self.asks_for;
+        self.never
+            .or((asks.encoded_slash && !rules.encoded_slash).then_some("path-encoded-slash"))
+            .or((asks.dot_segments && !rules.dot_segments).then_some("path-dot-segment"))
+            .or((asks.empty_segments && !rules.empty_segments).then_some("path-empty-segment"))
+    }
+}
+
+fn hex(b: u8) -> Option<u8> {
+    (b as char).to_digit(16).map(|d| d as u8)
+}
+
+/// The octet that `%XX` at the start of `at` stands for.
+fn escape(at: &[u8]) -> Option<u8> {
+    match at {
+        [b'%', a, b, ..] => Some(hex(*a)? << 4 | hex(*b)?),
+        _ => None,
+    }
+}
+
+/// Looks for everything odd. One pass over a plain path.
+#[must_use]
+pub fn oddities(path: &[u8]) -> Oddities {
+    let mut odd = Oddities::default();
+    let mut special = false;
+    let mut i = 0;
+    while let Some(&b) = path.get(i) {
+        match b {
+            b'%' => {
+                special = true;
+                match escape(&path[i..]) {
+                    None => odd.never = odd.never.or(Some("path-escape-malformed")),
+                    Some(b'/') => odd.asks_for.encoded_slash = true,
+                    Some(b'\\') => odd.never = odd.never.or(Some("path-encoded-backslash")),
+                    Some(b';' | b'?' | b'#') => odd.never = odd.never.or(Some("path-encoded-delimiter")),
+                    Some(0..=0x1f | 0x7f) => odd.never = odd.never.or(Some("path-encoded-control")),
+                    Some(_) => {}
+                }
+            }
+            b'\\' => odd.never = odd.never.or(Some("path-backslash")),
+            b';' => special = true,
+            b'/' => special |= matches!(path.get(i + 1), Some(b'/' | b'.')),
+            _ => {}
+        }
+        i += 1;
+    }
+    odd.readings_differ = special;
+    if special {
+        let segments = path.split(|b| *b == b'/').skip(1);
+        let last = path.iter().filter(|b| **b == b'/').count();
+        for (n, segment) in segments.enumerate() {
+            // A trailing slash is not an empty segment.
+            odd.asks_for.empty_segments |= segment.is_empty() && n + 1 != last;
+            let once = decoded(segment);
+            if matches!(once, Cow::Owned(_)) && once.windows(3).any(|w| escape(w).is_some()) {
+                odd.never = odd.never.or(Some("path-encoded-twice"));
+            }
+            let mut parts = once.split(|b| *b == b'/');
+            odd.asks_for.dot_segments |= parts.any(|s| matches!(without_parameters(s), b"." | b".."));
+        }
+    }
+    odd
+}
+
+fn decoded(segment: &[u8]) -> Cow<'_, [u8]> {
+    if !segment.contains(&b'%') {
+        return Cow::Borrowed(segment);
+    }
+    let mut out = Vec::with_capacity(segment.len());
+    let mut i = 0;
+    while let Some(&b) = segment.get(i) {
+        let octet = escape(&segment[i..]);
+        out.push(octet.unwrap_or(b));
+        i += if octet.is_some() { 3 } else { 1 };
+    }
+    Cow::Owned(out)
+}
+
+/// Some servers cut `;...` off a segment (RFC 3986 3.3 speaks of parameters).
+fn without_parameters(segment: &[u8]) -> &[u8] {
+    segment.split(|b| *b == b';').next().unwrap_or(segment)
+}
+
+/// The segments of a path as sent. A trailing slash adds none.
+#[must_use]
+pub fn segments(path: &[u8]) -> SmallVec<[&[u8]; 16]> {
+    let inner = path.strip_prefix(b"/").unwrap_or(path);
+    let inner = inner.strip_suffix(b"/").unwrap_or(inner);
+    if inner.is_empty() { SmallVec::new() } else { inner.split(|b| *b == b'/').collect() }
+}
+
+/// The segments as the most lenient upstream might read them: decoded, without parameters, dots resolved, empty ones
+/// dropped.
+#[must_use]
+pub fn lenient_segments(path: &[u8]) -> Vec<Vec<u8>> {
+    let mut out: Vec<Vec<u8>> = Vec::new();
+    for segment in path.split(|b| *b == b'/') {
+        for part in decoded(segment).split(|b| *b == b'/') {
+            match without_parameters(part) {
+                b"" | b"." => {}
+                b".." => drop(out.pop()),
+                other => out.push(other.to_vec()),
+            }
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(path: &str) -> Option<&'static str> {
+        oddities(path.as_bytes()).against(PathRules::default())
+    }
+
+    /// Case group A: spellings of a path that gateways and servers read differently.
+    #[test]
+    fn odd_paths_are_found() {
+        for plain in [
+            "/",
+            "/a",
+            "/a/",
+            "/a/b.c",
+            "/a/..b",
+            "/a/.b",
+            "/a/b%20c",
+            "/a/%C3%A4",
+            "/a%25",
+            "/a/b;v=1",
+            "/a:b@c!$&'()*+,=",
+        ] {
+            assert_eq!(refused(plain), None, "{plain}");
+        }
+        for (path, fact) in [
+            ("/a/%2f", "path-encoded-slash"),
+            ("/a%2Fb", "path-encoded-slash"),
+            ("//a", "path-empty-segment"),
+            ("/a//b", "path-empty-segment"),
+            ("/a//", "path-empty-segment"),
+            ("/a/./b", "path-dot-segment"),
+            ("/a/..", "path-dot-segment"),
+            ("/../a", "path-dot-segment"),
+            ("/a/%2e%2E/b", "path-dot-segment"),
+            ("/a/.%2e/b", "path-dot-segment"),
+            ("/a/..;x=1/b", "path-dot-segment"),
+            ("/a/%2e;/b", "path-dot-segment"),
+            ("/a/%5c", "path-encoded-backslash"),
+            ("/a\\b", "path-backslash"),
+            ("/a%00", "path-encoded-control"),
+            ("/a%0d%0a", "path-encoded-control"),
+            ("/a%3b", "path-encoded-delimiter"),
+            ("/a%3F", "path-encoded-delimiter"),
+            ("/a%23", "path-encoded-delimiter"),
+            ("/a%252f", "path-encoded-twice"),
+            ("/a%25%32%66", "path-encoded-twice"),
+            ("/a%", "path-escape-malformed"),
+            ("/a%2", "path-escape-malformed"),
+            ("/a%zz", "path-escape-malformed"),
+        ] {
+            assert_eq!(refused(path), Some(fact), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_lenient_reading_resolves_everything() {
+        for (path, reading) in [
+            ("/a/b", "a|b"),
+            ("/a/%62/", "a|b"),
+            ("//a/./x/..//b", "a|b"),
+            ("/a%2fb", "a|b"),
+            ("/a;x=1/b;y", "a|b"),
+            ("/../../a/b", "a|b"),
+            ("/x/%2e%2e/a/b", "a|b"),
+        ] {
+            let got: Vec<String> = lenient_segments(path.as_bytes())
+                .into_iter()
+                .map(|s| String::from_utf8(s).unwrap())
+                .collect();
+            assert_eq!(got.join("|"), reading, "{path}");
+        }
+        assert_eq!(segments(b"/a//b/").to_vec(), [b"a".as_slice(), b"", b"b"]);
+    }
+}

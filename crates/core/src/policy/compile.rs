@@ -1,0 +1,218 @@
+//! Makes a policy of a draft. A draft with mistakes makes none.
+use super::draft::{ApiDraft, DEFAULT_METHODS, Draft, RouteDraft};
+use super::{Api, Methods, Policy, Route, RouteId, Template, Upstream, Workspace};
+use crate::credential::{Environment, SchemeName};
+use crate::dialect::{Dialect, KeyForm};
+use crate::document::Mistake;
+use crate::path::PathRules;
+use std::sync::Arc;
+
+struct Compiler {
+    policy: Policy,
+    mistakes: Vec<Mistake>,
+}
+
+/// Compiles a draft for a node of `region`.
+///
+/// # Errors
+/// Every mistake that shows only between objects: names used twice, names of nothing, routes that answer the same.
+pub fn compile(draft: &Draft, region: Option<&str>) -> Result<Policy, Vec<Mistake>> {
+    let policy = Policy { region: region.map(str::to_owned), ..Policy::default() };
+    let mut c = Compiler { policy, mistakes: Vec::new() };
+    c.workspaces(draft);
+    for (index, api) in draft.apis.iter().enumerate() {
+        if draft.apis[..index].iter().any(|other| other.id == api.id) {
+            c.wrong(api.line.0, format!("api `{}`", api.id), "there is another API of this id");
+        }
+        c.api(api);
+    }
+    c.names();
+    c.mistakes.sort_by_key(|m| m.line);
+    if c.mistakes.is_empty() { Ok(c.policy) } else { Err(c.mistakes) }
+}
+
+impl Compiler {
+    fn wrong(&mut self, line: usize, place: impl Into<String>, message: impl Into<String>) {
+        self.mistakes.push(Mistake { line, place: place.into(), message: message.into() });
+    }
+
+    /// A name that the reader of drafts has checked already; one from elsewhere is a mistake as well.
+    fn read<T>(&mut self, api: &ApiDraft, parsed: Result<T, String>) -> Option<T> {
+        parsed.map_err(|e| self.wrong(api.line.0, format!("api `{}`", api.id), e)).ok()
+    }
+
+    fn workspaces(&mut self, draft: &Draft) {
+        for w in &draft.workspaces {
+            let environment = match Environment::parse(&w.environment) {
+                Ok(environment) => environment,
+                Err(e) => {
+                    self.wrong(w.line.0, format!("workspace `{}`", w.id), e);
+                    continue;
+                }
+            };
+            let name = w.name.clone().unwrap_or_else(|| w.id.clone());
+            let workspace = Workspace { id: w.id.clone(), name, environment, region: w.region.clone() };
+            if self.policy.workspaces.insert(w.id.clone(), Arc::new(workspace)).is_some() {
+                self.wrong(
+                    w.line.0,
+                    format!("workspace `{}`", w.id),
+                    "there is another workspace of this id",
+                );
+            }
+        }
+    }
+
+    fn api(&mut self, d: &ApiDraft) {
+        let place = format!("api `{}`", d.id);
+        for w in d.workspaces.iter().flatten() {
+            if !self.policy.workspaces.contains_key(w) {
+                self.wrong(d.line.0, &place, format!("there is no workspace `{w}`"));
+            }
+        }
+        let Some(dialect) = self.read(d, Dialect::parse(&d.dialect)) else { return };
+        let names: Vec<_> = match &d.names {
+            None => vec![dialect],
+            Some(names) => names.iter().filter_map(|n| self.read(d, Dialect::parse(n))).collect(),
+        };
+        let schemes: Vec<_> = d.schemes.iter().filter_map(|s| self.read(d, SchemeName::parse(s))).collect();
+        for scheme in &schemes {
+            let known = |n: &&Dialect| match scheme {
+                SchemeName::ApiKey => n.api_key.is_some(),
+                SchemeName::Publishable => n.publishable.is_some(),
+            };
+            if !names.iter().any(|n| known(n)) {
+                self.wrong(
+                    d.line.0,
+                    &place,
+                    format!("none of its dialects has credentials of the scheme {}", scheme.name()),
+                );
+            }
+        }
+        let plain_key: Vec<_> =
+            d.plain_key.iter().filter_map(|e| self.read(d, Environment::parse(e))).collect();
+        let id_alone = |n: &&Dialect| n.forms().any(|f| matches!(f, KeyForm::QueryId(_)));
+        if !plain_key.is_empty() && !names.iter().any(|n| id_alone(n)) {
+            self.wrong(d.line.0, &place, "`plain_key` is set, but none of its dialects presents an id alone");
+        }
+        let mut upstream = |url: &Option<String>| {
+            let read = url.as_ref().map(|u| self.read(d, Upstream::parse(u)));
+            read.flatten().map(Arc::new)
+        };
+        let (production, sandbox) = (upstream(&d.upstream.production), upstream(&d.upstream.sandbox));
+        let index = self.policy.apis.len();
+        let anonymous_goes_nowhere = production.is_none();
+        self.policy.apis.push(Api {
+            id: d.id.clone(),
+            dialect,
+            names,
+            schemes,
+            plain_key,
+            workspaces: d.workspaces.as_ref().map(|w| w.iter().cloned().collect()),
+            paths: PathRules {
+                encoded_slash: d.paths.encoded_slash,
+                empty_segments: d.paths.empty_segments,
+                dot_segments: d.paths.dot_segments,
+            },
+            production,
+            sandbox,
+        });
+        for route in &d.routes {
+            if route.public && anonymous_goes_nowhere {
+                let why = "a public route sends callers without credential to production, which has no upstream here";
+                self.wrong(route.line.0, format!("{place}, {}", route.path), why);
+            }
+            self.route(d, route, index);
+        }
+    }
+
+    fn route(&mut self, d: &ApiDraft, r: &RouteDraft, api: usize) {
+        let place = format!("api `{}`, {}", d.id, r.path);
+        let methods = match &r.methods {
+            Some(names) => Methods::new(names.iter().map(String::as_str)),
+            None => Methods::new(DEFAULT_METHODS),
+        };
+        let (template, methods) = match (Template::parse(&r.path), methods) {
+            (Ok(template), Ok(methods)) => (template, methods),
+            (Err(e), _) | (_, Err(e)) => return self.wrong(r.line.0, place, e),
+        };
+        let id = RouteId(self.policy.routes.len());
+        let hosts: Vec<Option<&str>> =
+            if d.hosts.is_empty() { vec![None] } else { d.hosts.iter().map(|h| Some(h.as_str())).collect() };
+        let mut clash = None;
+        for host in hosts {
+            for other in self.policy.table.add(host, &template, id) {
+                let other = &self.policy.routes[other.0];
+                if other.methods.names().any(|m| methods.has(m.as_bytes())) {
+                    clash = Some(self.policy.apis[other.api].id.clone());
+                }
+            }
+        }
+        if let Some(other) = clash {
+            self.wrong(
+                r.line.0,
+                place,
+                format!("the same path and method is a route of api `{other}` already"),
+            );
+        }
+        let route = Route { api, template, methods, client_side: r.client_side, public: r.public };
+        self.policy.routes.push(route);
+    }
+
+    /// What has to be looked for in requests, and removed from them.
+    fn names(&mut self) {
+        let p = &mut self.policy;
+        for dialect in p.apis.iter().flat_map(|a| &a.names) {
+            if !p.dialects.iter().any(|d| d.name == dialect.name) {
+                p.dialects.push(dialect);
+                p.credential_headers.extend(dialect.credential_headers());
+                p.credential_parameters.extend(dialect.credential_parameters());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::draft::read;
+    use super::*;
+
+    fn mistakes(text: &str) -> Vec<String> {
+        compile(&read(text).unwrap(), None)
+            .err()
+            .unwrap_or_default()
+            .iter()
+            .map(ToString::to_string)
+            .collect()
+    }
+
+    #[test]
+    fn what_does_not_fit_together_is_told_with_its_line() {
+        let api = |id: &str, more: &str, route: &str| {
+            format!(
+                "[[api]]\nid = \"{id}\"\ndialect = \"standard\"\nupstream = {{ sandbox = \"http://u:1\" }}\n{more}\n[[api.route]]\n{route}\n"
+            )
+        };
+        let one = api("a", "", "path = \"/x/{id}\"");
+        assert_eq!(mistakes(&one), Vec::<String>::new());
+        assert_eq!(
+            mistakes(&format!("{one}{}", api("a", "workspaces = [\"w\"]", "path = \"/x/{other}\""))),
+            [
+                "line 8, api `a`: there is another API of this id",
+                "line 8, api `a`: there is no workspace `w`",
+                "line 13, api `a`, /x/{other}: the same path and method is a route of api `a` already",
+            ]
+        );
+        assert_eq!(
+            mistakes(&api(
+                "a",
+                "schemes = [\"publishable\"]\nplain_key = [\"sandbox\"]",
+                "path = \"/\"\npublic = true"
+            )),
+            [
+                "line 1, api `a`: none of its dialects has credentials of the scheme publishable",
+                "line 1, api `a`: `plain_key` is set, but none of its dialects presents an id alone",
+                "line 7, api `a`, /: a public route sends callers without credential to production, which has no upstream here",
+            ]
+        );
+    }
+}

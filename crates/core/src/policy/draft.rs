@@ -1,0 +1,308 @@
+//! What operators write: workspaces and APIs, in the form that `apply` reads and `export` writes.
+use super::{Methods, Template, Upstream};
+use crate::credential::{Environment, SchemeName};
+use crate::dialect::Dialect;
+use crate::document::{Document, Mistake, Table};
+use serde::Serialize;
+
+/// Longest id of a workspace or an API, in bytes.
+pub const MAX_NAME_BYTES: usize = 64;
+/// The methods of a route that names none.
+pub const DEFAULT_METHODS: [&str; 6] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
+
+/// A whole policy as written. Names in it were read, but not yet held against each other.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Draft {
+    /// Tenants.
+    #[serde(rename = "workspace", skip_serializing_if = "Vec::is_empty")]
+    pub workspaces: Vec<WorkspaceDraft>,
+    /// APIs with their routes.
+    #[serde(rename = "api", skip_serializing_if = "Vec::is_empty")]
+    pub apis: Vec<ApiDraft>,
+}
+
+/// A workspace as written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct WorkspaceDraft {
+    /// Unique.
+    pub id: String,
+    /// For people; the id where left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// `production` or `sandbox`.
+    pub environment: String,
+    /// Where it is served.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// Where it stands in the document.
+    #[serde(skip)]
+    pub line: Line,
+}
+
+/// An API as written.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ApiDraft {
+    /// Unique.
+    pub id: String,
+    /// For people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Names and shape of errors.
+    pub dialect: String,
+    /// Whose names are accepted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub names: Option<Vec<String>>,
+    /// Accepted schemes.
+    pub schemes: Vec<String>,
+    /// The environments in which an id alone opens it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub plain_key: Vec<String>,
+    /// The hosts it answers for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<String>,
+    /// The workspaces it serves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub workspaces: Option<Vec<String>>,
+    /// Odd paths it lets through.
+    pub paths: PathsDraft,
+    /// Where its requests go.
+    pub upstream: UpstreamDraft,
+    /// Its routes.
+    #[serde(rename = "route")]
+    pub routes: Vec<RouteDraft>,
+    /// Where it stands in the document.
+    #[serde(skip)]
+    pub line: Line,
+}
+
+/// Odd paths let through.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[allow(missing_docs, reason = "named as in `PathRules`")]
+pub struct PathsDraft {
+    pub encoded_slash: bool,
+    pub empty_segments: bool,
+    pub dot_segments: bool,
+}
+
+/// Where requests go, by environment.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[allow(missing_docs, reason = "named as the environments")]
+pub struct UpstreamDraft {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub production: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sandbox: Option<String>,
+}
+
+/// A route as written.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct RouteDraft {
+    /// Its template.
+    pub path: String,
+    /// Its methods.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub methods: Option<Vec<String>>,
+    /// Whether publishable keys reach it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub client_side: bool,
+    /// Whether it needs no credential.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub public: bool,
+    /// Where it stands in the document.
+    #[serde(skip)]
+    pub line: Line,
+}
+
+/// A line of the document a draft was read from. Two drafts that differ in nothing else are the same.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Line(pub usize);
+
+impl PartialEq for Line {
+    fn eq(&self, _: &Line) -> bool {
+        true
+    }
+}
+impl Eq for Line {}
+
+/// Reads a policy.
+///
+/// # Errors
+/// All mistakes that a document can have by itself, with their lines; the first one where it is not TOML.
+pub fn read(text: &str) -> Result<Draft, Vec<Mistake>> {
+    let document = Document::parse(text)?;
+    let root = document.root();
+    let workspaces = root.tables("workspace").into_iter().filter_map(workspace).collect();
+    let apis = root.tables("api").into_iter().filter_map(api).collect();
+    root.finish();
+    let mistakes = document.finish();
+    if mistakes.is_empty() { Ok(Draft { workspaces, apis }) } else { Err(mistakes) }
+}
+
+impl Draft {
+    /// The document that [`read`] reads as this.
+    #[must_use]
+    pub fn write(&self) -> String {
+        toml::to_string(self).expect("strings, booleans and lists of them can be written as TOML")
+    }
+}
+
+/// An id of a workspace or an API: it stands in headers and logs.
+fn id(text: &str) -> Result<String, String> {
+    let ok = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+    if text.is_empty() || text.len() > MAX_NAME_BYTES || !text.bytes().all(ok) {
+        return Err(format!("`{text}`: an id has 1 to {MAX_NAME_BYTES} letters, digits, `-`, `_` or `.`"));
+    }
+    Ok(text.to_owned())
+}
+
+fn people(text: &str) -> Result<String, String> {
+    let short = !text.is_empty() && text.chars().count() <= 100;
+    if short && !text.chars().any(char::is_control) {
+        Ok(text.to_owned())
+    } else {
+        Err("a name has 1 to 100 characters, none of them a control character".to_owned())
+    }
+}
+
+/// Checks that `parse` takes a text, and keeps the text.
+fn kept<T>(parse: impl Fn(&str) -> Result<T, String>) -> impl Fn(&str) -> Result<String, String> {
+    move |text| parse(text).map(|_| text.to_owned())
+}
+
+fn host(text: &str) -> Result<String, String> {
+    let ok = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'[' | b']' | b':');
+    if text.is_empty()
+        || !text.bytes().all(ok)
+        || super::host_name(text.as_bytes()) != text.to_ascii_lowercase()
+    {
+        return Err(format!("`{text}` is not a host name; write it without port and scheme"));
+    }
+    Ok(text.to_ascii_lowercase())
+}
+
+fn workspace(t: Table<'_, '_>) -> Option<WorkspaceDraft> {
+    let (id, name) = (t.required("id", id), t.parsed("name", people));
+    let environment = t.required("environment", kept(Environment::parse));
+    let region = t.parsed("region", self::id);
+    let line = Line(t.line());
+    t.finish();
+    Some(WorkspaceDraft { id: id?, name, environment: environment?, region, line })
+}
+
+fn api(t: Table<'_, '_>) -> Option<ApiDraft> {
+    let (id, name) = (t.required("id", id), t.parsed("name", people));
+    let dialect = t.required("dialect", kept(Dialect::parse));
+    let names = t.list("names", kept(Dialect::parse));
+    let schemes = t
+        .list("schemes", kept(SchemeName::parse))
+        .unwrap_or_else(|| vec![SchemeName::ApiKey.name().to_owned()]);
+    let plain_key = t.list("plain_key", kept(Environment::parse)).unwrap_or_default();
+    let hosts = t.list("hosts", host).unwrap_or_default();
+    let workspaces = t.list("workspaces", self::id);
+    let paths = t.table("paths").map_or_else(PathsDraft::default, |p| {
+        let on = |key| p.boolean(key).unwrap_or(false);
+        let draft = PathsDraft {
+            encoded_slash: on("encoded_slash"),
+            empty_segments: on("empty_segments"),
+            dot_segments: on("dot_segments"),
+        };
+        p.finish();
+        draft
+    });
+    let upstream = match t.table("upstream") {
+        None => {
+            t.wrong("`upstream` is missing; write upstream = { production = \"http://host:port\" }");
+            UpstreamDraft::default()
+        }
+        Some(u) => {
+            let draft = UpstreamDraft {
+                production: u.parsed("production", kept(Upstream::parse)),
+                sandbox: u.parsed("sandbox", kept(Upstream::parse)),
+            };
+            if u.entry("production").is_none() && u.entry("sandbox").is_none() {
+                u.wrong("an API needs an upstream for `production`, for `sandbox`, or for both");
+            }
+            u.finish();
+            draft
+        }
+    };
+    let tables = t.tables("route");
+    if tables.is_empty() {
+        t.wrong("an API needs at least one route, written [[api.route]]");
+    }
+    let routes = tables.into_iter().filter_map(route).collect();
+    let line = Line(t.line());
+    t.finish();
+    Some(ApiDraft {
+        id: id?,
+        name,
+        dialect: dialect?,
+        names,
+        schemes,
+        plain_key,
+        hosts,
+        workspaces,
+        paths,
+        upstream,
+        routes,
+        line,
+    })
+}
+
+fn route(t: Table<'_, '_>) -> Option<RouteDraft> {
+    let path = t.required("path", kept(Template::parse));
+    let methods = t.list("methods", |m| Methods::new([m]).map(|_| m.to_owned()));
+    let client_side = t.boolean("client_side").unwrap_or(false);
+    let public = t.boolean("public").unwrap_or(false);
+    let line = Line(t.line());
+    t.finish();
+    Some(RouteDraft { path: path?, methods, client_side, public, line })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FULL: &str = r#"
+[[workspace]]
+id = "acme"
+name = "Acme"
+environment = "production"
+region = "us"
+
+[[api]]
+id = "shop"
+dialect = "voucherify"
+names = ["voucherify", "standard"]
+schemes = ["api_key", "publishable"]
+plain_key = ["sandbox"]
+hosts = ["Shop.example"]
+workspaces = ["acme"]
+paths = { encoded_slash = true }
+upstream = { production = "http://127.0.0.1:9000" }
+[[api.route]]
+path = "/v1/*"
+methods = ["GET"]
+client_side = true
+public = true
+"#;
+
+    #[test]
+    fn what_is_written_reads_the_same() {
+        let draft = read(FULL).unwrap();
+        assert_eq!(read(&draft.write()).unwrap(), draft);
+        assert_eq!(draft.apis[0].hosts, ["shop.example"]);
+    }
+
+    #[test]
+    fn all_mistakes_are_told() {
+        let text = FULL
+            .replace("\"production\"\nregion", "\"live\"\nregion")
+            .replace("dialect = \"voucherify\"", "dialect = \"vouchery\"")
+            .replace("[\"GET\"]", "[\"TRACE\"]")
+            .replace("client_side = true", "clientside = true")
+            .replace("http://127.0.0.1:9000", "127.0.0.1");
+        let lines: Vec<usize> = read(&text).unwrap_err().iter().map(|m| m.line).collect();
+        assert_eq!(lines, [5, 10, 17, 20, 21]);
+    }
+}

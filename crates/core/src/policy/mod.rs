@@ -1,0 +1,160 @@
+//! What operators write ([`draft`]), and what is made of it ([`compile`]): an immutable policy, swapped whole.
+use crate::credential::{Environment, SchemeName};
+use crate::dialect::Dialect;
+use crate::path::PathRules;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+mod compile;
+pub mod draft;
+mod routes;
+
+pub use compile::compile;
+pub use routes::{Methods, Routes, Template, host_name};
+
+/// The policy in force.
+#[derive(Debug, Default)]
+pub struct Policy {
+    /// The region of this node.
+    pub region: Option<String>,
+    /// Every API.
+    pub apis: Vec<Api>,
+    /// Every route; a [`RouteId`] points here.
+    pub routes: Vec<Route>,
+    /// Finds routes.
+    pub table: Routes,
+    /// Workspaces by id.
+    pub workspaces: HashMap<String, Arc<Workspace>>,
+    /// The dialects that some API accepts.
+    pub dialects: Vec<&'static Dialect>,
+    /// The header fields that carry credentials in any of them, in lower case.
+    pub credential_headers: Vec<&'static str>,
+    /// The query parameters that carry credentials in any of them.
+    pub credential_parameters: Vec<&'static str>,
+}
+
+/// Where a route stands in [`Policy::routes`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RouteId(pub usize);
+
+/// A tenant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Workspace {
+    /// Unique in the installation.
+    pub id: String,
+    /// For people.
+    pub name: String,
+    /// Picks the upstream.
+    pub environment: Environment,
+    /// Where it is served; `None`: everywhere.
+    pub region: Option<String>,
+}
+
+/// A named group of routes.
+#[derive(Clone, Debug)]
+pub struct Api {
+    /// Unique in the installation.
+    pub id: String,
+    /// The shape of errors, and the names under which credentials are presented unless `names` says more.
+    pub dialect: &'static Dialect,
+    /// Whose names are accepted.
+    pub names: Vec<&'static Dialect>,
+    /// Accepted schemes.
+    pub schemes: Vec<SchemeName>,
+    /// The environments in which an id alone opens this API.
+    pub plain_key: Vec<Environment>,
+    /// The workspaces it serves; `None`: all.
+    pub workspaces: Option<HashSet<String>>,
+    /// What odd paths it lets through.
+    pub paths: PathRules,
+    /// The upstream for production.
+    pub production: Option<Arc<Upstream>>,
+    /// The upstream for sandboxes.
+    pub sandbox: Option<Arc<Upstream>>,
+}
+
+impl Api {
+    /// Whether it serves a workspace.
+    #[must_use]
+    pub fn serves(&self, workspace: &str) -> bool {
+        self.workspaces.as_ref().is_none_or(|w| w.contains(workspace))
+    }
+    /// Where requests of an environment go.
+    #[must_use]
+    pub fn upstream(&self, environment: Environment) -> Option<&Arc<Upstream>> {
+        match environment {
+            Environment::Production => self.production.as_ref(),
+            Environment::Sandbox => self.sandbox.as_ref(),
+        }
+    }
+}
+
+/// One route.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// The API it belongs to: an index of [`Policy::apis`].
+    pub api: usize,
+    /// The path it answers.
+    pub template: Template,
+    /// The methods it takes.
+    pub methods: Methods,
+    /// Whether publishable keys reach it.
+    pub client_side: bool,
+    /// Whether it needs no credential.
+    pub public: bool,
+}
+
+/// Where requests go.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Upstream {
+    /// Whether it is spoken to over TLS.
+    pub tls: bool,
+    /// A name or an address, without brackets.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+}
+
+impl Upstream {
+    /// Reads `http://host[:port]` or `https://host[:port]`.
+    ///
+    /// # Errors
+    /// A sentence for an operator.
+    pub fn parse(url: &str) -> Result<Upstream, String> {
+        let bad = || {
+            format!("`{url}` is not an upstream; write http://host:port or https://host:port, without a path")
+        };
+        let (tls, rest) = match url.split_once("://") {
+            Some(("http", rest)) => (false, rest),
+            Some(("https", rest)) => (true, rest),
+            _ => return Err(bad()),
+        };
+        let rest = rest.strip_suffix('/').unwrap_or(rest);
+        let (host, port) = match rest.rfind(':').filter(|i| !rest[*i..].contains(']')) {
+            Some(i) => (&rest[..i], rest[i + 1..].parse().map_err(|_| bad())?),
+            None => (rest, if tls { 443 } else { 80 }),
+        };
+        let inner = host.strip_prefix('[').map_or(Some(host), |h| h.strip_suffix(']')).ok_or_else(bad)?;
+        let six = host.starts_with('[');
+        let named = |h: &str| {
+            !h.is_empty() && h.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'))
+        };
+        if port == 0 || if six { inner.parse::<std::net::Ipv6Addr>().is_err() } else { !named(inner) } {
+            return Err(bad());
+        }
+        Ok(Upstream { tls, host: inner.to_ascii_lowercase(), port })
+    }
+}
+
+/// `http://host:port`.
+impl std::fmt::Display for Upstream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let scheme = if self.tls { "https" } else { "http" };
+        let host = &self.host;
+        if host.contains(':') {
+            write!(f, "{scheme}://[{host}]:{}", self.port)
+        } else {
+            write!(f, "{scheme}://{host}:{}", self.port)
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! Which route a request is for: host, path, method.
+use super::RouteId;
+use crate::path;
+use std::collections::HashMap;
+use std::fmt;
+
+/// Longest template, in segments.
+const MAX_TEMPLATE_SEGMENTS: usize = 32;
+
+/// The path of a route.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Template {
+    text: String,
+    segments: Vec<Segment>,
+    rest: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Segment {
+    Literal(String),
+    Any,
+}
+
+impl Template {
+    /// Reads `/v1/things/{id}` or `/v1/things/*`.
+    ///
+    /// # Errors
+    /// A sentence for an operator.
+    pub fn parse(text: &str) -> Result<Template, String> {
+        let Some(inner) = text.strip_prefix('/') else { return Err(format!("`{text}` must start with `/`")) };
+        let (inner, rest) = match inner.strip_suffix('*') {
+            Some("") => ("", true),
+            Some(before) => match before.strip_suffix('/') {
+                Some(before) => (before, true),
+                None => return Err(format!("`{text}`: `*` stands for whole segments and comes after a `/`")),
+            },
+            None => (inner, false),
+        };
+        let inner = inner.strip_suffix('/').unwrap_or(inner);
+        let mut segments = Vec::new();
+        for s in inner.split('/').filter(|_| !inner.is_empty()) {
+            if s.starts_with('{') && s.ends_with('}') && s.len() > 2 {
+                segments.push(Segment::Any);
+            } else if s.is_empty() || s == "." || s == ".." {
+                return Err(format!("`{text}` has an empty or dot segment"));
+            } else if s.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~!$&'()+,=:@".contains(&b)) {
+                segments.push(Segment::Literal(s.to_owned()));
+            } else {
+                return Err(format!(
+                    "`{text}`: `{s}` has characters that a path segment can't have unescaped"
+                ));
+            }
+        }
+        if segments.len() > MAX_TEMPLATE_SEGMENTS {
+            return Err(format!("`{text}` has more than {MAX_TEMPLATE_SEGMENTS} segments"));
+        }
+        Ok(Template { text: text.to_owned(), segments, rest })
+    }
+
+    /// Whether two templates stand for the same paths.
+    #[must_use]
+    pub fn same_paths(&self, other: &Template) -> bool {
+        self.segments == other.segments && self.rest == other.rest
+    }
+}
+
+/// As it was written.
+impl fmt::Display for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// The methods of a route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Methods(Box<[Box<str>]>);
+
+impl Methods {
+    /// Reads names of methods; GET brings HEAD with it.
+    ///
+    /// # Errors
+    /// A sentence for an operator.
+    pub fn new<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Methods, String> {
+        let mut all: Vec<Box<str>> = Vec::new();
+        for name in names {
+            if name.is_empty()
+                || name.len() > 32
+                || !name.bytes().all(|b| b.is_ascii_uppercase() || b == b'-')
+            {
+                return Err(format!("`{name}` is not a method; methods are written in capitals"));
+            }
+            if matches!(name, "TRACE" | "CONNECT") {
+                return Err(format!("{name} is never let through"));
+            }
+            all.push(name.into());
+        }
+        if all.iter().any(|m| **m == *"GET") && !all.iter().any(|m| **m == *"HEAD") {
+            all.push("HEAD".into());
+        }
+        all.sort_unstable();
+        all.dedup();
+        if all.is_empty() {
+            Err("a route takes at least one method".to_owned())
+        } else {
+            Ok(Methods(all.into()))
+        }
+    }
+
+    /// Whether `method` is one of them.
+    #[must_use]
+    pub fn has(&self, method: &[u8]) -> bool {
+        self.0.iter().any(|m| m.as_bytes() == method)
+    }
+
+    /// Their names, sorted.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|m| &**m)
+    }
+}
+
+#[derive(Debug, Default)]
+struct Node {
+    literals: HashMap<Box<str>, usize>,
+    any: Option<usize>,
+    /// Routes whose template ends here.
+    here: Vec<RouteId>,
+    /// Routes whose template ends here with `*`.
+    rest: Vec<RouteId>,
+}
+
+/// A tree of segments for each host that some API names, and one for all hosts.
+#[derive(Debug, Default)]
+pub struct Routes {
+    nodes: Vec<Node>,
+    hosts: HashMap<Box<str>, usize>,
+    any_host: Option<usize>,
+}
+
+impl Routes {
+    fn node(&mut self) -> usize {
+        self.nodes.push(Node::default());
+        self.nodes.len() - 1
+    }
+
+    /// Adds a route under a host, or under every host. Gives back the routes that have the very same paths already.
+    pub fn add(&mut self, host: Option<&str>, template: &Template, id: RouteId) -> &[RouteId] {
+        let root = match host {
+            Some(h) => self.hosts.get(h).copied(),
+            None => self.any_host,
+        };
+        let mut at = root.unwrap_or_else(|| {
+            let n = self.node();
+            match host {
+                Some(h) => drop(self.hosts.insert(h.into(), n)),
+                None => self.any_host = Some(n),
+            }
+            n
+        });
+        for segment in &template.segments {
+            let next = match segment {
+                Segment::Literal(s) => self.nodes[at].literals.get(s.as_str()).copied(),
+                Segment::Any => self.nodes[at].any,
+            };
+            at = next.unwrap_or_else(|| {
+                let n = self.node();
+                match segment {
+                    Segment::Literal(s) => drop(self.nodes[at].literals.insert(s.as_str().into(), n)),
+                    Segment::Any => self.nodes[at].any = Some(n),
+                }
+                n
+            });
+        }
+        let leaf = if template.rest { &mut self.nodes[at].rest } else { &mut self.nodes[at].here };
+        leaf.push(id);
+        &leaf[..leaf.len() - 1]
+    }
+
+    fn descend<S: AsRef<[u8]>>(&self, at: usize, segments: &[S]) -> Option<&[RouteId]> {
+        let node = &self.nodes[at];
+        let Some((first, below)) = segments.split_first() else {
+            return [&node.here, &node.rest].into_iter().find(|l| !l.is_empty()).map(Vec::as_slice);
+        };
+        let literal = std::str::from_utf8(first.as_ref()).ok().and_then(|s| node.literals.get(s));
+        literal
+            .and_then(|n| self.descend(*n, below))
+            .or_else(|| node.any.filter(|_| !first.as_ref().is_empty()).and_then(|n| self.descend(n, below)))
+            .or_else(|| Some(node.rest.as_slice()).filter(|l| !l.is_empty()))
+    }
+
+    /// The routes at the most specific template that fits: literals before names before `*`, from the left. What fits
+    /// under the request's own host comes before what fits under every host.
+    fn find<S: AsRef<[u8]>>(&self, host: &str, segments: &[S]) -> &[RouteId] {
+        let own = self.hosts.get(host).and_then(|n| self.descend(*n, segments));
+        own.or_else(|| self.any_host.and_then(|n| self.descend(n, segments))).unwrap_or_default()
+    }
+
+    /// The routes for a path as it was sent.
+    #[must_use]
+    pub fn as_sent(&self, host: &str, sent: &[u8]) -> &[RouteId] {
+        self.find(host, &path::segments(sent))
+    }
+
+    /// The routes for a path as the most lenient upstream might read it.
+    #[must_use]
+    pub fn as_read_leniently(&self, host: &str, sent: &[u8]) -> &[RouteId] {
+        self.find(host, &path::lenient_segments(sent))
+    }
+
+    /// Whether some API names hosts, so that the request's host matters.
+    #[must_use]
+    pub fn hosts_matter(&self) -> bool {
+        !self.hosts.is_empty()
+    }
+}
+
+/// The name that routes are found by: lower case, without port and trailing dot.
+#[must_use]
+pub fn host_name(host: &[u8]) -> String {
+    let text = String::from_utf8_lossy(host).to_ascii_lowercase();
+    let end = text.rfind(':').filter(|i| !text[*i..].contains(']')).unwrap_or(text.len());
+    text[..end].trim_end_matches('.').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_most_specific_template_wins() {
+        let mut r = Routes::default();
+        for (i, (host, t)) in [
+            (None, "/v1/*"),
+            (None, "/v1/things/{id}"),
+            (None, "/v1/things/new"),
+            (None, "/v1/things/{id}/parts"),
+            (Some("api.example"), "/v1/things/new"),
+            (None, "/"),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            r.add(host, &Template::parse(t).unwrap(), RouteId(i));
+        }
+        for (host, path, want) in [
+            ("x", "/", Some(5)),
+            ("x", "/v1", Some(0)),
+            ("x", "/v1/", Some(0)),
+            ("x", "/v1/other/a/b", Some(0)),
+            ("x", "/v1/things/7", Some(1)),
+            ("x", "/v1/things/7/", Some(1)),
+            ("x", "/v1/things/new", Some(2)),
+            ("x", "/v1/things/new/parts", Some(3)),
+            ("x", "/v1/things/new/other", Some(0)),
+            ("x", "/v10", None),
+            ("x", "/V1", None),
+            ("api.example", "/v1/things/new", Some(4)),
+            ("api.example", "/v1/things/7", Some(1)),
+        ] {
+            assert_eq!(r.as_sent(host, path.as_bytes()).first().map(|r| r.0), want, "{host} {path}");
+        }
+    }
+
+    #[test]
+    fn templates_and_methods_are_read_strictly() {
+        for bad in ["", "v1", "/a*", "/a//b", "/../b", "/{}", "/a b", "/a%20b", "/*/b"] {
+            assert!(Template::parse(bad).is_err(), "{bad}");
+        }
+        assert!(
+            Methods::new(["TRACE"]).is_err() && Methods::new(["get"]).is_err() && Methods::new([]).is_err()
+        );
+        assert!(Methods::new(["GET"]).unwrap().has(b"HEAD"));
+        for (host, name) in [
+            ("API.example:8080", "api.example"),
+            ("api.example.", "api.example"),
+            ("[::1]:80", "[::1]"),
+            ("[::1]", "[::1]"),
+        ] {
+            assert_eq!(host_name(host.as_bytes()), name);
+        }
+    }
+}

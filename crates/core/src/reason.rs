@@ -1,0 +1,100 @@
+//! Why a request was refused: the closed list of public reasons. A code is stable from the first release; docs/reasons.md
+//! tells callers about each.
+
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $name:ident = $code:literal, $status:literal, $title:literal, $help:literal;)*) => {
+        /// A public reason.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Reason { $($(#[$doc])* $name,)* }
+        impl Reason {
+            /// Every reason there is.
+            pub const ALL: &[Reason] = &[$(Reason::$name,)*];
+            /// The stable code, as in the `Doorward-Code` field.
+            #[must_use]
+            pub fn code(self) -> &'static str { match self { $(Reason::$name => $code,)* } }
+            /// The HTTP status, unless a dialect says otherwise.
+            #[must_use]
+            pub fn status(self) -> u16 { match self { $(Reason::$name => $status,)* } }
+            /// A short sentence that says what is wrong.
+            #[must_use]
+            pub fn title(self) -> &'static str { match self { $(Reason::$name => $title,)* } }
+            /// What the caller can do about it.
+            #[must_use]
+            pub fn help(self) -> &'static str { match self { $(Reason::$name => $help,)* } }
+        }
+    };
+}
+
+reasons! {
+    /// The request can be read in more than one way.
+    RequestAmbiguous = "request_ambiguous", 400, "The request can be read in more than one way.",
+        "Send the request in its plainest form: one length, one Host, a path without encoded or doubled slashes and without dot segments.";
+    /// More than one credential was presented.
+    CredentialAmbiguous = "credential_ambiguous", 400, "More than one credential was sent.",
+        "Send exactly one credential.";
+    /// No credential was presented.
+    CredentialMissing = "credential_missing", 401, "No credential was sent.",
+        "Send the credential in the way this API expects it.";
+    /// A credential was presented that can't be read: half a pair, repeated, oversized.
+    CredentialMalformed = "credential_malformed", 401, "The credential can't be read.",
+        "Send each part of the credential once, complete and unchanged.";
+    /// Unknown, or wrong secret: nobody is told which.
+    CredentialInvalid = "credential_invalid", 401, "The credential is not valid here.",
+        "Check id and secret, and that they belong to this address.";
+    /// The credential's time is over.
+    CredentialExpired = "credential_expired", 401, "The credential has expired.",
+        "Ask whoever issued the credential for a new one.";
+    /// The credential was blocked.
+    CredentialBlocked = "credential_blocked", 401, "The credential is blocked.",
+        "Ask whoever issued the credential why it is blocked.";
+    /// This way of presenting a credential is not accepted here.
+    SchemeNotAccepted = "scheme_not_accepted", 401, "This kind of credential is not accepted here.",
+        "Use a kind of credential that this API accepts.";
+    /// The origin is missing, malformed or not on the credential's list.
+    OriginDenied = "origin_denied", 403, "Calls from this origin are not allowed.",
+        "Call from an origin on the key's list, or have the origin added to it.";
+    /// The credential belongs to another region.
+    RegionDenied = "region_denied", 403, "The credential belongs to another region.",
+        "Call the address of the credential's own region.";
+    /// Plain HTTP is not accepted here.
+    InsecureTransport = "insecure_transport", 403, "Plain HTTP is not accepted here.",
+        "Use https. A credential that was sent over plain HTTP should be replaced.";
+    /// No route has this host and path.
+    RouteUnknown = "route_unknown", 404, "There is nothing at this address.",
+        "Check host and path.";
+    /// The route does not take this method.
+    MethodNotAllowed = "method_not_allowed", 405, "This method is not allowed here.",
+        "Use one of the methods that the Allow field names.";
+    /// The request did not arrive in time.
+    RequestTimeout = "request_timeout", 408, "The request did not arrive in time.",
+        "Send the request again, without pauses.";
+    /// The body is larger than the limit.
+    BodyTooLarge = "body_too_large", 413, "The body is too large.",
+        "Send a smaller body.";
+    /// `Expect` names something other than `100-continue`.
+    ExpectationFailed = "expectation_failed", 417, "The expectation can't be met.",
+        "Send no Expect field, or 100-continue.";
+    /// The head is larger than the limit.
+    HeadTooLarge = "head_too_large", 431, "The header fields are too large.",
+        "Send fewer or shorter header fields.";
+    /// The upstream can't be reached, or answered with something that is not HTTP.
+    UpstreamFailed = "upstream_failed", 502, "The service behind this address failed.",
+        "Try again later. The request may have reached the service: repeat it only if that does no harm.";
+    /// This node can't decide at the moment.
+    Unavailable = "unavailable", 503, "This service can't answer at the moment.",
+        "Try again later.";
+    /// This node has no room for the request.
+    Overloaded = "overloaded", 503, "Too many requests are being served at the moment.",
+        "Try again after the time that Retry-After names.";
+    /// The upstream did not answer in time.
+    UpstreamTimeout = "upstream_timeout", 504, "The service behind this address did not answer in time.",
+        "Try again later. The request may have reached the service: repeat it only if that does no harm.";
+}
+
+impl Reason {
+    /// The reason with that code.
+    #[must_use]
+    pub fn from_code(code: &str) -> Option<Reason> {
+        Reason::ALL.iter().copied().find(|r| r.code() == code)
+    }
+}

@@ -1,0 +1,112 @@
+//! Time is an argument: nothing here reads a clock.
+use std::fmt;
+
+/// Milliseconds since 1970-01-01T00:00:00Z, leap seconds not counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UnixMillis(pub i64);
+
+const DAY_MS: i64 = 86_400_000;
+
+/// Days since 1970-01-01 of a date of the proleptic Gregorian calendar.
+fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
+    // Years start in March here, so that the leap day is the last one.
+    let y = if month <= 2 { year - 1 } else { year };
+    let era = y.div_euclid(400);
+    let year_of_era = y.rem_euclid(400);
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
+}
+
+/// The date of a day counted since 1970-01-01: year, month, day.
+fn civil_from_days(days: i64) -> (i64, i64, i64) {
+    let z = days + 719_468;
+    let era = z.div_euclid(146_097);
+    let day_of_era = z.rem_euclid(146_097);
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let mp = (5 * day_of_year + 2) / 153;
+    let month = if mp < 10 { mp + 3 } else { mp - 9 };
+    (year_of_era + era * 400 + i64::from(month <= 2), month, day_of_year - (153 * mp + 2) / 5 + 1)
+}
+
+impl UnixMillis {
+    /// Reads `YYYY-MM-DDTHH:MM:SS[.fff]Z` (RFC 3339 with `Z` only); a date alone means its first instant.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<UnixMillis> {
+        let (date, time) = match text.split_once('T') {
+            Some((date, time)) => (date, time.strip_suffix('Z')?),
+            None => (text, "00:00:00"),
+        };
+        let mut d = date.split('-').map(|p| digits(p));
+        let (year, month, day) = (d.next()??, d.next()??, d.next()??);
+        let (time, fraction) = time.split_once('.').unwrap_or((time, "0"));
+        let mut t = time.split(':').map(|p| digits(p));
+        let (hour, minute, second) = (t.next()??, t.next()??, t.next()??);
+        if d.next().is_some()
+            || t.next().is_some()
+            || date.len() != 10
+            || time.len() != 8
+            || fraction.len() > 9
+        {
+            return None;
+        }
+        let millis = digits(&format!("{fraction:0<3}")[..3])?;
+        digits(fraction)?;
+        let days = days_from_civil(year, month, day);
+        if civil_from_days(days) != (year, month, day) || hour > 23 || minute > 59 || second > 59 {
+            return None;
+        }
+        Some(UnixMillis(days * DAY_MS + ((hour * 60 + minute) * 60 + second) * 1000 + millis))
+    }
+
+    /// This instant and so many milliseconds.
+    #[must_use]
+    pub fn plus_ms(self, ms: i64) -> UnixMillis {
+        UnixMillis(self.0.saturating_add(ms))
+    }
+}
+
+fn digits(s: &str) -> Option<i64> {
+    if s.is_empty() || s.len() > 9 || !s.bytes().all(|b| b.is_ascii_digit()) { None } else { s.parse().ok() }
+}
+
+/// `YYYY-MM-DDTHH:MM:SS.mmmZ` (RFC 3339).
+impl fmt::Display for UnixMillis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (year, month, day) = civil_from_days(self.0.div_euclid(DAY_MS));
+        let ms = self.0.rem_euclid(DAY_MS);
+        let (h, m, s) = (ms / 3_600_000, ms / 60_000 % 60, ms / 1000 % 60);
+        write!(f, "{year:04}-{month:02}-{day:02}T{h:02}:{m:02}:{s:02}.{:03}Z", ms % 1000)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_and_back() {
+        for text in [
+            "1970-01-01T00:00:00.000Z",
+            "2024-02-29T23:59:59.999Z",
+            "2026-11-21T18:32:11.075Z",
+            "2100-03-01T00:00:00.000Z",
+        ] {
+            assert_eq!(UnixMillis::parse(text).unwrap().to_string(), text);
+        }
+        assert_eq!(UnixMillis::parse("2015-08-30T12:36:00Z"), Some(UnixMillis(1_440_938_160_000)));
+        assert_eq!(UnixMillis::parse("2026-12-31"), UnixMillis::parse("2026-12-31T00:00:00Z"));
+        for bad in [
+            "",
+            "2026",
+            "2026-02-29",
+            "2026-13-01",
+            "2026-01-01T24:00:00Z",
+            "2026-01-01T00:00:00",
+            "2026-01-01T00:00:00+01:00",
+            "26-01-01",
+        ] {
+            assert_eq!(UnixMillis::parse(bad), None, "{bad}");
+        }
+    }
+}
