@@ -14,6 +14,7 @@ pub struct Span {
 
 impl Span {
     /// The place of `part` in `whole`; `part` must be a sub-slice of `whole`, which is at most 64 KiB long.
+    #[inline]
     #[must_use]
     pub fn of(whole: &[u8], part: &[u8]) -> Span {
         let start = (part.as_ptr() as usize).wrapping_sub(whole.as_ptr() as usize);

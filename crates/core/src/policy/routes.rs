@@ -21,6 +21,10 @@ enum Segment {
     Any,
 }
 
+fn parameter_name(s: &str) -> bool {
+    !s.is_empty() && s.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
+}
+
 impl Template {
     /// Reads `/v1/things/{id}` or `/v1/things/*`.
     ///
@@ -39,7 +43,7 @@ impl Template {
         let inner = inner.strip_suffix('/').unwrap_or(inner);
         let mut segments = Vec::new();
         for s in inner.split('/').filter(|_| !inner.is_empty()) {
-            if s.starts_with('{') && s.ends_with('}') && s.len() > 2 {
+            if s.strip_prefix('{').and_then(|s| s.strip_suffix('}')).is_some_and(parameter_name) {
                 segments.push(Segment::Any);
             } else if s.is_empty() || s == "." || s == ".." {
                 return Err(format!("`{text}` has an empty or dot segment"));

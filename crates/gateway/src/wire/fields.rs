@@ -39,11 +39,9 @@ pub fn end_to_end<'a>(
 pub fn nominated(raw: &[u8], head: &Head, name: &[u8]) -> bool {
     head.nominates
         && !name.is_empty()
-        && head
-            .fields
-            .iter()
-            .filter(|field| field.kind == FieldKind::Connection)
-            .any(|field| connection::split(field.value.on(raw)).any(|option| option.eq_ignore_ascii_case(name)))
+        && head.fields.iter().filter(|field| field.kind == FieldKind::Connection).any(|field| {
+            connection::split(field.value.on(raw)).any(|option| option.eq_ignore_ascii_case(name))
+        })
 }
 
 #[cfg(test)]
@@ -90,7 +88,8 @@ mod tests {
 
     #[test]
     fn nomination_can_be_asked_for_by_name() {
-        let raw = b"GET / HTTP/1.1\r\nHost: a\r\nConnection:\t,X-App-Token ,, close\r\nX-App-Token: s\r\n\r\n";
+        let raw =
+            b"GET / HTTP/1.1\r\nHost: a\r\nConnection:\t,X-App-Token ,, close\r\nX-App-Token: s\r\n\r\n";
         let mut head = Head::default();
         assert_eq!(request(raw, &Limits::default(), &mut head), Ok::<(), Reject>(()));
         assert!(head.close && head.nominates);

@@ -1,11 +1,14 @@
 //! The trailer section of a chunked body (RFC 9112 7.1.2, RFC 9110 6.5).
 use super::kind::{folds_to, kind};
-use super::{MAX_FIELDS, Reject, trim};
+use super::{Reject, trim};
 use doorward_core::request::FieldKind;
+
+/// The most trailer fields that are read.
+const MAX_TRAILER_FIELDS: usize = 64;
 
 /// Checks a whole trailer section with its last empty line, whose lines end in CRLF. The grammar is that of a head.
 pub(super) fn check(section: &[u8]) -> Result<(), Reject> {
-    let mut room = [httparse::EMPTY_HEADER; MAX_FIELDS];
+    let mut room = [httparse::EMPTY_HEADER; MAX_TRAILER_FIELDS];
     match httparse::parse_headers(section, &mut room) {
         Ok(httparse::Status::Complete((end, _))) if end == section.len() => Ok(()),
         Err(httparse::Error::TooManyHeaders) => Err(Reject::TrailerTooLarge),
@@ -85,15 +88,51 @@ mod tests {
     #[test]
     fn s9112_7_what_controls_a_message_is_no_trailer() {
         for name in [
-            "Content-Length", "content_length", "Transfer-Encoding", "Host", "Connection", "TE", "Trailer", "Expect", "Via",
-            "Authorization", "AUTHORIZATION", "Cookie", "Set-Cookie", "set_cookie", "Cache-Control", "Content-Type",
-            "Content-Encoding", "Content-Range", "content_type", "If-Match", "Range", "Access-Control-Allow-Origin",
-            "Doorward-Workspace", "doorward_kind", "X-Forwarded-For", "Forwarded", "X-Real-IP", "Origin", "WWW-Authenticate",
-            "Proxy-Authorization", "X-HTTP-Method-Override", "Sec-Fetch-Site", "X-API-Key",
+            "Content-Length",
+            "content_length",
+            "Transfer-Encoding",
+            "Host",
+            "Connection",
+            "TE",
+            "Trailer",
+            "Expect",
+            "Via",
+            "Authorization",
+            "AUTHORIZATION",
+            "Cookie",
+            "Set-Cookie",
+            "set_cookie",
+            "Cache-Control",
+            "Content-Type",
+            "Content-Encoding",
+            "Content-Range",
+            "content_type",
+            "If-Match",
+            "Range",
+            "Access-Control-Allow-Origin",
+            "Doorward-Workspace",
+            "doorward_kind",
+            "X-Forwarded-For",
+            "Forwarded",
+            "X-Real-IP",
+            "Origin",
+            "WWW-Authenticate",
+            "Proxy-Authorization",
+            "X-HTTP-Method-Override",
+            "Sec-Fetch-Site",
+            "X-API-Key",
         ] {
             assert!(!trailer_may_travel(name.as_bytes()), "{name}");
         }
-        for name in ["Server-Timing", "ETag", "Repr-Digest", "Content-Digest", "X-Checksum", "grpc-status", "Signature"] {
+        for name in [
+            "Server-Timing",
+            "ETag",
+            "Repr-Digest",
+            "Content-Digest",
+            "X-Checksum",
+            "grpc-status",
+            "Signature",
+        ] {
             assert!(trailer_may_travel(name.as_bytes()), "{name}");
         }
     }
