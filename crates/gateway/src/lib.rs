@@ -1,1 +1,214 @@
-//! gateway
+//! The data plane: bytes in, decision, bytes out.
+//!
+//! A request's way: [`listen`] takes its connection, `serve` reads its head by the rules of [`wire`] and asks the core
+//! for a decision, `relay` forwards what was permitted, `respond` answers everything else, `event` tells what happened.
+mod clock;
+mod event;
+mod headers;
+mod input;
+mod io;
+mod listen;
+mod peer;
+mod pool;
+mod pump;
+mod relay;
+mod respond;
+mod serve;
+mod settings;
+mod sink;
+#[cfg(test)]
+mod sockets_tests;
+mod stats;
+mod text;
+pub mod tls;
+pub mod wire;
+mod worker;
+
+pub use listen::bind;
+pub use settings::{Hsts, Limits, Settings, Timeouts, Trusted, TrustedHeader};
+pub use sink::Events;
+pub use stats::{LATENCY_BOUNDS_US, Snapshot};
+pub use worker::Fact;
+
+use doorward_core::live::Live;
+use doorward_core::time::UnixMillis;
+use listen::{Acceptor, Taken};
+use pool::Network;
+use stats::CoreStats;
+use std::net::TcpListener;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant, SystemTime};
+use tokio::sync::mpsc;
+use worker::{Clocks, Parts, Worker};
+
+/// Where callers come in.
+#[derive(Debug, Default)]
+pub struct Listeners {
+    /// Plain HTTP.
+    pub plain: Option<TcpListener>,
+    /// HTTPS.
+    pub tls: Option<(TcpListener, Arc<rustls::ServerConfig>)>,
+}
+
+/// Milliseconds of a clock that only goes forward: the one that leases are measured by.
+#[must_use]
+pub fn monotonic_ms() -> u64 {
+    static START: OnceLock<Instant> = OnceLock::new();
+    // Not from 0: a lease until 0 is one that was never given.
+    START.get_or_init(Instant::now).elapsed().as_millis() as u64 + 1
+}
+
+/// The wall clock.
+#[must_use]
+pub fn now() -> UnixMillis {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    UnixMillis(since.map_or(0, |d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX)))
+}
+
+/// A running data plane.
+pub struct Gateway {
+    draining: Arc<AtomicBool>,
+    listeners: Vec<TcpListener>,
+    acceptor: Option<Arc<Acceptor>>,
+    acceptors: Vec<JoinHandle<()>>,
+    cores: Vec<JoinHandle<()>>,
+    stats: Vec<Arc<CoreStats>>,
+    events: Events,
+    overloaded: u64,
+}
+
+impl Gateway {
+    /// Starts the cores and the acceptors. `seed` is random; request ids start from it.
+    ///
+    /// # Errors
+    /// A thread or a runtime can't be made.
+    pub fn start(
+        settings: Settings,
+        listeners: Listeners,
+        live: &Arc<Live>,
+        events: Events,
+        facts: &mpsc::Sender<Fact>,
+        seed: [u8; 16],
+    ) -> std::io::Result<Gateway> {
+        let settings = Arc::new(settings);
+        let draining = Arc::new(AtomicBool::new(false));
+        let mut own = Vec::new();
+        for listener in listeners.plain.iter().chain(listeners.tls.iter().map(|(l, _)| l)) {
+            own.push(listener.local_addr()?);
+        }
+        let client = tls::client_config(Arc::clone(&settings.upstream_roots));
+        let (mut cores, mut senders, mut stats) = (Vec::new(), Vec::new(), Vec::new());
+        for index in 0..settings.cores.max(1) {
+            let (send, receive) = mpsc::unbounded_channel();
+            let counters = Arc::new(CoreStats::default());
+            let seed = u128::from_be_bytes(seed).wrapping_add((index as u128) << 96).to_be_bytes();
+            let parts = Parts {
+                settings: Arc::clone(&settings),
+                live: Arc::clone(live),
+                clocks: Clocks { now, monotonic_ms },
+                dial: Network { tls: Arc::clone(&client), own: own.clone() },
+                stats: Arc::clone(&counters),
+                // Each core's end is made here and moves to its thread.
+                events: sink::EventBuffer::new(events.sender()),
+                draining: Arc::clone(&draining),
+                facts: facts.clone(),
+                seed,
+            };
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let drain = Duration::from_millis(settings.timeouts.drain_ms);
+            let thread = std::thread::Builder::new().name(format!("core-{index}"));
+            cores.push(thread.spawn(move || {
+                tokio::task::LocalSet::new().block_on(&runtime, core(parts, receive, drain));
+            })?);
+            senders.push(send);
+            stats.push(counters);
+        }
+        let acceptor = Arc::new(Acceptor {
+            cores: senders,
+            stats: stats.clone(),
+            next: AtomicUsize::new(0),
+            most: settings.limits.connections,
+            overloaded: AtomicU64::new(0),
+        });
+        let mut gateway = Gateway {
+            draining,
+            listeners: Vec::new(),
+            acceptor: None,
+            acceptors: Vec::new(),
+            cores,
+            stats,
+            events,
+            overloaded: 0,
+        };
+        let all =
+            listeners.plain.map(|l| (l, None)).into_iter().chain(listeners.tls.map(|(l, c)| (l, Some(c))));
+        for (listener, config) in all {
+            gateway.listeners.push(listener.try_clone()?);
+            let (acceptor, draining) = (Arc::clone(&acceptor), Arc::clone(&gateway.draining));
+            let thread = std::thread::Builder::new().name("acceptor".to_owned());
+            gateway.acceptors.push(thread.spawn(move || {
+                acceptor.run(&listener, config.as_ref(), || draining.load(Relaxed));
+            })?);
+        }
+        gateway.acceptor = Some(acceptor);
+        Ok(gateway)
+    }
+
+    /// Takes no more connections, ends the idle ones, and lets requests in flight end.
+    pub fn drain(&self) {
+        self.draining.store(true, Relaxed);
+        self.listeners.iter().for_each(listen::stop);
+    }
+
+    /// After [`Gateway::drain`]: waits until every core has ended, which each does once its connections have, or when
+    /// the time for draining is over.
+    pub fn join(mut self) {
+        for thread in self.acceptors.drain(..) {
+            // What panicked has been printed already; the others still have to end.
+            let _ = thread.join();
+        }
+        self.acceptor = None;
+        for thread in self.cores.drain(..) {
+            let _ = thread.join();
+        }
+    }
+
+    /// What was counted so far.
+    #[must_use]
+    pub fn stats(&self) -> Snapshot {
+        let overloaded = self.acceptor.as_ref().map_or(self.overloaded, |a| a.overloaded.load(Relaxed));
+        stats::snapshot(&self.stats, overloaded, self.events.lost())
+    }
+
+    /// Opens the event log anew.
+    pub fn reopen_events(&self) {
+        self.events.reopen();
+    }
+}
+
+/// One core: serves what it is handed until nothing more comes and everything has ended.
+async fn core(parts: Parts<Network>, mut receive: mpsc::UnboundedReceiver<Taken>, drain: Duration) {
+    let worker = Rc::new(Worker::new(parts));
+    let ticking = Rc::clone(&worker);
+    tokio::task::spawn_local(async move {
+        let mut every = tokio::time::interval(Duration::from_millis(clock::TICK_MS));
+        every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            every.tick().await;
+            ticking.tick();
+        }
+    });
+    while let Some(taken) = receive.recv().await {
+        tokio::task::spawn_local(listen::begin(Rc::clone(&worker), taken));
+    }
+    let deadline = tokio::time::Instant::now() + drain;
+    while worker.stats.is_open() > 0 && tokio::time::Instant::now() < deadline {
+        tokio::time::sleep(Duration::from_millis(clock::TICK_MS)).await;
+    }
+    worker.hand_over_facts();
+    worker.tick();
+}

@@ -1,0 +1,211 @@
+//! The heads that are sent: the request's for the upstream, the answer's for the caller.
+use crate::peer::Peer;
+use crate::pump::field;
+use crate::relay::Plan;
+use crate::wire::{self, Framing, Head, Towards};
+use doorward_core::decide::{Facts, Permit};
+use doorward_core::policy::Policy;
+use doorward_core::request::{FieldKind, RequestView, Transport};
+use std::io::Write;
+
+/// Whether a field carries credentials in one of the configured dialects, `_` counted as `-`: some servers fold them.
+pub(crate) fn is_credential(policy: &Policy, name: &[u8]) -> bool {
+    policy.credential_headers.iter().any(|c| folds_to(name, c.as_bytes()))
+}
+
+fn folds_to(name: &[u8], lower: &[u8]) -> bool {
+    name.len() == lower.len()
+        && name.iter().zip(lower).all(|(a, b)| a.to_ascii_lowercase() == *b || *a == b'_' && *b == b'-')
+}
+
+/// What goes to the upstream besides the request itself.
+pub(crate) struct Sender<'a> {
+    pub(crate) policy: &'a Policy,
+    pub(crate) permit: &'a Permit,
+    pub(crate) facts: &'a Facts,
+    pub(crate) peer: &'a Peer,
+    pub(crate) request_id: &'a [u8],
+}
+
+/// Writes the head for the upstream. Ours come after everything that the caller sent was filtered.
+pub(crate) fn request(out: &mut Vec<u8>, req: &RequestView<'_>, head: &Head, from: &Sender<'_>) {
+    out.extend_from_slice(req.method);
+    out.push(b' ');
+    out.extend_from_slice(req.path);
+    query(out, req, from.policy);
+    out.extend_from_slice(b" HTTP/1.1\r\n");
+    field(out, b"host", req.host);
+    for (name, value, _) in wire::end_to_end(req.raw, head, Towards::Upstream) {
+        if !is_credential(from.policy, name) {
+            field(out, name, value);
+        }
+    }
+    match head.framing {
+        Framing::Length(n) => drop(write!(out, "content-length: {n}\r\n")),
+        Framing::Chunked => out.extend_from_slice(b"transfer-encoding: chunked\r\n"),
+        // RFC 9110 8.6: methods that anticipate a body say that there is none.
+        _ if matches!(req.method, b"POST" | b"PUT" | b"PATCH") => {
+            out.extend_from_slice(b"content-length: 0\r\n")
+        }
+        _ => {}
+    }
+    field(out, b"via", b"1.1 doorward");
+    if !from.peer.text.is_empty() {
+        field(out, b"x-forwarded-for", from.peer.text.as_bytes());
+    }
+    let secure = req.transport == Transport::Secure;
+    field(out, b"x-forwarded-proto", if secure { b"https" } else { b"http" });
+    field(out, b"x-forwarded-host", req.host);
+    identity(out, from);
+    out.extend_from_slice(b"\r\n");
+}
+
+fn identity(out: &mut Vec<u8>, from: &Sender<'_>) {
+    field(out, b"doorward-request-id", from.request_id);
+    if let (Some(workspace), Some(credential)) = (from.permit.workspace(), &from.facts.credential) {
+        field(out, b"doorward-workspace", workspace.id.as_bytes());
+        field(out, b"doorward-credential", credential.label().as_bytes());
+        field(out, b"doorward-kind", credential.kind.name().as_bytes());
+        field(out, b"doorward-scheme", credential.scheme().name().as_bytes());
+        if !credential.scopes.is_empty() {
+            out.extend_from_slice(b"doorward-scopes:");
+            for scope in &credential.scopes {
+                out.push(b' ');
+                out.extend_from_slice(scope.as_bytes());
+            }
+            out.extend_from_slice(b"\r\n");
+        }
+    }
+}
+
+/// The query without the parameters that carry credentials.
+fn query(out: &mut Vec<u8>, req: &RequestView<'_>, policy: &Policy) {
+    let Some(query) = req.query else { return };
+    let secret = |part: &[u8]| {
+        let name = part.split(|b| *b == b'=').next().unwrap_or(part);
+        policy.credential_parameters.iter().any(|p| p.as_bytes() == name)
+    };
+    let separator = |b: &u8| matches!(b, b'&' | b';');
+    if !query.split(separator).any(secret) {
+        out.push(b'?');
+        out.extend_from_slice(query);
+        return;
+    }
+    let mut between = b'?';
+    for part in query.split_inclusive(separator) {
+        let (bare, after) = match part.last() {
+            Some(b @ (b'&' | b';')) => (&part[..part.len() - 1], *b),
+            _ => (part, b'&'),
+        };
+        if !secret(bare) {
+            out.push(between);
+            out.extend_from_slice(bare);
+            between = after;
+        }
+    }
+}
+
+fn status_line(out: &mut Vec<u8>, raw: &[u8], head: &Head) {
+    let _ = write!(out, "HTTP/1.1 {} ", head.status);
+    out.extend_from_slice(head.reason.on(raw));
+    out.extend_from_slice(b"\r\n");
+}
+
+/// An interim answer as it is passed on.
+pub(crate) fn interim(out: &mut Vec<u8>, raw: &[u8], head: &Head) {
+    status_line(out, raw, head);
+    for (name, value, _) in wire::end_to_end(raw, head, Towards::Caller) {
+        field(out, name, value);
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+/// What this node alone says to callers: who may read answers, and that TLS is to be used.
+fn ours(name: &[u8]) -> bool {
+    const CORS: &[u8] = b"access-control-";
+    name.eq_ignore_ascii_case(b"strict-transport-security")
+        || name.len() > CORS.len() && name[..CORS.len()].eq_ignore_ascii_case(CORS)
+}
+
+/// The head of the answer.
+pub(crate) fn response(out: &mut Vec<u8>, raw: &[u8], head: &Head, plan: &Plan<'_>, chunk: bool, keep: bool) {
+    status_line(out, raw, head);
+    for (name, value, kind) in wire::end_to_end(raw, head, Towards::Caller) {
+        if kind != FieldKind::Other || !ours(name) {
+            field(out, name, value);
+        }
+    }
+    match head.framing {
+        Framing::Length(n) => drop(write!(out, "content-length: {n}\r\n")),
+        Framing::None if plan.to_head || head.status == 304 => {
+            if let Some(n) = head.content_length {
+                let _ = write!(out, "content-length: {n}\r\n");
+            }
+        }
+        Framing::None if head.status != 204 => out.extend_from_slice(b"content-length: 0\r\n"),
+        _ if chunk => out.extend_from_slice(b"transfer-encoding: chunked\r\n"),
+        _ => {}
+    }
+    out.extend_from_slice(plan.extra);
+    if !keep {
+        out.extend_from_slice(b"connection: close\r\n");
+    } else if plan.minor == 0 {
+        out.extend_from_slice(b"connection: keep-alive\r\n");
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use doorward_core::request::PlainHttp;
+    use doorward_core::time::UnixMillis;
+
+    fn left(sent: &str) -> String {
+        let policy = Policy { credential_parameters: vec!["api_key"], ..Policy::default() };
+        let req = RequestView {
+            raw: b"",
+            method: b"GET",
+            path: b"/",
+            query: Some(sent.as_bytes()),
+            host: b"h",
+            fields: &[],
+            client: None,
+            transport: Transport::Plain(PlainHttp::Serve),
+            now: UnixMillis(0),
+        };
+        let mut out = Vec::new();
+        query(&mut out, &req, &policy);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_query_loses_its_credential_and_nothing_else() {
+        for (sent, want) in [
+            ("", "?"),
+            ("a=1&b=2", "?a=1&b=2"),
+            ("api_key=x", ""),
+            ("api_key=x&a=1", "?a=1"),
+            ("a=1&api_key=x", "?a=1"),
+            ("a=1&api_key=x&b=2", "?a=1&b=2"),
+            ("a=1;api_key=x&b=2&&c", "?a=1&b=2&&c"),
+            ("api_keys=1&xapi_key=2", "?api_keys=1&xapi_key=2"),
+            ("api_key", ""),
+        ] {
+            let got = left(sent);
+            assert!(!got.contains("api_key=x"), "{got}");
+            if sent.contains(';') { assert_eq!(got, "?a=1;b=2&&c") } else { assert_eq!(got, want, "{sent}") }
+        }
+    }
+
+    #[test]
+    fn names_fold_as_servers_fold_them() {
+        let policy = Policy { credential_headers: vec!["x-app-token"], ..Policy::default() };
+        for yes in ["X-App-Token", "x_app_token", "X-APP_token"] {
+            assert!(is_credential(&policy, yes.as_bytes()));
+        }
+        for no in ["x-app-tokens", "x.app-token", "app-token"] {
+            assert!(!is_credential(&policy, no.as_bytes()));
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Takes connections and hands them to the cores in turn: more even than letting the kernel spread them.
+use crate::clock::Slot;
+use crate::io::Stream;
+use crate::pool::Network;
+use crate::serve::{plain, serve};
+use crate::settings::Settings;
+use crate::stats::CoreStats;
+use crate::worker::Worker;
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use std::future::poll_fn;
+use std::io::{self, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::task::Poll;
+use std::time::Duration;
+use tokio::sync::mpsc::UnboundedSender;
+
+/// Connections that the kernel keeps until they are taken.
+const BACKLOG: i32 = 4096;
+/// After a failed accept (out of file descriptors, mostly) the acceptor waits so long.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// A connection that was taken, on its way to a core.
+pub(crate) struct Taken {
+    socket: TcpStream,
+    from: SocketAddr,
+    tls: Option<Arc<rustls::ServerConfig>>,
+}
+
+/// Opens a listening socket.
+///
+/// # Errors
+/// The address can't be used.
+pub fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&addr.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// Makes a blocked `accept` return.
+pub(crate) fn stop(listener: &TcpListener) {
+    let _ = SockRef::from(listener).shutdown(Shutdown::Both);
+}
+
+/// What an acceptor shares with the others.
+pub(crate) struct Acceptor {
+    pub(crate) cores: Vec<UnboundedSender<Taken>>,
+    pub(crate) stats: Vec<Arc<CoreStats>>,
+    pub(crate) next: AtomicUsize,
+    /// Handed over, but not yet counted as open by their core.
+    pub(crate) most: usize,
+    pub(crate) overloaded: AtomicU64,
+}
+
+impl Acceptor {
+    /// Takes connections until the listener is stopped.
+    pub(crate) fn run(
+        &self,
+        listener: &TcpListener,
+        tls: Option<&Arc<rustls::ServerConfig>>,
+        stopped: impl Fn() -> bool,
+    ) {
+        loop {
+            let taken = listener.accept();
+            if stopped() {
+                return;
+            }
+            match taken {
+                Ok((socket, from)) => self.hand_over(socket, from, tls),
+                Err(error) => {
+                    tracing::warn!(%error, "a connection can't be taken");
+                    std::thread::sleep(ACCEPT_PAUSE);
+                }
+            }
+        }
+    }
+
+    fn hand_over(&self, socket: TcpStream, from: SocketAddr, tls: Option<&Arc<rustls::ServerConfig>>) {
+        let open: u64 = self.stats.iter().map(|s| s.is_open()).sum();
+        if open >= self.most as u64 {
+            self.overloaded.fetch_add(1, Relaxed);
+            return turn_away(socket, tls.is_some());
+        }
+        if socket.set_nonblocking(true).is_err() {
+            return;
+        }
+        // Small answers must not wait for an acknowledgement.
+        let _ = socket.set_nodelay(true);
+        let core = self.next.fetch_add(1, Relaxed) % self.cores.len();
+        // A core only goes away when the node stops.
+        let _ = self.cores[core].send(Taken { socket, from, tls: tls.cloned() });
+    }
+}
+
+/// Too many connections: one answer without reading anything, where that can be done without waiting.
+fn turn_away(mut socket: TcpStream, tls: bool) {
+    const ANSWER: &str = concat!(
+        "HTTP/1.1 503 Service Unavailable\r\ndoorward-code: overloaded\r\ncontent-type: application/problem+json\r\n",
+        "cache-control: no-store\r\nretry-after: 1\r\nconnection: close\r\ncontent-length: 88\r\n\r\n",
+        "{\"type\":\"urn:doorward:overloaded\",\"title\":\"Overloaded.\",\"status\":503,\"code\":\"overloaded\"}"
+    );
+    if !tls && socket.set_nonblocking(true).is_ok() && socket.write_all(ANSWER.as_bytes()).is_ok() {
+        let _ = socket.shutdown(Shutdown::Write);
+        // What the caller has sent already is read, so that closing does not reset the answer away.
+        let mut sink = [0; 4096];
+        let _ = io::Read::read(&mut socket, &mut sink);
+    }
+}
+
+/// Serves one connection on the core it was handed to.
+pub(crate) async fn begin(worker: Rc<Worker<Network>>, taken: Taken) {
+    let Ok(tcp) = tokio::net::TcpStream::from_std(taken.socket) else { return };
+    let settings: &Settings = &worker.settings;
+    let at = plain(taken.from.ip(), taken.tls.is_some(), settings.plain_http);
+    let Some(config) = taken.tls else { return serve(worker, Stream::Plain(tcp), at).await };
+    let slot: Rc<Slot> = worker.clock.slot();
+    slot.set(worker.clock.after(settings.timeouts.tls_handshake_ms));
+    let mut shaking = std::pin::pin!(tokio_rustls::TlsAcceptor::from(config).accept(tcp));
+    let shaken = poll_fn(|cx| match shaking.as_mut().poll(cx) {
+        Poll::Pending => slot.pending(cx, &worker.clock),
+        ready => ready,
+    })
+    .await;
+    drop(slot);
+    match shaken {
+        Ok(tls) => serve(Rc::clone(&worker), Stream::Tls(Box::new(tls.into())), at).await,
+        Err(error) => tracing::debug!(client = %at.socket, %error, "a TLS handshake failed"),
+    }
+}

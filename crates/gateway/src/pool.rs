@@ -1,0 +1,168 @@
+//! Connections to upstreams: how they are made, and the idle ones a core keeps.
+use crate::clock::TICK_MS;
+use crate::io::{Io, Stream, poll_read};
+use doorward_core::policy::Upstream;
+use rustls::pki_types::ServerName;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::task::{Context, Waker};
+use tokio::net::TcpStream;
+
+/// Makes connections to upstreams.
+pub(crate) trait Dial: 'static {
+    /// What it makes.
+    type Io: Io;
+    /// Connects.
+    fn connect(&self, upstream: &Upstream) -> impl Future<Output = io::Result<Self::Io>>;
+}
+
+/// Idle connections of one core, the youngest on top.
+pub(crate) struct Pool<I> {
+    idle: RefCell<HashMap<Upstream, Vec<(I, u32)>>>,
+    most: usize,
+    ticks: u32,
+}
+
+impl<I: Io> Pool<I> {
+    pub(crate) fn new(most: usize, idle_ms: u64) -> Pool<I> {
+        let ticks = u32::try_from(idle_ms / TICK_MS).unwrap_or(u32::MAX);
+        Pool { idle: RefCell::default(), most, ticks }
+    }
+
+    /// A connection on which nothing has happened since it was given back.
+    pub(crate) fn take(&self, upstream: &Upstream, now: u32) -> Option<I> {
+        let mut idle = self.idle.borrow_mut();
+        let kept = idle.get_mut(upstream)?;
+        while let Some((mut io, since)) = kept.pop() {
+            if now.saturating_sub(since) >= self.ticks {
+                kept.clear();
+                return None;
+            }
+            // An end or a stray byte makes it useless. Costs a system call only where there is something.
+            let mut cx = Context::from_waker(Waker::noop());
+            if poll_read(&mut io, &mut cx, &mut [0]).is_pending() {
+                return Some(io);
+            }
+        }
+        None
+    }
+
+    /// Keeps a connection whose last answer has ended.
+    pub(crate) fn give(&self, upstream: &Upstream, io: I, now: u32) {
+        let mut idle = self.idle.borrow_mut();
+        match idle.get_mut(upstream) {
+            Some(kept) if kept.len() < self.most => kept.push((io, now)),
+            Some(_) => {}
+            None => drop(idle.insert(upstream.clone(), vec![(io, now)])),
+        }
+    }
+
+    /// Closes what was idle for too long.
+    pub(crate) fn sweep(&self, now: u32) {
+        self.idle.borrow_mut().retain(|_, kept| {
+            kept.retain(|(_, since)| now.saturating_sub(*since) < self.ticks);
+            !kept.is_empty()
+        });
+    }
+}
+
+/// Connects over TCP, with TLS where the upstream's address says https.
+pub(crate) struct Network {
+    pub(crate) tls: Arc<rustls::ClientConfig>,
+    /// This node's own listeners: never an upstream.
+    pub(crate) own: Vec<SocketAddr>,
+}
+
+impl Network {
+    /// Addresses that an upstream's name must not lead to: this node itself, and what hands out a cloud machine's own
+    /// secrets.
+    fn forbidden(&self, addr: &SocketAddr) -> bool {
+        let ip = addr.ip().to_canonical();
+        let metadata = match ip {
+            IpAddr::V4(v4) => v4.is_link_local() || v4 == Ipv4Addr::new(100, 100, 100, 200),
+            IpAddr::V6(v6) => {
+                v6.is_unicast_link_local() || v6 == Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)
+            }
+        };
+        let own = |o: &SocketAddr| {
+            let same_machine = o.ip().to_canonical() == ip || o.ip().is_unspecified() && ip.is_loopback();
+            o.port() == addr.port() && (same_machine || ip.is_unspecified())
+        };
+        metadata || self.own.iter().any(own)
+    }
+}
+
+impl Dial for Network {
+    type Io = Stream;
+
+    async fn connect(&self, upstream: &Upstream) -> io::Result<Stream> {
+        let addrs: Vec<SocketAddr> = match upstream.host.parse::<IpAddr>() {
+            Ok(ip) => vec![SocketAddr::new(ip, upstream.port)],
+            Err(_) => tokio::net::lookup_host((upstream.host.as_str(), upstream.port)).await?.collect(),
+        };
+        let mut last = io::Error::new(io::ErrorKind::NotFound, "the upstream's name has no address");
+        for addr in addrs {
+            if self.forbidden(&addr) {
+                last = io::Error::new(
+                    io::ErrorKind::PermissionDenied,
+                    "the upstream's address is this node's own or link-local",
+                );
+                continue;
+            }
+            match TcpStream::connect(addr).await {
+                Ok(tcp) => return self.greet(tcp, upstream).await,
+                Err(e) => last = e,
+            }
+        }
+        Err(last)
+    }
+}
+
+impl Network {
+    async fn greet(&self, tcp: TcpStream, upstream: &Upstream) -> io::Result<Stream> {
+        tcp.set_nodelay(true)?;
+        if !upstream.tls {
+            return Ok(Stream::Plain(tcp));
+        }
+        let name = ServerName::try_from(upstream.host.clone()).map_err(io::Error::other)?;
+        let tls = tokio_rustls::TlsConnector::from(Arc::clone(&self.tls)).connect(name, tcp).await?;
+        Ok(Stream::Tls(Box::new(tls.into())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_upstream_is_never_this_node_nor_a_metadata_service() {
+        let tls = rustls::ClientConfig::builder_with_provider(Arc::new(
+            rustls::crypto::aws_lc_rs::default_provider(),
+        ))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(rustls::RootCertStore::empty())
+        .with_no_client_auth();
+        let n = Network {
+            tls: Arc::new(tls),
+            own: vec!["127.0.0.1:80".parse().unwrap(), "0.0.0.0:81".parse().unwrap()],
+        };
+        for yes in [
+            "127.0.0.1:80",
+            "[::ffff:127.0.0.1]:80",
+            "127.0.0.1:81",
+            "[::1]:81",
+            "169.254.169.254:80",
+            "[fd00:ec2::254]:80",
+            "[fe80::1]:1",
+        ] {
+            assert!(n.forbidden(&yes.parse().unwrap()), "{yes}");
+        }
+        for no in ["127.0.0.1:82", "10.0.0.1:80", "[::1]:80"] {
+            assert!(!n.forbidden(&no.parse().unwrap()), "{no}");
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! Moves one message body: takes it apart as it is framed where it comes from, frames it anew, writes it.
+use crate::input::{Buffers, Input, SMALL};
+use crate::io::{Io, poll_read};
+use crate::wire::{self, Chunked, Framing, Reject};
+use smallvec::SmallVec;
+use std::io::{IoSlice, Write};
+use std::ops::Range;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+/// A body of at most so many bytes is copied behind what precedes it, so that one plain write does; a larger one is
+/// written from where it stands.
+const COPY_BYTES: usize = 4 * 1024;
+
+/// What is left of a body, as it is framed where it comes from.
+#[derive(Default)]
+pub(crate) enum Body {
+    #[default]
+    None,
+    Length(u64),
+    Chunked(Chunked),
+    UntilClose,
+}
+
+impl Body {
+    pub(crate) fn new(framing: Framing, limits: &wire::Limits) -> Body {
+        match framing {
+            Framing::None => Body::None,
+            Framing::Length(n) => Body::Length(n),
+            Framing::Chunked => Body::Chunked(Chunked::new(limits)),
+            Framing::UntilClose => Body::UntilClose,
+        }
+    }
+
+    pub(crate) fn done(&self) -> bool {
+        match self {
+            Body::None => true,
+            Body::Length(n) => *n == 0,
+            Body::Chunked(c) => c.done(),
+            Body::UntilClose => false,
+        }
+    }
+}
+
+/// What the pump waits for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Waiting {
+    #[default]
+    Nothing,
+    /// Bytes from where the body comes from.
+    Source,
+    /// Room where it goes.
+    Sink,
+}
+
+/// Why a body can't be moved on.
+#[derive(Debug)]
+pub(crate) enum Broken {
+    /// Reading failed, or it ended too early.
+    Source,
+    /// Writing failed.
+    Sink,
+    /// Its framing is wrong.
+    Framing(Reject),
+    /// It is longer than allowed.
+    TooLarge,
+}
+
+/// One direction of an exchange.
+#[derive(Default)]
+pub(crate) struct Pump {
+    pub(crate) body: Body,
+    /// Written before anything else: heads, chunk sizes, re-framed data.
+    pub(crate) out: Vec<u8>,
+    written: usize,
+    /// Bytes of the source's buffer that follow `out`.
+    span: Range<usize>,
+    /// Whether the body is sent in chunks.
+    pub(crate) chunk: bool,
+    /// Bytes of body that may still come.
+    pub(crate) allowed: u64,
+    /// Bytes of body that came.
+    pub(crate) taken: u64,
+    /// Bytes that were written, framing included.
+    pub(crate) sent: u64,
+    unflushed: bool,
+    pub(crate) waiting: Waiting,
+}
+
+impl Pump {
+    /// Ready for another message; keeps its memory.
+    pub(crate) fn reset(&mut self) {
+        let mut out = std::mem::take(&mut self.out);
+        out.clear();
+        *self = Pump { out, allowed: u64::MAX, ..Pump::default() };
+    }
+
+    /// Forgets what would be written: a body that is read only to be passed over.
+    pub(crate) fn drop_output(&mut self) {
+        self.out.clear();
+        (self.written, self.span) = (0, 0..0);
+    }
+
+    fn has_output(&self) -> bool {
+        self.written < self.out.len() || !self.span.is_empty() || self.unflushed
+    }
+
+    /// Whether everything was moved.
+    pub(crate) fn done(&self) -> bool {
+        self.body.done() && !self.has_output()
+    }
+
+    /// Takes what is there: fills `out` and `span`.
+    pub(crate) fn take(
+        &mut self,
+        input: &mut Input,
+        may_travel: &dyn Fn(&[u8]) -> bool,
+    ) -> Result<(), Broken> {
+        if self.written == self.out.len() {
+            self.out.clear();
+            self.written = 0;
+        }
+        let there = input.bytes().len();
+        let took = match &mut self.body {
+            Body::None => return Ok(()),
+            Body::Length(left) => {
+                let n = usize::try_from(*left).map_or(there, |left| left.min(there));
+                *left -= n as u64;
+                self.span = input.consume(n);
+                if !self.out.is_empty() && n <= COPY_BYTES {
+                    self.out.extend_from_slice(&input.raw()[self.span.clone()]);
+                    self.span = 0..0;
+                }
+                n
+            }
+            Body::UntilClose => {
+                self.span = input.consume(there);
+                if self.chunk && there > 0 {
+                    chunk(&mut self.out, there, [&input.raw()[self.span.clone()]]);
+                    self.span = 0..0;
+                }
+                there
+            }
+            Body::Chunked(decoder) => {
+                let mut pieces = SmallVec::<[Range<usize>; 8]>::new();
+                let bytes = input.bytes();
+                let used = decoder.feed(bytes, |piece| pieces.push(piece)).map_err(Broken::Framing)?;
+                let size = pieces.iter().map(ExactSizeIterator::len).sum();
+                if size > 0 {
+                    let data = pieces.iter().map(|p| &bytes[p.clone()]);
+                    if self.chunk {
+                        chunk(&mut self.out, size, data)
+                    } else {
+                        data.for_each(|d| self.out.extend_from_slice(d))
+                    }
+                }
+                if decoder.done() && self.chunk {
+                    self.out.extend_from_slice(b"0\r\n");
+                    for (name, value) in
+                        decoder.trailers().filter(|(n, _)| wire::trailer_may_travel(n) && may_travel(n))
+                    {
+                        field(&mut self.out, name, value);
+                    }
+                    self.out.extend_from_slice(b"\r\n");
+                }
+                input.consume(used);
+                size
+            }
+        };
+        self.taken += took as u64;
+        if self.taken > self.allowed { Err(Broken::TooLarge) } else { Ok(()) }
+    }
+
+    /// Writes what is there to be written.
+    pub(crate) fn poll_flush<W: Io>(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &Input,
+        to: &mut W,
+    ) -> Poll<Result<(), Broken>> {
+        loop {
+            let (head, body) = (&self.out[self.written..], &from.raw()[self.span.clone()]);
+            let to = Pin::new(&mut *to);
+            self.waiting = Waiting::Sink;
+            let n = match (head.is_empty(), body.is_empty()) {
+                (true, true) if self.unflushed => {
+                    ready!(to.poll_flush(cx)).map_err(|_| Broken::Sink)?;
+                    self.unflushed = false;
+                    continue;
+                }
+                (true, true) => return Poll::Ready(Ok(())),
+                (false, true) => ready!(to.poll_write(cx, head)),
+                (true, false) => ready!(to.poll_write(cx, body)),
+                (false, false) => {
+                    ready!(to.poll_write_vectored(cx, &[IoSlice::new(head), IoSlice::new(body)]))
+                }
+            };
+            let n = n.ok().filter(|n| *n > 0).ok_or(Broken::Sink)?;
+            let of_head = n.min(head.len());
+            self.written += of_head;
+            self.span.start += n - of_head;
+            self.sent += n as u64;
+            self.unflushed = true;
+        }
+    }
+
+    /// Moves the body on until it is done or one of the two sides makes it wait.
+    pub(crate) fn poll<R: Io, W: Io>(
+        &mut self,
+        cx: &mut Context<'_>,
+        (from, input): (&mut R, &mut Input),
+        to: &mut W,
+        buffers: &Buffers,
+        may_travel: &dyn Fn(&[u8]) -> bool,
+    ) -> Poll<Result<(), Broken>> {
+        loop {
+            ready!(self.poll_flush(cx, input, to))?;
+            if self.body.done() {
+                self.waiting = Waiting::Nothing;
+                return Poll::Ready(Ok(()));
+            }
+            if input.is_empty() {
+                self.waiting = Waiting::Source;
+                input.make_room(buffers);
+                if matches!(self.body, Body::Length(n) if n > SMALL as u64) || self.taken > SMALL as u64 {
+                    input.grow(buffers);
+                }
+                match ready!(poll_read(from, cx, input.space())) {
+                    Ok(0) if matches!(self.body, Body::UntilClose) => {
+                        self.body = Body::None;
+                        if self.chunk {
+                            self.out.clear();
+                            self.written = 0;
+                            self.out.extend_from_slice(b"0\r\n\r\n");
+                        }
+                        continue;
+                    }
+                    Ok(n) if n > 0 => input.filled(n),
+                    _ => return Poll::Ready(Err(Broken::Source)),
+                }
+            }
+            self.take(input, may_travel)?;
+        }
+    }
+}
+
+fn chunk<'a>(out: &mut Vec<u8>, size: usize, data: impl IntoIterator<Item = &'a [u8]>) {
+    out.reserve(size + 20);
+    let _ = write!(out, "{size:x}\r\n");
+    for piece in data {
+        out.extend_from_slice(piece);
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Appends one header field line.
+#[inline]
+pub(crate) fn field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    out.reserve(name.len() + value.len() + 4);
+    out.extend_from_slice(name);
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}

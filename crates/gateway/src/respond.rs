@@ -1,0 +1,201 @@
+//! Every answer that this node gives by itself: refusals in the API's own style, preflights, redirects.
+use crate::settings::Hsts;
+use crate::text;
+use doorward_core::decide::Preflight;
+use doorward_core::dialect::ErrorStyle;
+use doorward_core::reason::Reason;
+use std::io::Write;
+
+/// What an answer depends on besides its reason.
+#[derive(Clone, Copy)]
+pub(crate) struct Manner<'a> {
+    pub(crate) style: ErrorStyle,
+    pub(crate) request_id: &'a [u8],
+    /// Field lines of ours: see [`extra`].
+    pub(crate) extra: &'a [u8],
+    /// The answer to HEAD has no body.
+    pub(crate) to_head: bool,
+    pub(crate) keep: bool,
+    pub(crate) minor: u8,
+}
+
+/// A refusal as callers see it.
+pub(crate) struct Refused<'a> {
+    pub(crate) reason: Reason,
+    /// A sentence about facts that the caller may know.
+    pub(crate) note: Option<&'a str>,
+    pub(crate) allow: &'a [String],
+}
+
+/// How long callers should stay away from an overloaded node, in seconds.
+const RETRY_AFTER_S: &str = "1";
+
+/// The field lines that every answer of this node carries: the request's id, HSTS over TLS, and who may read it.
+pub(crate) fn extra(out: &mut Vec<u8>, request_id: &[u8], hsts: Option<Hsts>, readable_by: Option<&[u8]>) {
+    line(out, "doorward-request-id", request_id);
+    if let Some(hsts) = hsts {
+        let _ = write!(out, "strict-transport-security: max-age={}", hsts.max_age_s);
+        out.extend_from_slice(if hsts.include_subdomains { b"; includeSubDomains\r\n" } else { b"\r\n" });
+    }
+    if let Some(origin) = readable_by {
+        line(out, "access-control-allow-origin", origin);
+        line(out, "access-control-expose-headers", b"Doorward-Code, Doorward-Request-Id, Retry-After");
+        line(out, "vary", b"Origin");
+    }
+}
+
+fn line(out: &mut Vec<u8>, name: &str, value: &[u8]) {
+    crate::pump::field(out, name.as_bytes(), value);
+}
+
+fn phrase(status: u16) -> &'static str {
+    match status {
+        204 => "No Content",
+        308 => "Permanent Redirect",
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        408 => "Request Timeout",
+        413 => "Content Too Large",
+        417 => "Expectation Failed",
+        431 => "Request Header Fields Too Large",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
+        504 => "Gateway Timeout",
+        _ => "",
+    }
+}
+
+fn head(out: &mut Vec<u8>, status: u16, how: &Manner<'_>) {
+    let _ = write!(out, "HTTP/1.1 {status} {}\r\n", phrase(status));
+    out.extend_from_slice(how.extra);
+    if !how.keep {
+        line(out, "connection", b"close");
+    } else if how.minor == 0 {
+        line(out, "connection", b"keep-alive");
+    }
+}
+
+/// The whole answer to a refused request.
+pub(crate) fn refusal(out: &mut Vec<u8>, refused: &Refused<'_>, how: &Manner<'_>) {
+    let reason = refused.reason;
+    let mut body = Vec::with_capacity(512);
+    match how.style {
+        ErrorStyle::Problem => problem(&mut body, refused, how),
+        ErrorStyle::Voucherify => voucherify(&mut body, refused, how),
+        ErrorStyle::Antavo => antavo(&mut body, refused),
+    }
+    head(out, reason.status(), how);
+    line(out, "doorward-code", reason.code().as_bytes());
+    line(
+        out,
+        "content-type",
+        if how.style == ErrorStyle::Problem { b"application/problem+json" } else { b"application/json" },
+    );
+    line(out, "cache-control", b"no-store");
+    if reason.status() == 401 {
+        // RFC 9110 15.5.2 asks for a challenge; keys have no registered scheme.
+        line(out, "www-authenticate", b"ApiKey realm=\"doorward\"");
+    }
+    if reason == Reason::MethodNotAllowed {
+        line(out, "allow", refused.allow.join(", ").as_bytes());
+    }
+    if reason.status() == 503 {
+        line(out, "retry-after", RETRY_AFTER_S.as_bytes());
+    }
+    let _ = write!(out, "content-length: {}\r\n\r\n", body.len());
+    if !how.to_head {
+        out.extend_from_slice(&body);
+    }
+}
+
+fn said(refused: &Refused<'_>) -> String {
+    refused.note.unwrap_or(refused.reason.title()).to_owned()
+}
+
+/// RFC 9457.
+fn problem(out: &mut Vec<u8>, refused: &Refused<'_>, how: &Manner<'_>) {
+    let reason = refused.reason;
+    out.push(b'{');
+    text::member(out, "type", Some(format!("urn:doorward:{}", reason.code()).as_bytes()));
+    text::member(out, "title", Some(reason.title().as_bytes()));
+    let _ = write!(out, "\"status\":{},", reason.status());
+    text::member(out, "code", Some(reason.code().as_bytes()));
+    text::member(out, "detail", Some(said(refused).as_bytes()));
+    text::member(out, "help", Some(reason.help().as_bytes()));
+    text::member(out, "request_id", Some(how.request_id));
+    out.pop();
+    out.extend_from_slice(b"}\n");
+}
+
+fn voucherify(out: &mut Vec<u8>, refused: &Refused<'_>, how: &Manner<'_>) {
+    let status = refused.reason.status();
+    let (key, message) = match status {
+        400 => ("bad_request", "Bad Request"),
+        401 => ("unauthorized", "Unauthorized"),
+        403 => ("forbidden", "Forbidden"),
+        404 => ("not_found", "Resource not found"),
+        405 => ("method_not_allowed", "HTTP Method Not Allowed"),
+        413 => ("payload_too_large", "Payload Too Large"),
+        429 => ("too_many_requests", "API limit reached"),
+        502..=504 => ("service_unavailable", "Service Unavailable"),
+        _ => ("bad_request", phrase(status)),
+    };
+    let details = format!("{} {}", said(refused), refused.reason.help());
+    let _ = write!(out, "{{\"code\":{status},");
+    text::member(out, "key", Some(key.as_bytes()));
+    text::member(out, "message", Some(message.as_bytes()));
+    text::member(out, "details", Some(details.as_bytes()));
+    text::member(out, "request_id", Some(how.request_id));
+    out.pop();
+    out.push(b'}');
+}
+
+fn antavo(out: &mut Vec<u8>, refused: &Refused<'_>) {
+    let (kind, message) = match refused.reason {
+        Reason::CredentialMissing => ("UnauthorizedException", "No api_key provided".to_owned()),
+        Reason::RouteUnknown => ("NotFoundException", "Not Found".to_owned()),
+        other => {
+            let kind = match other.status() {
+                401 => "UnauthorizedException",
+                403 => "ForbiddenException",
+                405 => "MethodNotAllowedException",
+                400..=499 => "BadRequestException",
+                _ => "RuntimeException",
+            };
+            (kind, said(refused))
+        }
+    };
+    out.extend_from_slice(b"{\"error\":{");
+    text::member(out, "type", Some(kind.as_bytes()));
+    out.extend_from_slice(b"\"code\":0,");
+    text::member(out, "message", Some(message.as_bytes()));
+    out.pop();
+    out.extend_from_slice(b"}}");
+}
+
+/// How long a browser may remember a preflight, in seconds.
+const PREFLIGHT_MAX_AGE_S: u32 = 600;
+
+/// The answer to a preflight. Credentials in the browser's sense (cookies) are never allowed.
+pub(crate) fn preflight(out: &mut Vec<u8>, answer: &Preflight, asked: Option<&[u8]>, how: &Manner<'_>) {
+    head(out, 204, how);
+    line(out, "access-control-allow-methods", answer.methods.join(", ").as_bytes());
+    if let Some(names) =
+        asked.filter(|names| names.iter().all(|b| b.is_ascii_alphanumeric() || b"-_, \t".contains(b)))
+    {
+        line(out, "access-control-allow-headers", names);
+    }
+    let _ = write!(out, "access-control-max-age: {PREFLIGHT_MAX_AGE_S}\r\n");
+    line(out, "vary", b"Access-Control-Request-Method, Access-Control-Request-Headers");
+    out.extend_from_slice(b"\r\n");
+}
+
+/// The same address over HTTPS.
+pub(crate) fn redirect(out: &mut Vec<u8>, to: &[u8], how: &Manner<'_>) {
+    head(out, 308, how);
+    line(out, "location", to);
+    out.extend_from_slice(b"content-length: 0\r\n\r\n");
+}

@@ -1,0 +1,139 @@
+//! Where event lines go: buffers from every core to one thread that writes them. Nobody waits for it; what it can't
+//! take is lost and counted.
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
+
+/// Buffers that may wait to be written. With up to 64 KiB each, 16 MiB.
+const WAITING_BUFFERS: usize = 256;
+
+/// The event log.
+pub struct Events {
+    send: Option<SyncSender<Vec<u8>>>,
+    reopen: Arc<AtomicBool>,
+    lost: Arc<AtomicU64>,
+    writer: Option<JoinHandle<()>>,
+}
+
+impl Events {
+    /// Opens a file for appending, or standard output (`None`).
+    ///
+    /// # Errors
+    /// The file can't be opened.
+    pub fn open(path: Option<&Path>) -> io::Result<Events> {
+        let (send, receive) = sync_channel(WAITING_BUFFERS);
+        let reopen = Arc::new(AtomicBool::new(false));
+        let lost = Arc::new(AtomicU64::new(0));
+        let mut to = Target { path: path.map(Path::to_owned), file: path.map(append).transpose()? };
+        let (again, count) = (Arc::clone(&reopen), Arc::clone(&lost));
+        let writer = std::thread::Builder::new()
+            .name("events".to_owned())
+            .spawn(move || write(&receive, &mut to, &again, &count))?;
+        Ok(Events { send: Some(send), reopen, lost, writer: Some(writer) })
+    }
+
+    /// Opens the file anew before the next line, for instance after it was moved away.
+    pub fn reopen(&self) {
+        self.reopen.store(true, Relaxed);
+    }
+
+    pub(crate) fn sender(&self) -> Option<SyncSender<Vec<u8>>> {
+        self.send.clone()
+    }
+
+    /// Lines lost because they could not be written.
+    pub(crate) fn lost(&self) -> u64 {
+        self.lost.load(Relaxed)
+    }
+}
+
+impl Drop for Events {
+    fn drop(&mut self) {
+        self.send = None;
+        if let Some(writer) = self.writer.take() {
+            // A panic of the writer has been printed already.
+            let _ = writer.join();
+        }
+    }
+}
+
+struct Target {
+    path: Option<PathBuf>,
+    file: Option<File>,
+}
+
+fn append(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.create(true).append(true);
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o640);
+    options.open(path)
+}
+
+fn write(receive: &Receiver<Vec<u8>>, to: &mut Target, reopen: &AtomicBool, lost: &AtomicU64) {
+    let mut failing = false;
+    while let Ok(lines) = receive.recv() {
+        if reopen.swap(false, Relaxed) {
+            if let Some(path) = &to.path {
+                match append(path) {
+                    Ok(file) => to.file = Some(file),
+                    Err(error) => {
+                        tracing::error!(path = %path.display(), %error, "the event log can't be opened anew")
+                    }
+                }
+            }
+        }
+        let written = match &mut to.file {
+            Some(file) => file.write_all(&lines),
+            None => io::stdout().lock().write_all(&lines),
+        };
+        if let Err(error) = &written {
+            lost.fetch_add(count(&lines), Relaxed);
+            if !failing {
+                tracing::error!(%error, "events can't be written and are lost until they can");
+            }
+        }
+        failing = written.is_err();
+    }
+}
+
+fn count(lines: &[u8]) -> u64 {
+    memchr::memchr_iter(b'\n', lines).count() as u64
+}
+
+/// One core's end.
+pub(crate) struct EventBuffer {
+    lines: Vec<u8>,
+    send: Option<SyncSender<Vec<u8>>>,
+}
+
+/// A buffer is handed over when it is this full, in bytes, or at the next tick.
+const FULL: usize = 48 * 1024;
+
+impl EventBuffer {
+    pub(crate) fn new(send: Option<SyncSender<Vec<u8>>>) -> EventBuffer {
+        EventBuffer { lines: Vec::new(), send }
+    }
+
+    /// Appends a line; how many lines were lost.
+    pub(crate) fn push(&mut self, line: &[u8]) -> u64 {
+        self.lines.extend_from_slice(line);
+        if self.lines.len() >= FULL { self.hand_over() } else { 0 }
+    }
+
+    /// Hands over what there is; how many lines were lost.
+    pub(crate) fn hand_over(&mut self) -> u64 {
+        if self.lines.is_empty() {
+            return 0;
+        }
+        let capacity = self.lines.len().next_power_of_two().min(FULL + 16 * 1024);
+        let lines = std::mem::replace(&mut self.lines, Vec::with_capacity(capacity));
+        match self.send.as_ref().map(|s| s.try_send(lines)) {
+            Some(Err(TrySendError::Full(lines) | TrySendError::Disconnected(lines))) => count(&lines),
+            _ => 0,
+        }
+    }
+}

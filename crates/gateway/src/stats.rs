@@ -1,0 +1,115 @@
+//! Counters. Each core writes its own with plain loads and stores; a scrape adds them up.
+use doorward_core::reason::Reason;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// Upper bounds of the latency histogram, in microseconds; one more bucket has no bound.
+pub const LATENCY_BOUNDS_US: [u64; 14] = [
+    100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000,
+    5_000_000,
+];
+
+const BUCKETS: usize = LATENCY_BOUNDS_US.len() + 1;
+const REASONS: usize = Reason::ALL.len();
+
+/// The counters of one core.
+#[derive(Debug, Default)]
+pub(crate) struct CoreStats {
+    classes: [AtomicU64; 6],
+    permits: AtomicU64,
+    denials: [AtomicU64; REASONS],
+    latency: [AtomicU64; BUCKETS],
+    latency_us: AtomicU64,
+    exposed: AtomicU64,
+    weak: AtomicU64,
+    connects: AtomicU64,
+    accepted: AtomicU64,
+    open: AtomicU64,
+    lost_events: AtomicU64,
+}
+
+/// Only its own core adds to a counter, so no locked instruction is needed.
+fn add(counter: &AtomicU64, n: u64) {
+    counter.store(counter.load(Relaxed).wrapping_add(n), Relaxed);
+}
+
+impl CoreStats {
+    pub(crate) fn request(&self, status: u16, reason: Option<Reason>, total_us: u64) {
+        add(&self.classes[usize::from(status / 100).min(5)], 1);
+        match reason {
+            Some(reason) => add(&self.denials[reason as usize], 1),
+            None => add(&self.permits, 1),
+        }
+        let bucket = LATENCY_BOUNDS_US.iter().position(|b| total_us <= *b).unwrap_or(BUCKETS - 1);
+        add(&self.latency[bucket], 1);
+        add(&self.latency_us, total_us);
+    }
+    pub(crate) fn proof(&self, exposed: bool, weak: bool) {
+        add(&self.exposed, u64::from(exposed));
+        add(&self.weak, u64::from(weak));
+    }
+    pub(crate) fn connected(&self) {
+        add(&self.connects, 1);
+    }
+    pub(crate) fn opened(&self) {
+        add(&self.accepted, 1);
+        add(&self.open, 1);
+    }
+    pub(crate) fn closed(&self) {
+        self.open.store(self.open.load(Relaxed).saturating_sub(1), Relaxed);
+    }
+    pub(crate) fn lost(&self, events: u64) {
+        add(&self.lost_events, events);
+    }
+    pub(crate) fn is_open(&self) -> u64 {
+        self.open.load(Relaxed)
+    }
+}
+
+/// What all cores have counted since the start.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Answers by class of status: index 1 for 1xx to 5 for 5xx; 0 where nothing was answered.
+    pub classes: [u64; 6],
+    /// Requests that ended without a refusal.
+    pub permits: u64,
+    /// Refusals by reason.
+    pub denials: Vec<(Reason, u64)>,
+    /// Requests by total time; see [`LATENCY_BOUNDS_US`], and one more for the rest.
+    pub latency: [u64; BUCKETS],
+    /// The sum of total times, in microseconds.
+    pub latency_us: u64,
+    /// Credentials proved over plain HTTP.
+    pub exposed: u64,
+    /// Requests proved by an id alone.
+    pub weak: u64,
+    /// Connections made to upstreams.
+    pub upstream_connections: u64,
+    /// Connections taken from callers.
+    pub connections: u64,
+    /// Connections from callers at this moment.
+    pub open_connections: u64,
+    /// Connections turned away because there were too many.
+    pub overloaded: u64,
+    /// Events that could not be written.
+    pub lost_events: u64,
+}
+
+/// Adds the cores up.
+pub(crate) fn snapshot(cores: &[Arc<CoreStats>], overloaded: u64, lost: u64) -> Snapshot {
+    let sum = |of: &dyn Fn(&CoreStats) -> &AtomicU64| cores.iter().map(|c| of(c).load(Relaxed)).sum::<u64>();
+    Snapshot {
+        classes: std::array::from_fn(|i| sum(&|c| &c.classes[i])),
+        permits: sum(&|c| &c.permits),
+        denials: Reason::ALL.iter().map(|r| (*r, sum(&|c| &c.denials[*r as usize]))).collect(),
+        latency: std::array::from_fn(|i| sum(&|c| &c.latency[i])),
+        latency_us: sum(&|c| &c.latency_us),
+        exposed: sum(&|c| &c.exposed),
+        weak: sum(&|c| &c.weak),
+        upstream_connections: sum(&|c| &c.connects),
+        connections: sum(&|c| &c.accepted),
+        open_connections: sum(&|c| &c.open),
+        overloaded,
+        lost_events: sum(&|c| &c.lost_events) + lost,
+    }
+}

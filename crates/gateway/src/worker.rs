@@ -1,0 +1,178 @@
+//! What one core owns. Everything a request needs is here or in its connection; cores share only what is read.
+use crate::clock::Clock;
+use crate::input::{Buffers, Input};
+use crate::pool::{Dial, Pool};
+use crate::pump::Pump;
+use crate::settings::Settings;
+use crate::sink::EventBuffer;
+use crate::stats::CoreStats;
+use crate::wire::{self, Head};
+use doorward_core::credential::Credential;
+use doorward_core::live::Live;
+use doorward_core::time::UnixMillis;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use tokio::sync::mpsc;
+
+/// Facts about credentials are handed on this often, in ticks.
+const FACTS_EVERY_TICKS: u32 = 20;
+/// Scratch rooms that a core keeps.
+const KEPT_SCRATCH: usize = 256;
+
+/// A credential was used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fact {
+    /// Its id.
+    pub credential: Arc<str>,
+    /// When it was last proved.
+    pub at: UnixMillis,
+    /// Whether it was proved over plain HTTP since the last fact.
+    pub exposed: bool,
+}
+
+/// The memory that one request works in; kept from request to request, but not by idle connections.
+#[derive(Default)]
+pub(crate) struct Scratch {
+    pub(crate) head: Head,
+    pub(crate) answer: Head,
+    pub(crate) up: Pump,
+    pub(crate) down: Pump,
+    pub(crate) reply: Input,
+    pub(crate) extra: Vec<u8>,
+    pub(crate) line: Vec<u8>,
+    pub(crate) own: Vec<u8>,
+}
+
+/// The clocks that a worker reads; tests bring their own.
+#[derive(Clone, Copy)]
+pub(crate) struct Clocks {
+    pub(crate) now: fn() -> UnixMillis,
+    pub(crate) monotonic_ms: fn() -> u64,
+}
+
+/// Everything of one core.
+pub(crate) struct Worker<D: Dial> {
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) wire: wire::Limits,
+    pub(crate) live: Arc<Live>,
+    pub(crate) clocks: Clocks,
+    pub(crate) clock: Clock,
+    pub(crate) buffers: Buffers,
+    pub(crate) pool: Pool<D::Io>,
+    pub(crate) dial: D,
+    pub(crate) stats: Arc<CoreStats>,
+    events: RefCell<EventBuffer>,
+    scratch: RefCell<Vec<Box<Scratch>>>,
+    draining: Arc<AtomicBool>,
+    /// By address of the entry: it is kept alive by the value.
+    facts: RefCell<HashMap<usize, (Arc<Credential>, UnixMillis, bool)>>,
+    send_facts: mpsc::Sender<Fact>,
+    next_id: Cell<u128>,
+}
+
+/// What a worker is made of.
+pub(crate) struct Parts<D> {
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) live: Arc<Live>,
+    pub(crate) clocks: Clocks,
+    pub(crate) dial: D,
+    pub(crate) stats: Arc<CoreStats>,
+    pub(crate) events: EventBuffer,
+    pub(crate) draining: Arc<AtomicBool>,
+    pub(crate) facts: mpsc::Sender<Fact>,
+    /// Random; request ids start here.
+    pub(crate) seed: [u8; 16],
+}
+
+impl<D: Dial> Worker<D> {
+    pub(crate) fn new(p: Parts<D>) -> Worker<D> {
+        let limits = &p.settings.limits;
+        Worker {
+            wire: wire::Limits {
+                head_bytes: limits.head_bytes,
+                fields: limits.fields,
+                trailer_bytes: limits.trailer_bytes,
+                ..wire::Limits::default()
+            },
+            pool: Pool::new(limits.upstream_idle_connections, p.settings.timeouts.upstream_idle_ms),
+            settings: p.settings,
+            live: p.live,
+            clocks: p.clocks,
+            clock: Clock::default(),
+            buffers: Buffers::default(),
+            dial: p.dial,
+            stats: p.stats,
+            events: RefCell::new(p.events),
+            scratch: RefCell::default(),
+            draining: p.draining,
+            facts: RefCell::default(),
+            send_facts: p.facts,
+            next_id: Cell::new(u128::from_be_bytes(p.seed)),
+        }
+    }
+
+    /// Whether the node is asked to stop.
+    pub(crate) fn draining(&self) -> bool {
+        self.draining.load(Relaxed)
+    }
+
+    /// An id for a request: 32 hexadecimal digits, never twice in a process, spread over all values.
+    pub(crate) fn request_id(&self) -> [u8; 32] {
+        // A step of a Weyl sequence: odd, so that it visits every value.
+        const STEP: u128 = 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835;
+        let mut n = self.next_id.get().wrapping_add(STEP);
+        self.next_id.set(n);
+        std::array::from_fn(|_| {
+            n = n.rotate_left(4);
+            b"0123456789abcdef"[(n & 15) as usize]
+        })
+    }
+
+    pub(crate) fn scratch(&self) -> Box<Scratch> {
+        self.scratch.borrow_mut().pop().unwrap_or_default()
+    }
+
+    pub(crate) fn give_back(&self, scratch: Box<Scratch>) {
+        let mut kept = self.scratch.borrow_mut();
+        if kept.len() < KEPT_SCRATCH {
+            kept.push(scratch);
+        }
+    }
+
+    /// Writes a finished event line.
+    pub(crate) fn event(&self, line: &[u8]) {
+        let lost = self.events.borrow_mut().push(line);
+        self.stats.lost(lost);
+    }
+
+    /// Notes that a credential was proved.
+    pub(crate) fn proved(&self, credential: &Arc<Credential>, at: UnixMillis, exposed: bool) {
+        let mut facts = self.facts.borrow_mut();
+        let entry = facts
+            .entry(Arc::as_ptr(credential) as usize)
+            .or_insert_with(|| (Arc::clone(credential), at, false));
+        entry.1 = at;
+        entry.2 |= exposed;
+    }
+
+    /// What has to be done now and then.
+    pub(crate) fn tick(&self) {
+        self.clock.tick(self.draining());
+        let lost = self.events.borrow_mut().hand_over();
+        self.stats.lost(lost);
+        if self.clock.now().is_multiple_of(FACTS_EVERY_TICKS) {
+            self.pool.sweep(self.clock.now());
+            self.hand_over_facts();
+        }
+    }
+
+    /// Hands facts on. Where nobody takes them they are kept and grow no further than there are credentials.
+    pub(crate) fn hand_over_facts(&self) {
+        self.facts.borrow_mut().retain(|_, (credential, at, exposed)| {
+            let fact = Fact { credential: Arc::from(&*credential.id), at: *at, exposed: *exposed };
+            matches!(self.send_facts.try_send(fact), Err(mpsc::error::TrySendError::Full(_)))
+        });
+    }
+}
