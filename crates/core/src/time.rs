@@ -37,10 +37,10 @@ impl UnixMillis {
             Some((date, time)) => (date, time.strip_suffix('Z')?),
             None => (text, "00:00:00"),
         };
-        let mut d = date.split('-').map(|p| digits(p));
+        let mut d = date.split('-').map(digits);
         let (year, month, day) = (d.next()??, d.next()??, d.next()??);
         let (time, fraction) = time.split_once('.').unwrap_or((time, "0"));
-        let mut t = time.split(':').map(|p| digits(p));
+        let mut t = time.split(':').map(digits);
         let (hour, minute, second) = (t.next()??, t.next()??, t.next()??);
         if d.next().is_some()
             || t.next().is_some()

@@ -48,10 +48,10 @@ impl Clock {
         let now = self.now.get().saturating_add(1);
         self.now.set(now);
         self.slots.borrow_mut().retain(|slot| {
-            if slot.due.get() <= now || drain && slot.idle.get() {
-                if let Some(waker) = &*slot.waker.borrow() {
-                    waker.wake_by_ref();
-                }
+            if (slot.due.get() <= now || drain && slot.idle.get())
+                && let Some(waker) = &*slot.waker.borrow()
+            {
+                waker.wake_by_ref();
             }
             // A slot that nobody else holds belongs to a connection that is gone.
             Rc::strong_count(slot) > 1

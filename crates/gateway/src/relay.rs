@@ -266,10 +266,10 @@ impl<S: Io, D: Dial> Exchange<'_, S, D> {
         let limits = &self.worker.wire;
         let bad = |reject: wire::Reject| refused(Reason::UpstreamFailed, reject.detail());
         let end = loop {
-            if !self.reply.is_empty() {
-                if let Some(end) = self.reply.head_end(limits).map_err(bad)? {
-                    break end;
-                }
+            if !self.reply.is_empty()
+                && let Some(end) = self.reply.head_end(limits).map_err(bad)?
+            {
+                break end;
             }
             self.reply.make_room(&self.worker.buffers);
             match std::task::ready!(poll_read(&mut self.upstream, cx, self.reply.space())) {

@@ -76,13 +76,13 @@ fn append(path: &Path) -> io::Result<File> {
 fn write(receive: &Receiver<Vec<u8>>, to: &mut Target, reopen: &AtomicBool, lost: &AtomicU64) {
     let mut failing = false;
     while let Ok(lines) = receive.recv() {
-        if reopen.swap(false, Relaxed) {
-            if let Some(path) = &to.path {
-                match append(path) {
-                    Ok(file) => to.file = Some(file),
-                    Err(error) => {
-                        tracing::error!(path = %path.display(), %error, "the event log can't be opened anew")
-                    }
+        if reopen.swap(false, Relaxed)
+            && let Some(path) = &to.path
+        {
+            match append(path) {
+                Ok(file) => to.file = Some(file),
+                Err(error) => {
+                    tracing::error!(path = %path.display(), %error, "the event log can't be opened anew")
                 }
             }
         }

@@ -32,6 +32,9 @@ pub struct Fact {
     pub exposed: bool,
 }
 
+/// A credential, when it was last proved, and whether that was over plain HTTP since the last fact.
+type Proved = (Arc<Credential>, UnixMillis, bool);
+
 /// The memory that one request works in; kept from request to request, but not by idle connections.
 #[derive(Default)]
 pub(crate) struct Scratch {
@@ -64,10 +67,14 @@ pub(crate) struct Worker<D: Dial> {
     pub(crate) dial: D,
     pub(crate) stats: Arc<CoreStats>,
     events: RefCell<EventBuffer>,
+    #[expect(
+        clippy::vec_box,
+        reason = "a room is taken and given back for each request; moving a pointer is cheaper"
+    )]
     scratch: RefCell<Vec<Box<Scratch>>>,
     draining: Arc<AtomicBool>,
     /// By address of the entry: it is kept alive by the value.
-    facts: RefCell<HashMap<usize, (Arc<Credential>, UnixMillis, bool)>>,
+    facts: RefCell<HashMap<usize, Proved>>,
     send_facts: mpsc::Sender<Fact>,
     next_id: Cell<u128>,
 }

@@ -80,7 +80,7 @@ impl Compiler {
                 SchemeName::ApiKey => n.api_key.is_some(),
                 SchemeName::Publishable => n.publishable.is_some(),
             };
-            if !names.iter().any(|n| known(n)) {
+            if !names.iter().any(known) {
                 self.wrong(
                     d.line.0,
                     &place,
@@ -91,7 +91,7 @@ impl Compiler {
         let plain_key: Vec<_> =
             d.plain_key.iter().filter_map(|e| self.read(d, Environment::parse(e))).collect();
         let id_alone = |n: &&Dialect| n.forms().any(|f| matches!(f, KeyForm::QueryId(_)));
-        if !plain_key.is_empty() && !names.iter().any(|n| id_alone(n)) {
+        if !plain_key.is_empty() && !names.iter().any(id_alone) {
             self.wrong(d.line.0, &place, "`plain_key` is set, but none of its dialects presents an id alone");
         }
         let mut upstream = |url: &Option<String>| {

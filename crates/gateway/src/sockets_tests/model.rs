@@ -80,7 +80,7 @@ fn read(stream: &[u8], to_head: bool, answers: bool, all: &mut Vec<Message>) -> 
                     break;
                 }
                 m.body.extend_from_slice(cut(&mut left, size)?);
-                if line(&mut left)? != "" {
+                if !line(&mut left)?.is_empty() {
                     return Err("a chunk without end".to_owned());
                 }
             }

@@ -1,0 +1,359 @@
+//! The table of decisions: who presents what, where, from which origin, and what comes of it.
+//!
+//! `decisions/table.txt` is for reviewers: every line is one decision. The test fails where the machine decides
+//! otherwise, and where a reason is in no line. With `DOORWARD_WRITE_TABLE=1` the table is written anew.
+use doorward_core::credential::{Credential, Kind, Status};
+use doorward_core::decide::{self, Step};
+use doorward_core::dialect::Dialect;
+use doorward_core::live::Live;
+use doorward_core::origin::OriginEntry;
+use doorward_core::policy::{compile, draft};
+use doorward_core::reason::Reason;
+use doorward_core::request::{Field, FieldKind, PlainHttp, RequestView, Span, Transport};
+use doorward_core::schemes::{ApiKey, KeySecret, Outgoing, Publishable, Scheme};
+use doorward_core::secret::Keys;
+use doorward_core::time::UnixMillis;
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::sync::Arc;
+
+const POLICY: &str = r#"
+workspace = [
+    { id = "live", environment = "production", region = "us" },
+    { id = "test", environment = "sandbox" },
+    { id = "far", environment = "production", region = "eu" },
+    { id = "other", environment = "production" },
+]
+[[api]]
+id = "things"
+dialect = "voucherify"
+names = ["voucherify", "standard"]
+schemes = ["api_key", "publishable"]
+workspaces = ["live", "test", "far"]
+upstream = { production = "http://live:1" }
+route = [
+    { path = "/things/*", methods = ["GET", "POST"] },
+    { path = "/things/open", methods = ["GET"], public = true },
+    { path = "/client/*", methods = ["GET", "POST"], client_side = true },
+]
+[[api]]
+id = "loyalty"
+dialect = "antavo"
+plain_key = ["sandbox"]
+upstream = { production = "http://live:1", sandbox = "http://test:1" }
+route = [{ path = "/customers/*" }]
+[[api]]
+id = "strict"
+dialect = "antavo"
+upstream = { production = "http://live:1", sandbox = "http://test:1" }
+route = [{ path = "/strict" }]
+"#;
+
+/// The instant of every request.
+const NOW: UnixMillis = UnixMillis(1_000_000);
+
+/// Reasons that no decision gives: the engine does, before or after it. The black-box tests provoke each of them.
+const OF_THE_ENGINE: &[Reason] = &[
+    Reason::RequestTimeout,
+    Reason::BodyTooLarge,
+    Reason::ExpectationFailed,
+    Reason::HeadTooLarge,
+    Reason::UpstreamFailed,
+    Reason::Overloaded,
+    Reason::UpstreamTimeout,
+];
+
+fn world() -> Live {
+    let keys = Arc::new(Keys::derive(&[3; 32]));
+    let live = Live::new(Arc::clone(&keys));
+    live.policy.store(Arc::new(compile(&draft::read(POLICY).unwrap(), Some("us")).unwrap()));
+    live.renew(1, 1000);
+    for (id, workspace, kind, dialect) in [
+        ("server", "live", Kind::Server, "voucherify"),
+        ("integration", "live", Kind::Integration, "voucherify"),
+        ("blocked", "live", Kind::Server, "voucherify"),
+        ("expired", "live", Kind::Server, "voucherify"),
+        ("sandbox", "test", Kind::Server, "voucherify"),
+        ("far", "far", Kind::Server, "voucherify"),
+        ("other", "other", Kind::Server, "voucherify"),
+        ("single", "live", Kind::Server, "standard"),
+        ("client", "live", Kind::Client, "voucherify"),
+        ("weak", "test", Kind::Server, "antavo"),
+        ("weak-live", "live", Kind::Server, "antavo"),
+        ("strong", "test", Kind::Server, "antavo"),
+    ] {
+        live.directory.put(Credential {
+            id: id.into(),
+            pseudonym: None,
+            workspace: workspace.into(),
+            kind,
+            name: "".into(),
+            dialect: Dialect::named(dialect).unwrap(),
+            plain_key: id.starts_with("weak"),
+            status: if id == "blocked" { Status::Blocked } else { Status::Active },
+            expires_at: (id == "expired").then_some(NOW),
+            scopes: Box::default(),
+            origins: match kind {
+                Kind::Client => [OriginEntry::parse("https://shop.example").unwrap()].into(),
+                _ => Box::default(),
+            },
+            secret: keys.hash(id.as_bytes(), b"secret"),
+        });
+    }
+    live
+}
+
+/// How a credential is presented: a name for the table, and what it adds to the request.
+fn presented() -> Vec<(&'static str, Outgoing)> {
+    let key = |id: &str, secret: &str| KeySecret { id: id.to_owned(), secret: secret.to_owned() };
+    let (v, s, a) = (
+        Dialect::named("voucherify").unwrap(),
+        Dialect::named("standard").unwrap(),
+        Dialect::named("antavo").unwrap(),
+    );
+    let pair = |id| signed::<ApiKey>(v, &key(id, "secret"));
+    let fields = |all: &[(&str, &str)]| Outgoing {
+        target: String::new(),
+        headers: all.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect(),
+    };
+    vec![
+        ("nothing", Outgoing::default()),
+        ("pair", pair("server")),
+        ("pair of an integration", pair("integration")),
+        ("pair, unknown id", pair("nobody")),
+        ("pair, wrong secret", signed::<ApiKey>(v, &key("server", "wrong"))),
+        ("pair, blocked", pair("blocked")),
+        ("pair, blocked, wrong secret", signed::<ApiKey>(v, &key("blocked", "wrong"))),
+        ("pair, expired", pair("expired")),
+        ("pair, sandbox", pair("sandbox")),
+        ("pair, other region", pair("far")),
+        ("pair, workspace not served", pair("other")),
+        ("pair with a client's key", pair("client")),
+        ("pair with a single-field key", pair("single")),
+        ("half a pair", fields(&[("x-app-id", "server")])),
+        (
+            "pair, id twice",
+            fields(&[("x-app-id", "server"), ("X-App-Id", "server"), ("x-app-token", "secret")]),
+        ),
+        ("pair, id too long", fields(&[("x-app-id", &"i".repeat(129)), ("x-app-token", "secret")])),
+        ("pair, empty secret", fields(&[("x-app-id", "server"), ("x-app-token", "")])),
+        ("single", signed::<ApiKey>(s, &key("single", "secret"))),
+        ("single, no dot", fields(&[("x-api-key", "single")])),
+        (
+            "pair and single",
+            fields(&[("x-app-id", "server"), ("x-app-token", "secret"), ("x-api-key", "single.secret")]),
+        ),
+        ("client pair", signed::<Publishable>(v, &key("client", "secret"))),
+        ("client pair, wrong token", signed::<Publishable>(v, &key("client", "wrong"))),
+        ("client pair with a server's key", signed::<Publishable>(v, &key("server", "secret"))),
+        ("id alone", signed::<ApiKey>(a, &key("weak", ""))),
+        ("id alone, production", signed::<ApiKey>(a, &key("weak-live", ""))),
+        ("id alone, not switched on", signed::<ApiKey>(a, &key("strong", ""))),
+        ("id alone, unknown", signed::<ApiKey>(a, &key("nobody", ""))),
+        ("id alone of a pair", signed::<ApiKey>(a, &key("server", ""))),
+        (
+            "id alone, twice",
+            Outgoing { target: "?api_key=weak&api_key=weak".to_owned(), headers: Vec::new() },
+        ),
+        ("id alone, disguised", Outgoing { target: "?api%5Fkey=weak".to_owned(), headers: Vec::new() }),
+    ]
+}
+
+fn signed<S: Scheme<Secret = KeySecret>>(dialect: &'static Dialect, key: &KeySecret) -> Outgoing {
+    let mut out = Outgoing::default();
+    S::sign(dialect, key, &mut out).unwrap();
+    out
+}
+
+struct Request<'a> {
+    method: &'a str,
+    path: &'a str,
+    out: Outgoing,
+    more: Vec<(&'a str, &'a str)>,
+    transport: Transport,
+    now_ms: u64,
+}
+
+impl Request<'_> {
+    fn new<'a>(method: &'a str, path: &'a str, out: &Outgoing) -> Request<'a> {
+        Request { method, path, out: out.clone(), more: Vec::new(), transport: Transport::Secure, now_ms: 1 }
+    }
+
+    /// Decides, and says what came of it.
+    fn decide(&self, live: &Live, seen: &mut BTreeSet<Reason>) -> String {
+        let mut raw = Vec::new();
+        let mut places = Vec::new();
+        let own = self.out.headers.iter().map(|(n, v)| (n.as_str(), v.as_str()));
+        for (name, value) in own.chain(self.more.iter().copied()) {
+            let at = raw.len();
+            raw.extend_from_slice(name.as_bytes());
+            raw.extend_from_slice(value.as_bytes());
+            places.push((at, name.len(), value.len()));
+        }
+        let field = |(at, n, v): &(usize, usize, usize)| Field {
+            name: Span::of(&raw, &raw[*at..at + n]),
+            value: Span::of(&raw, &raw[at + n..at + n + v]),
+            kind: FieldKind::Other,
+        };
+        let fields: Vec<Field> = places.iter().map(field).collect();
+        let req = RequestView {
+            raw: &raw,
+            method: self.method.as_bytes(),
+            path: self.path.as_bytes(),
+            query: self.out.target.strip_prefix('?').map(str::as_bytes),
+            host: b"api.example",
+            fields: &fields,
+            client: None,
+            transport: self.transport,
+            now: NOW,
+        };
+        let policy = live.policy.load_full();
+        let decision = decide::start(&req, live.world(&policy, self.now_ms));
+        let mut said = match &decision.step {
+            Step::Permit(permit) => format!("permit -> {}", permit.upstream().host),
+            Step::Preflight(answer) => format!("preflight {}", answer.methods.join(" ")),
+            Step::Redirect => "redirect".to_owned(),
+            Step::Denied(denial) => {
+                seen.insert(denial.refusal.reason);
+                let rule = denial.rule.map(|r| format!(", check {r}")).unwrap_or_default();
+                format!(
+                    "{} {} ({}{rule})",
+                    denial.refusal.reason.status(),
+                    denial.refusal.reason.code(),
+                    denial.refusal.detail
+                )
+            }
+        };
+        for (on, word) in [
+            (decision.facts.exposed, "exposed"),
+            (decision.facts.weak, "weak"),
+            (decision.facts.readable, "readable by the page"),
+        ] {
+            if on {
+                let _ = write!(said, ", {word}");
+            }
+        }
+        said
+    }
+}
+
+#[test]
+fn every_decision_is_as_the_table_says() {
+    let live = world();
+    let mut seen = BTreeSet::new();
+    let mut table = String::from(
+        "# Written by crates/core/tests/decisions.rs. Everything not named is as plain as can be.\n",
+    );
+    let mut heading = |table: &mut String, text: &str| drop(write!(table, "\n## {text}\n\n"));
+    for (method, path, note) in [
+        ("GET", "/things/1", "a route for servers"),
+        ("GET", "/client/1", "a route open to client side, without an Origin"),
+        ("GET", "/things/open", "a public route"),
+        ("GET", "/customers/1", "an API that takes an id alone, in sandboxes"),
+        ("GET", "/strict", "an API of the same dialect that does not"),
+    ] {
+        heading(&mut table, &format!("{method} {path}: {note}"));
+        for (name, out) in presented() {
+            let said = Request::new(method, path, &out).decide(&live, &mut seen);
+            let _ = writeln!(table, "{name:<34} {said}");
+        }
+    }
+    let all = presented();
+    let with = |name: &str| &all.iter().find(|(n, _)| *n == name).unwrap().1;
+    let origins: &[&[&str]] = &[
+        &["https://shop.example"],
+        &["http://shop.example"],
+        &["https://shop.example.evil"],
+        &["null"],
+        &["https://shop.example/"],
+        &["https://shop.example", "https://shop.example"],
+    ];
+    heading(&mut table, "GET /client/1, by origin");
+    for name in ["client pair", "client pair, wrong token", "pair", "nothing"] {
+        for origin in origins {
+            let mut r = Request::new("GET", "/client/1", with(name));
+            r.more = origin.iter().map(|o| ("origin", *o)).collect();
+            let said = r.decide(&live, &mut seen);
+            let _ = writeln!(table, "{name:<26} {:<46} {said}", origin.join(" + "));
+        }
+    }
+    heading(&mut table, "Preflights");
+    for (path, method) in
+        [("/client/1", "POST"), ("/client/1", "DELETE"), ("/things/1", "POST"), ("/nowhere", "POST")]
+    {
+        for origin in &origins[..4] {
+            let mut r = Request::new("OPTIONS", path, with("nothing"));
+            r.more = vec![("origin", origin[0]), ("access-control-request-method", method)];
+            let said = r.decide(&live, &mut seen);
+            let _ = writeln!(table, "{path:<12} {method:<8} {:<28} {said}", origin[0]);
+        }
+    }
+    heading(&mut table, "Paths and methods, with a good pair");
+    for (method, path) in [
+        ("GET", "/nowhere"),
+        ("PUT", "/things/1"),
+        ("OPTIONS", "/things/1"),
+        ("TRACE", "/things/1"),
+        ("POST", "/things/open"),
+        ("GET", "/things/open/"),
+        ("GET", "/things"),
+        ("GET", "/thingsX"),
+        ("GET", "//things/1"),
+        ("GET", "/things//1"),
+        ("GET", "/things/../things/1"),
+        ("GET", "/things/%2e%2e/x"),
+        ("GET", "/things/a%2fb"),
+        ("GET", "/things/a%5cb"),
+        ("GET", "/things/%6fpen"),
+        ("GET", "/things/open;x"),
+        ("GET", "/things/a%20b"),
+        ("GET", "/things/%zz"),
+        ("OPTIONS", "*"),
+    ] {
+        let said = Request::new(method, path, with("pair")).decide(&live, &mut seen);
+        let _ = writeln!(table, "{method:<8} {path:<24} {said}");
+    }
+    heading(&mut table, "Plain HTTP");
+    for mode in [PlainHttp::Serve, PlainHttp::Redirect, PlainHttp::Refuse] {
+        for name in ["pair", "pair, wrong secret", "pair, blocked", "pair and single", "nothing"] {
+            let mut r = Request::new("GET", "/things/1", with(name));
+            r.transport = Transport::Plain(mode);
+            let said = r.decide(&live, &mut seen);
+            let _ = writeln!(table, "{:<10} {name:<22} {said}", format!("{mode:?}").to_lowercase());
+        }
+    }
+    heading(&mut table, "A node that has not heard from its store for too long");
+    for name in ["pair", "pair, wrong secret", "nothing"] {
+        let mut r = Request::new("GET", "/things/1", with(name));
+        r.now_ms = 1000;
+        let said = r.decide(&live, &mut seen);
+        let _ = writeln!(table, "{name:<22} {said}");
+    }
+
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/decisions/table.txt");
+    if std::env::var_os("DOORWARD_WRITE_TABLE").is_some() {
+        std::fs::write(file, &table).unwrap();
+    }
+    let written = std::fs::read_to_string(file).unwrap_or_default();
+    let mut lines = written.lines().zip(table.lines()).filter(|(w, t)| w != t);
+    if let Some((was, is)) = lines.next() {
+        panic!("decided otherwise than the table says\n table: {was}\n now:   {is}");
+    }
+    assert_eq!(written.lines().count(), table.lines().count(), "the table has too many or too few lines");
+    let missing: Vec<_> =
+        Reason::ALL.iter().filter(|r| !seen.contains(r) && !OF_THE_ENGINE.contains(r)).collect();
+    assert!(missing.is_empty(), "no line of the table gives {missing:?}");
+    assert!(OF_THE_ENGINE.iter().all(|r| !seen.contains(r)));
+}
+
+/// The law of every scheme: what is signed is detected and verifies.
+#[test]
+fn what_is_signed_verifies() {
+    let live = world();
+    let mut seen = BTreeSet::new();
+    for (name, path) in [("pair", "/things/1"), ("single", "/things/1"), ("id alone", "/customers/1")] {
+        let out = presented().into_iter().find(|(n, _)| *n == name).unwrap().1;
+        let said = Request::new("GET", path, &out).decide(&live, &mut seen);
+        assert!(said.starts_with("permit"), "{name}: {said}");
+    }
+}
