@@ -1,0 +1,142 @@
+//! Whether the store is whole: the file, the chain of changes, and what the tables say against what the changes say.
+use crate::display::owner;
+use crate::row::Reader;
+use crate::{Store, StoreError, changes, load, objects, record};
+use sqlx::{AnyConnection, Row};
+
+/// Changes read at a time.
+const PAGE_ROWS: i64 = 1_000;
+
+const OBJECTS: &str = "SELECT o.kind, o.id, o.body, \
+     (SELECT h.after FROM change h WHERE h.kind = o.kind AND h.id = o.id ORDER BY h.seq DESC LIMIT 1) \
+     FROM object o ORDER BY o.kind, o.id";
+/// What exists by its last change, and is not there.
+const MISSING: &str = "SELECT h.kind, h.seq FROM change h WHERE h.after IS NOT NULL \
+     AND NOT EXISTS (SELECT 1 FROM change l WHERE l.kind = h.kind AND l.id = h.id AND l.seq > h.seq) \
+     AND NOT EXISTS (SELECT 1 FROM credential c WHERE h.kind = 'credential' AND c.id = h.id) \
+     AND NOT EXISTS (SELECT 1 FROM object o WHERE o.kind = h.kind AND o.id = h.id) ORDER BY h.seq LIMIT 1";
+const DISPLAYS: &str = "SELECT d.credential, c.workspace, c.secret_version, d.sealed, c.plain_key \
+     FROM secret_display d LEFT JOIN credential c ON c.id = d.credential \
+     WHERE d.credential > $1 ORDER BY d.credential LIMIT $2";
+
+/// What was checked, and found well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// Rows of the change table.
+    pub changes: i64,
+    /// Credentials.
+    pub credentials: i64,
+    /// Workspaces and APIs.
+    pub objects: i64,
+}
+
+fn damaged<T>(what: String) -> Result<T, StoreError> {
+    Err(StoreError::Damaged(what))
+}
+
+impl Store {
+    /// Checks the whole store as of one instant: the file itself; the chain of changes, without gaps and each with its
+    /// MAC; every object and every credential, which must read and be what its last change says; every copy of a
+    /// secret, which must open.
+    ///
+    /// # Errors
+    /// The first damage found, or the store fails.
+    pub async fn check(&self) -> Result<Report, StoreError> {
+        let mut tx = self.pool.begin_with(self.engine.begin_read()).await?;
+        for row in sqlx::query(self.engine.integrity()).fetch_all(&mut *tx).await? {
+            let told: &str = row.try_get(0)?;
+            if told != "ok" {
+                return damaged(told.to_owned());
+            }
+        }
+        let changes = self.check_changes(&mut tx).await?;
+        let objects = check_objects(&mut tx).await?;
+        let credentials = self.check_credentials(&mut tx).await?;
+        if let Some(row) = sqlx::query(MISSING).fetch_optional(&mut *tx).await? {
+            let (kind, seq): (&str, i64) = (row.try_get(0)?, row.try_get(1)?);
+            return damaged(format!("what change {seq} says about a {kind} is not there"));
+        }
+        self.check_displays(&mut tx).await?;
+        tx.rollback().await?;
+        Ok(Report { changes, credentials, objects })
+    }
+
+    async fn check_changes(&self, conn: &mut AnyConnection) -> Result<i64, StoreError> {
+        let head = changes::mark(conn).await?.seq;
+        let (mut seq, mut mac) = (0, changes::genesis(&self.installation));
+        loop {
+            let page = changes::after(conn, seq, PAGE_ROWS).await?;
+            if page.is_empty() {
+                break;
+            }
+            for (change, told) in page {
+                seq += 1;
+                if change.seq != seq {
+                    return damaged(format!("change {seq} is missing"));
+                }
+                mac = changes::mac(&self.keys, &mac, &change).to_vec();
+                if mac != told {
+                    return damaged(format!(
+                        "change {seq} is not what was written, or not what came before it"
+                    ));
+                }
+            }
+        }
+        if seq == head { Ok(seq) } else { damaged(format!("it counts {head} changes and has {seq}")) }
+    }
+
+    async fn check_credentials(&self, conn: &mut AnyConnection) -> Result<i64, StoreError> {
+        let mut count = 0;
+        let check = |row: crate::row::Row, told: Option<String>| {
+            count += 1;
+            let differs = match told {
+                None => Some("the whole".to_owned()),
+                Some(told) => record::differs(&self.keys, &row, &told),
+            };
+            let label = row.credential.label();
+            differs.map_or(Ok(()), |field| {
+                damaged(format!("credential `{label}` is not what its last change says ({field})"))
+            })
+        };
+        load::each_told(conn, &mut Reader::new(&self.keys), check).await?;
+        Ok(count)
+    }
+
+    async fn check_displays(&self, conn: &mut AnyConnection) -> Result<(), StoreError> {
+        let mut last = String::new();
+        loop {
+            let rows =
+                sqlx::query(DISPLAYS).bind(last.as_str()).bind(PAGE_ROWS).fetch_all(&mut *conn).await?;
+            let Some(row) = rows.last() else { return Ok(()) };
+            last = row.try_get(0)?;
+            for row in &rows {
+                let id: &str = row.try_get(0)?;
+                let known: (Option<&str>, Option<i64>) = (row.try_get(1)?, row.try_get(2)?);
+                let opens = match known {
+                    (Some(workspace), Some(version)) => {
+                        self.keys.open(&owner(workspace, id, version), row.try_get(3)?).is_ok()
+                    }
+                    _ => false,
+                };
+                if !opens {
+                    let plain: Option<i64> = row.try_get(4)?;
+                    let label = if plain == Some(0) { id.to_owned() } else { self.keys.pseudonym(id) };
+                    return damaged(format!("the copy of the secret of credential `{label}` does not open"));
+                }
+            }
+        }
+    }
+}
+
+async fn check_objects(conn: &mut AnyConnection) -> Result<i64, StoreError> {
+    objects::whole(objects::all(conn).await?)?;
+    let rows = sqlx::query(OBJECTS).fetch_all(conn).await?;
+    for row in &rows {
+        let (kind, id): (&str, &str) = (row.try_get(0)?, row.try_get(1)?);
+        let (body, told): (&str, Option<&str>) = (row.try_get(2)?, row.try_get(3)?);
+        if told != Some(body) {
+            return damaged(format!("{kind} `{id}` is not what its last change says"));
+        }
+    }
+    Ok(i64::try_from(rows.len()).unwrap_or(i64::MAX))
+}

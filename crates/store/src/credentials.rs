@@ -1,0 +1,195 @@
+//! Credentials.
+use crate::row::{Reader, Row, Unreadable, columns, lists};
+use crate::write::{Told, Write};
+use crate::{Display, Store, StoreError, Stored, record};
+use doorward_core::credential::{Credential, Status};
+use doorward_core::secret::SecretHash;
+use sqlx::AnyConnection;
+
+/// The kind of a credential in the change table.
+pub(crate) const CREDENTIAL: &str = "credential";
+
+macro_rules! with_facts {
+    ($tail:literal) => {
+        concat!(
+            "SELECT ",
+            columns!(),
+            ", f.last_used, f.exposed_at FROM credential c \
+             LEFT JOIN credential_fact f ON f.credential = c.id ",
+            $tail
+        )
+    };
+}
+
+const ONE: &str = concat!("SELECT ", columns!(), " FROM credential c WHERE c.id = $1");
+const ONE_STORED: &str = with_facts!("WHERE c.id = $1");
+const ALL_STORED: &str = with_facts!("ORDER BY c.workspace, c.created_at, c.id");
+const ALL_STORED_OF: &str = with_facts!("WHERE c.workspace = $1 ORDER BY c.created_at, c.id");
+const INSERT: &str = "INSERT INTO credential (id, workspace, kind, name, dialect, plain_key, status, expires_at, \
+     scopes, origins, secret, secret_version, created_at) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
+const SET_STATUS: &str = "UPDATE credential SET status = $1 WHERE id = $2";
+const SET_SECRET: &str = "UPDATE credential SET secret = $1, secret_version = $2 WHERE id = $3";
+const NOT_EXPOSED: &str = "UPDATE credential_fact SET exposed_at = NULL WHERE credential = $1";
+const DELETE: &str = "DELETE FROM credential WHERE id = $1";
+
+/// A credential to be created.
+#[derive(Clone, Debug)]
+pub struct NewCredential {
+    /// It, with the hash of its secret. Its pseudonym is worked out anew whenever it is read.
+    pub credential: Credential,
+    /// The copy of its secret that may be shown again; `None`: never.
+    pub display: Option<Display>,
+}
+
+impl Store {
+    /// The credential with that id, blocked and expired ones as well.
+    ///
+    /// # Errors
+    /// It can't be read, or the store fails.
+    pub async fn credential(&self, id: &str) -> Result<Option<Stored>, StoreError> {
+        let row = sqlx::query(ONE_STORED).bind(id).fetch_optional(&self.pool).await?;
+        row.map(|row| Reader::new(&self.keys).read_stored(&row)).transpose()
+    }
+
+    /// All credentials, or those of a workspace: by workspace, the oldest first.
+    ///
+    /// # Errors
+    /// One can't be read, or the store fails.
+    pub async fn credentials(&self, workspace: Option<&str>) -> Result<Vec<Stored>, StoreError> {
+        let query = match workspace {
+            None => sqlx::query(ALL_STORED),
+            Some(id) => sqlx::query(ALL_STORED_OF).bind(id),
+        };
+        let rows = query.fetch_all(&self.pool).await?;
+        let mut reader = Reader::new(&self.keys);
+        rows.iter().map(|row| reader.read_stored(row)).collect()
+    }
+}
+
+/// The row of one credential; the inner error: it is there, but can't be read.
+pub(crate) async fn one(
+    conn: &mut AnyConnection,
+    reader: &mut Reader<'_>,
+    id: &str,
+) -> Result<Option<Result<Row, Unreadable>>, StoreError> {
+    let row = sqlx::query(ONE).bind(id).fetch_optional(conn).await?;
+    Ok(row.map(|row| reader.read(&row)))
+}
+
+impl Write {
+    /// Creates a credential.
+    ///
+    /// # Errors
+    /// There is no such workspace, there is such an id already, or the store fails.
+    pub async fn create_credential(&mut self, new: &NewCredential) -> Result<(), StoreError> {
+        let c = &new.credential;
+        if !self.has_workspace(&c.workspace).await? {
+            return Err(StoreError::NotFound { kind: "workspace", id: c.workspace.to_string() });
+        }
+        let there = sqlx::query(ONE).bind(&*c.id).fetch_optional(&mut *self.tx).await?;
+        if there.is_some() {
+            return Err(StoreError::AlreadyExists { kind: CREDENTIAL, id: c.id.to_string() });
+        }
+        let row = Row { credential: c.clone(), secret_version: 1, created_at: self.now };
+        let (scopes, origins) = lists(c);
+        self.begin_step();
+        sqlx::query(INSERT)
+            .bind(&*c.id)
+            .bind(&*c.workspace)
+            .bind(c.kind.name())
+            .bind(&*c.name)
+            .bind(c.dialect.name)
+            .bind(i64::from(c.plain_key))
+            .bind(c.status.name())
+            .bind(c.expires_at.map(|t| t.0))
+            .bind(scopes)
+            .bind(origins)
+            .bind(c.secret.0.to_vec())
+            .bind(row.secret_version)
+            .bind(row.created_at.0)
+            .execute(&mut *self.tx)
+            .await?;
+        self.put_display(&row, new.display.as_ref()).await?;
+        self.changed("created", None, Some(&row)).await
+    }
+
+    /// Blocks or unblocks a credential.
+    ///
+    /// # Errors
+    /// It is not there, can't be read, or the store fails.
+    pub async fn set_status(&mut self, id: &str, status: Status) -> Result<(), StoreError> {
+        let before = self.present(id).await?;
+        let credential = Credential { status, ..before.credential.clone() };
+        let after = Row { credential, ..before };
+        self.begin_step();
+        sqlx::query(SET_STATUS).bind(status.name()).bind(id).execute(&mut *self.tx).await?;
+        let action = match status {
+            Status::Active => "unblocked",
+            Status::Blocked => "blocked",
+        };
+        self.changed(action, Some(&before), Some(&after)).await
+    }
+
+    /// Deletes a credential, the copy of its secret, and what is known about it.
+    ///
+    /// # Errors
+    /// It is not there, can't be read, or the store fails.
+    pub async fn delete_credential(&mut self, id: &str) -> Result<(), StoreError> {
+        let before = self.present(id).await?;
+        self.begin_step();
+        sqlx::query(DELETE).bind(id).execute(&mut *self.tx).await?;
+        self.changed("deleted", Some(&before), None).await
+    }
+
+    /// Gives a credential another secret. The former one is dead, and so is the copy of it.
+    ///
+    /// # Errors
+    /// It is not there, can't be read, or the store fails.
+    pub async fn replace_secret(
+        &mut self,
+        id: &str,
+        secret: SecretHash,
+        display: Option<Display>,
+    ) -> Result<(), StoreError> {
+        let before = self.present(id).await?;
+        let credential = Credential { secret, ..before.credential.clone() };
+        let after = Row { credential, secret_version: before.secret_version + 1, ..before };
+        self.begin_step();
+        sqlx::query(SET_SECRET)
+            .bind(secret.0.to_vec())
+            .bind(after.secret_version)
+            .bind(id)
+            .execute(&mut *self.tx)
+            .await?;
+        sqlx::query(NOT_EXPOSED).bind(id).execute(&mut *self.tx).await?;
+        self.put_display(&after, display.as_ref()).await?;
+        self.changed("regenerated", Some(&before), Some(&after)).await
+    }
+
+    async fn present(&mut self, id: &str) -> Result<Row, StoreError> {
+        let keys = std::sync::Arc::clone(&self.store.keys);
+        let row = one(&mut self.tx, &mut Reader::new(&keys), id).await?;
+        let missing = || StoreError::NotFound { kind: CREDENTIAL, id: id.to_owned() };
+        Ok(row.ok_or_else(missing)??)
+    }
+
+    async fn changed(
+        &mut self,
+        action: &'static str,
+        before: Option<&Row>,
+        after: Option<&Row>,
+    ) -> Result<(), StoreError> {
+        let Some(c) = after.or(before).map(|row| &row.credential) else { return Ok(()) };
+        let json = |row: Option<&Row>| row.map(|row| record::record(&self.store.keys, row));
+        let told = Told {
+            workspace: Some(&c.workspace),
+            kind: CREDENTIAL,
+            id: &c.id,
+            action,
+            before: json(before),
+            after: json(after),
+        };
+        self.tell(told).await
+    }
+}

@@ -1,0 +1,91 @@
+//! Sealed copies of secrets that may still be shown, each until its window closes.
+use crate::row::Row as Known;
+use crate::write::Write;
+use crate::{Store, StoreError};
+use doorward_core::secret::SealedFor;
+use doorward_core::time::UnixMillis;
+use sqlx::Row;
+
+const DELETE: &str = "DELETE FROM secret_display WHERE credential = $1";
+const INSERT: &str = "INSERT INTO secret_display (credential, sealed, shown_until) VALUES ($1, $2, $3)";
+const OPEN: &str = "SELECT c.workspace, c.secret_version, d.sealed FROM secret_display d \
+     JOIN credential c ON c.id = d.credential \
+     WHERE d.credential = $1 AND (d.shown_until IS NULL OR d.shown_until > $2)";
+const CLOSED: &str = "SELECT COUNT(*) FROM secret_display WHERE shown_until <= $1";
+const ERASE: &str = "DELETE FROM secret_display WHERE shown_until <= $1";
+
+/// A secret that may be shown again.
+#[derive(Clone)]
+pub struct Display {
+    /// The secret.
+    pub secret: String,
+    /// Until then, exclusively; `None`: always.
+    pub until: Option<UnixMillis>,
+}
+
+impl std::fmt::Debug for Display {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Display(until {:?})", self.until)
+    }
+}
+
+/// What the copy of a credential's secret is sealed for.
+pub(crate) fn owner<'a>(workspace: &'a str, credential: &'a str, version: i64) -> SealedFor<'a> {
+    SealedFor { workspace, credential, purpose: "display", version }
+}
+
+impl Store {
+    /// The secret of a credential, while it may be shown; `None` when it may not, or when there is no such credential.
+    ///
+    /// # Errors
+    /// The copy does not open, or the store fails.
+    pub async fn reveal(&self, id: &str, now: UnixMillis) -> Result<Option<String>, StoreError> {
+        self.erase_closed(now).await?;
+        let row = sqlx::query(OPEN).bind(id).bind(now.0).fetch_optional(&self.pool).await?;
+        let Some(row) = row else { return Ok(None) };
+        let broken = |why: String| StoreError::Damaged(format!("the copy of a secret: {why}"));
+        let (workspace, version): (&str, i64) = (row.try_get(0)?, row.try_get(1)?);
+        let secret = self
+            .keys
+            .open(&owner(workspace, id, version), row.try_get(2)?)
+            .map_err(|e| broken(e.to_string()))?;
+        String::from_utf8(secret).map(Some).map_err(|_| broken("it is no text".to_owned()))
+    }
+
+    /// Erases the copies whose window has closed by `now`, so that nobody can show them any more, and returns how many.
+    /// Whoever keeps a store open calls it every now and then.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub async fn erase_closed(&self, now: UnixMillis) -> Result<u64, StoreError> {
+        let closed: i64 = sqlx::query(CLOSED).bind(now.0).fetch_one(&self.pool).await?.try_get(0)?;
+        if closed == 0 {
+            return Ok(0);
+        }
+        let erased = sqlx::query(ERASE).bind(now.0).execute(&self.pool).await?.rows_affected();
+        // The log still has the pages as they were. While others read from it, this waits for its next turn.
+        if let Err(e) = sqlx::query(self.engine.truncate_log()).execute(&self.pool).await {
+            tracing::warn!(error = %e, "the log of recent writes could not be shortened");
+        }
+        Ok(erased)
+    }
+}
+
+impl Write {
+    /// Puts the copy of a secret in the place of the former one.
+    pub(crate) async fn put_display(
+        &mut self,
+        of: &Known,
+        display: Option<&Display>,
+    ) -> Result<(), StoreError> {
+        let c = &of.credential;
+        sqlx::query(DELETE).bind(&*c.id).execute(&mut *self.tx).await?;
+        if let Some(Display { secret, until }) = display {
+            let owner = owner(&c.workspace, &c.id, of.secret_version);
+            let sealed = self.store.keys.seal(&owner, secret.as_bytes());
+            let query = sqlx::query(INSERT).bind(&*c.id).bind(sealed).bind(until.map(|t| t.0));
+            query.execute(&mut *self.tx).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,206 @@
+//! Keeps what a node decides from in step with the store, whoever writes to it.
+use crate::changes::{self, Mark};
+use crate::row::Reader;
+use crate::{Store, StoreError, credentials, load, objects};
+use doorward_core::live::Live;
+use doorward_core::policy;
+use std::collections::HashSet;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Notify, watch};
+
+/// Changes read at a time.
+const BATCH_ROWS: i64 = 1_000;
+/// Longest pause between two attempts while the store fails, in milliseconds.
+const LONGEST_PAUSE_MS: u64 = 2_000;
+
+/// How to follow.
+#[derive(Clone, Debug)]
+pub struct Follow {
+    /// The region of this node.
+    pub region: Option<String>,
+    /// The pause between two looks at the store.
+    pub poll: Duration,
+    /// How long what was seen may be relied on.
+    pub max_staleness: Duration,
+}
+
+/// Loads everything into `live`, and then applies every change to it, for ever. `woken` ends a pause early; whoever writes
+/// in the same process wakes. `clock` is a monotonic one in milliseconds, the one that decisions are made by. `ready`
+/// becomes true once there is something to decide from.
+///
+/// The lease of `live` is renewed by each look at the store after which all of its changes are in. It counts from before
+/// that look. A policy with mistakes never takes the place of a good one; each mistake is logged.
+pub async fn follow(
+    store: Store,
+    live: Arc<Live>,
+    settings: Follow,
+    woken: Arc<Notify>,
+    clock: fn() -> u64,
+    ready: watch::Sender<bool>,
+) -> Infallible {
+    let staleness_ms = u64::try_from(settings.max_staleness.as_millis()).unwrap_or(u64::MAX);
+    let mut follower = Follower {
+        store,
+        live: Arc::clone(&live),
+        region: settings.region,
+        mark: None,
+        policy_due: true,
+        policy_good: false,
+    };
+    let mut failures: u32 = 0;
+    loop {
+        let looked_at = clock();
+        match follower.catch_up().await {
+            Ok(seq) => {
+                if failures > 0 {
+                    tracing::info!(seq, "the store can be followed again");
+                }
+                failures = 0;
+                if follower.policy_good {
+                    live.renew(seq, looked_at.saturating_add(staleness_ms));
+                    ready.send_if_modified(|ready| !std::mem::replace(ready, true));
+                }
+            }
+            Err(e) => {
+                if failures == 0 {
+                    tracing::warn!(error = %e, "the store can't be followed; trying on");
+                }
+                failures = failures.saturating_add(1);
+            }
+        }
+        let longest = settings.poll.max(Duration::from_millis(LONGEST_PAUSE_MS));
+        let pause = settings.poll.saturating_mul(1 << failures.min(8)).min(longest);
+        tokio::select! {
+            () = woken.notified() => (),
+            () = tokio::time::sleep(pause) => (),
+        }
+    }
+}
+
+struct Follower {
+    store: Store,
+    live: Arc<Live>,
+    region: Option<String>,
+    /// The last change that is in; `None` before the first load, and after one that failed.
+    mark: Option<Mark>,
+    /// Objects have changed since the policy was made.
+    policy_due: bool,
+    /// There is a policy in force.
+    policy_good: bool,
+}
+
+impl Follower {
+    /// Brings in all changes there are, and returns the number of the last one.
+    async fn catch_up(&mut self) -> Result<i64, StoreError> {
+        let head = changes::mark(&mut *self.store.pool.acquire().await?).await?;
+        let seq = match self.mark.clone() {
+            Some(mark) if mark == head => mark.seq,
+            Some(mark) if mark.epoch == head.epoch && mark.seq < head.seq => {
+                match self.apply(mark, &head).await? {
+                    Some(seq) => seq,
+                    None => self.load_again().await?,
+                }
+            }
+            Some(_) => self.load_again().await?,
+            None => self.load().await?,
+        };
+        if self.policy_due {
+            self.make_policy().await?;
+        }
+        Ok(seq)
+    }
+
+    async fn load_again(&mut self) -> Result<i64, StoreError> {
+        tracing::warn!("the store has another history than the one followed so far; loading all of it");
+        self.mark = None;
+        self.load().await
+    }
+
+    async fn load(&mut self) -> Result<i64, StoreError> {
+        let directory = &self.live.directory;
+        let mut tx = self.store.pool.begin_with(self.store.engine.begin_read()).await?;
+        let mark = changes::mark(&mut tx).await?;
+        let reader = &mut Reader::new(&self.store.keys);
+        if directory.is_empty() {
+            load::each(&mut tx, reader, |row| directory.put(row.credential)).await?;
+        } else {
+            // A load that fails half-way must not take away what is good.
+            let mut all = Vec::new();
+            load::each(&mut tx, reader, |row| all.push(row.credential)).await?;
+            directory.replace_all(all);
+        }
+        tx.rollback().await?;
+        self.policy_due = true;
+        let seq = mark.seq;
+        self.mark = Some(mark);
+        Ok(seq)
+    }
+
+    /// Brings in the changes from `mark` to `head`; `None` when the store has not come that way.
+    async fn apply(&mut self, mut mark: Mark, head: &Mark) -> Result<Option<i64>, StoreError> {
+        let mut conn = self.store.pool.acquire().await?;
+        let mut reader = Reader::new(&self.store.keys);
+        while mark.seq < head.seq {
+            // The last change that is in comes first: it must still be the same.
+            let from = (mark.seq - 1).max(0);
+            let mut page = changes::after(&mut conn, from, BATCH_ROWS + 1).await?.into_iter();
+            if mark.seq > 0 && page.next().map(|(_, mac)| mac) != mark.mac {
+                return Ok(None);
+            }
+            let (mut next, mut ids) = (mark.clone(), HashSet::new());
+            for (change, mac) in page {
+                if change.seq != next.seq + 1 {
+                    return Ok(None);
+                }
+                (next.seq, next.mac) = (change.seq, Some(mac));
+                if change.kind == credentials::CREDENTIAL {
+                    ids.insert(change.id);
+                } else {
+                    self.policy_due = true;
+                }
+            }
+            if next.seq == mark.seq {
+                return Ok(None);
+            }
+            // What is there now may be newer than the change; the next look will find the same again.
+            for id in ids {
+                match credentials::one(&mut conn, &mut reader, &id).await? {
+                    Some(Ok(row)) => self.live.directory.put(row.credential),
+                    None => self.live.directory.remove(&id),
+                    Some(Err(why)) => {
+                        // Nobody may rely on what this credential was before.
+                        tracing::error!(%why, "a changed credential can't be read, and is refused");
+                        self.live.directory.remove(&id);
+                    }
+                }
+            }
+            mark = next;
+            self.mark = Some(mark.clone());
+        }
+        Ok(Some(mark.seq))
+    }
+
+    async fn make_policy(&mut self) -> Result<(), StoreError> {
+        let (draft, mut mistakes) = objects::all(&mut *self.store.pool.acquire().await?).await?;
+        self.policy_due = false;
+        if mistakes.is_empty() {
+            match policy::compile(&draft, self.region.as_deref()) {
+                Ok(policy) => {
+                    self.live.policy.store(Arc::new(policy));
+                    self.policy_good = true;
+                    return Ok(());
+                }
+                // Lines are those of single objects, whose names the places tell.
+                Err(found) => {
+                    mistakes.extend(found.into_iter().map(|m| format!("{}: {}", m.place, m.message)))
+                }
+            }
+        }
+        for mistake in mistakes {
+            tracing::error!(mistake, "the stored policy has a mistake, and is not used");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,78 @@
+//! Reads everything, as of one instant.
+use crate::changes::{self, Mark};
+use crate::row::{COLUMNS, Reader, Row, columns};
+use crate::{Head, Snapshot, Store, StoreError, objects};
+use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, Row as _};
+
+/// Credentials read at a time.
+const PAGE_ROWS: i64 = 2_000;
+
+const PAGE: &str =
+    concat!("SELECT ", columns!(), " FROM credential c WHERE c.id > $1 ORDER BY c.id LIMIT $2");
+/// The same, with what the last change about each credential says that it is.
+const PAGE_TOLD: &str = concat!(
+    "SELECT ",
+    columns!(),
+    ", (SELECT h.after FROM change h WHERE h.kind = 'credential' AND h.id = c.id ORDER BY h.seq DESC LIMIT 1) \
+     FROM credential c WHERE c.id > $1 ORDER BY c.id LIMIT $2"
+);
+
+/// Gives each credential to `take`, in the order of their ids.
+pub(crate) async fn each(
+    conn: &mut AnyConnection,
+    reader: &mut Reader<'_>,
+    mut take: impl FnMut(Row),
+) -> Result<(), StoreError> {
+    let mut last = String::new();
+    while let Some((rows, next)) = page(conn, PAGE, &last).await? {
+        last = next;
+        for row in &rows {
+            take(reader.read(row)?);
+        }
+    }
+    Ok(())
+}
+
+/// The same, each with what the change table says about it.
+pub(crate) async fn each_told(
+    conn: &mut AnyConnection,
+    reader: &mut Reader<'_>,
+    mut take: impl FnMut(Row, Option<String>) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    let mut last = String::new();
+    while let Some((rows, next)) = page(conn, PAGE_TOLD, &last).await? {
+        last = next;
+        for row in &rows {
+            take(reader.read(row)?, row.try_get(COLUMNS)?)?;
+        }
+    }
+    Ok(())
+}
+
+/// The rows after the id `last`, and the last id among them; `None` when there are no more.
+async fn page(
+    conn: &mut AnyConnection,
+    query: &'static str,
+    last: &str,
+) -> Result<Option<(Vec<AnyRow>, String)>, StoreError> {
+    let rows = sqlx::query(query).bind(last).bind(PAGE_ROWS).fetch_all(conn).await?;
+    let next = rows.last().map(|row| row.try_get::<String, _>(0)).transpose()?;
+    Ok(next.map(|next| (rows, next)))
+}
+
+impl Store {
+    /// Everything that decisions need, as of one instant.
+    ///
+    /// # Errors
+    /// Something in it can't be read, or the store fails.
+    pub async fn snapshot(&self) -> Result<Snapshot, StoreError> {
+        let mut tx = self.pool.begin_with(self.engine.begin_read()).await?;
+        let Mark { epoch, seq, .. } = changes::mark(&mut tx).await?;
+        let policy = objects::whole(objects::all(&mut tx).await?)?;
+        let mut credentials = Vec::new();
+        each(&mut tx, &mut Reader::new(&self.keys), |row| credentials.push(row.credential)).await?;
+        tx.rollback().await?;
+        Ok(Snapshot { head: Head { epoch, seq }, policy, credentials })
+    }
+}

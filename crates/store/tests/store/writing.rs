@@ -1,0 +1,200 @@
+//! What is written is read again; what breaks a rule is refused; a write is whole or is not.
+use crate::support::*;
+use doorward_core::credential::Status;
+use doorward_core::time::UnixMillis;
+use doorward_store::{Fact, StoreError};
+
+#[tokio::test]
+async fn policy_and_credentials_read_as_they_were_written() {
+    let place = Place::new();
+    let store = place.store().await;
+    assert_eq!(put_policy(&store).await, 3);
+    let full = full_credential("full");
+    let mut write = store.write("ann", NOW).await.unwrap();
+    write.create_credential(&new(full.clone(), None)).await.unwrap();
+    write.create_credential(&new(credential("bare", "s"), None)).await.unwrap();
+    assert_eq!(write.commit().await.unwrap(), 5);
+    store.close().await;
+
+    let store = place.store().await;
+    let snapshot = store.snapshot().await.unwrap();
+    assert_eq!(snapshot.head, store.head().await.unwrap());
+    assert_eq!((snapshot.head.seq, &snapshot.policy), (5, &policy()));
+    let read: Vec<_> = snapshot.credentials.iter().map(shown).collect();
+    assert_eq!(read, [shown(&credential("bare", "s")), shown(&full)]);
+    let stored = store.credential("full").await.unwrap().unwrap();
+    assert_eq!(shown(&stored.credential), shown(&full));
+    assert_eq!((stored.secret_version, stored.created_at), (1, NOW));
+    assert_eq!((stored.last_used, stored.exposed_at), (None, None));
+    assert!(store.credential("nobody").await.unwrap().is_none());
+    assert_eq!(store.credentials(None).await.unwrap().len(), 2);
+    assert_eq!(store.credentials(Some("acme")).await.unwrap().len(), 2);
+    assert!(store.credentials(Some("acme-test")).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn each_verb_does_what_it_says() {
+    let place = Place::new();
+    let store = place.store().await;
+    put_policy(&store).await;
+    create(&store, "k", "one", None).await;
+    let mut write = store.write("ann", UnixMillis(NOW.0 + 1)).await.unwrap();
+    write.set_status("k", Status::Blocked).await.unwrap();
+    write.replace_secret("k", keys().hash(b"k", b"two"), None).await.unwrap();
+    let mut renamed = policy().workspaces[0].clone();
+    renamed.name = None;
+    write.put_workspace(&renamed).await.unwrap();
+    write.delete_api("vouchers").await.unwrap();
+    write.delete_workspace("acme-test").await.unwrap();
+    assert_eq!(write.commit().await.unwrap(), 9);
+    let k = store.credential("k").await.unwrap().unwrap();
+    assert_eq!((k.credential.status, k.secret_version), (Status::Blocked, 2));
+    assert_eq!(k.credential.secret, keys().hash(b"k", b"two"));
+    let now = store.policy().await.unwrap();
+    assert_eq!((now.workspaces, now.apis.len()), (vec![renamed], 0));
+
+    let mut write = store.write("ann", NOW).await.unwrap();
+    write.set_status("k", Status::Active).await.unwrap();
+    write.delete_credential("k").await.unwrap();
+    write.delete_workspace("acme").await.unwrap();
+    write.commit().await.unwrap();
+    assert!(store.credential("k").await.unwrap().is_none());
+    assert!(store.policy().await.unwrap().workspaces.is_empty());
+    let told: Vec<_> = store.changes_after(4, 100).await.unwrap();
+    let told: Vec<_> = told.iter().map(|c| (c.kind.as_str(), c.id.as_str(), c.action.as_str())).collect();
+    assert_eq!(
+        told,
+        [
+            ("credential", "k", "blocked"),
+            ("credential", "k", "regenerated"),
+            ("workspace", "acme", "changed"),
+            ("api", "vouchers", "deleted"),
+            ("workspace", "acme-test", "deleted"),
+            ("credential", "k", "unblocked"),
+            ("credential", "k", "deleted"),
+            ("workspace", "acme", "deleted"),
+        ]
+    );
+    store.check().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_breaks_a_rule_is_refused_and_leaves_no_trace() {
+    let place = Place::new();
+    let store = place.store().await;
+    put_policy(&store).await;
+    create(&store, "k", "s", None).await;
+    let head = store.head().await.unwrap();
+    let mut write = store.write("ann", NOW).await.unwrap();
+    let exists = write.create_credential(&new(credential("k", "t"), None)).await;
+    assert!(matches!(exists, Err(StoreError::AlreadyExists { kind: "credential", .. })), "{exists:?}");
+    let mut homeless = credential("l", "s");
+    homeless.workspace = "nowhere".into();
+    let homeless = write.create_credential(&new(homeless, None)).await;
+    assert!(matches!(homeless, Err(StoreError::NotFound { kind: "workspace", .. })), "{homeless:?}");
+    let inhabited = write.delete_workspace("acme").await.unwrap_err();
+    assert_eq!(inhabited.to_string(), "workspace `acme` still has credentials (1); delete them first");
+    let mut moved = policy().workspaces[0].clone();
+    moved.environment = "sandbox".to_owned();
+    assert!(matches!(write.put_workspace(&moved).await, Err(StoreError::Refused(_))));
+    for missing in [
+        write.delete_workspace("x").await,
+        write.delete_api("x").await,
+        write.delete_credential("x").await,
+        write.set_status("x", Status::Blocked).await,
+        write.replace_secret("x", keys().hash(b"x", b"y"), None).await,
+    ] {
+        assert!(matches!(missing, Err(StoreError::NotFound { .. })), "{missing:?}");
+    }
+    assert_eq!(write.commit().await.unwrap(), head.seq);
+    assert_eq!(store.head().await.unwrap(), head);
+    let k = store.credential("k").await.unwrap().unwrap();
+    assert_eq!(k.credential.secret, keys().hash(b"k", b"s"));
+    store.check().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_write_is_whole_or_is_not() {
+    let place = Place::new();
+    let store = place.store().await;
+    let seq = put_policy(&store).await;
+    // Given up.
+    let mut write = store.write("ann", NOW).await.unwrap();
+    write.delete_api("vouchers").await.unwrap();
+    drop(write);
+    // Failed between the change and the row that tells of it.
+    let refuse = "CREATE TRIGGER refuse BEFORE INSERT ON change WHEN new.id = 'k' BEGIN SELECT RAISE(ABORT, 'no'); END";
+    sql(&place.db(), refuse).await;
+    let mut write = store.write("ann", NOW).await.unwrap();
+    write.delete_api("vouchers").await.unwrap();
+    let failed = write.create_credential(&new(credential("k", "s"), None)).await;
+    assert!(matches!(failed, Err(StoreError::Sql(_))), "{failed:?}");
+    assert!(matches!(write.commit().await, Err(StoreError::Refused(_))));
+    assert_eq!(store.policy().await.unwrap(), policy());
+    assert!(store.credential("k").await.unwrap().is_none());
+    assert_eq!(store.head().await.unwrap().seq, seq);
+    store.check().await.unwrap();
+}
+
+#[tokio::test]
+async fn facts_keep_the_latest_times() {
+    let place = Place::new();
+    let store = place.store().await;
+    put_policy(&store).await;
+    create(&store, "k", "s", None).await;
+    let head = store.head().await.unwrap();
+    let fact = |last_used, exposed_at: Option<i64>| Fact {
+        credential: "k".to_owned(),
+        last_used: UnixMillis(last_used),
+        exposed_at: exposed_at.map(UnixMillis),
+    };
+    let gone = Fact { credential: "gone".to_owned(), ..fact(1, None) };
+    for (told, used, exposed) in [
+        (fact(10, None), 10, None),
+        (fact(20, Some(20)), 20, Some(20)),
+        (fact(15, Some(15)), 20, Some(20)),
+        (fact(30, None), 30, Some(20)),
+        (fact(40, Some(40)), 40, Some(40)),
+    ] {
+        store.record(&[gone.clone(), told]).await.unwrap();
+        let k = store.credential("k").await.unwrap().unwrap();
+        assert_eq!((k.last_used, k.exposed_at), (Some(UnixMillis(used)), exposed.map(UnixMillis)));
+    }
+    assert_eq!(store.head().await.unwrap(), head, "facts are no changes");
+    // The exposed secret is dead.
+    let mut write = store.write("ann", NOW).await.unwrap();
+    write.replace_secret("k", keys().hash(b"k", b"t"), None).await.unwrap();
+    write.commit().await.unwrap();
+    let k = store.credential("k").await.unwrap().unwrap();
+    assert_eq!((k.last_used, k.exposed_at), (Some(UnixMillis(40)), None));
+}
+
+/// A row by a program that knows more names the credential, unless its id is as good as a secret.
+#[tokio::test]
+async fn a_row_that_cannot_be_read_is_named() {
+    let place = Place::new();
+    let store = place.store().await;
+    put_policy(&store).await;
+    create(&store, "k", "s", None).await;
+    for (harm, why) in [
+        ("dialect = 'future'", "there is no dialect `future`"),
+        ("kind = 'user'", "`user` is none of"),
+        ("status = 'asleep'", "`asleep` is none of"),
+        ("scopes = '{}'", "not a list"),
+        ("origins = '[\"null\"]'", "`null` is the origin"),
+        ("secret = x'00'", "has 1 bytes"),
+    ] {
+        sql(&place.db(), &format!("SAVEPOINT s; UPDATE credential SET {harm}; RELEASE s")).await;
+        for error in [store.snapshot().await.unwrap_err(), store.credential("k").await.unwrap_err()] {
+            let text = error.to_string();
+            assert!(text.contains("credential `k` can't be read") && text.contains(why), "{text}");
+        }
+        sql(&place.db(), "DELETE FROM credential").await;
+        let mut write = store.write("setup", NOW).await.unwrap();
+        write.create_credential(&new(credential("k", "s"), None)).await.unwrap();
+        write.commit().await.unwrap();
+    }
+    sql(&place.db(), "UPDATE credential SET plain_key = 1, dialect = 'future'").await;
+    let text = store.snapshot().await.unwrap_err().to_string();
+    assert!(text.contains(&keys().pseudonym("k")) && !text.contains("`k`"), "{text}");
+}
