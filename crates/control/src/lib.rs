@@ -1,1 +1,2 @@
-//! control
+//! The control plane: every verb once, whoever asks for it.
+pub mod actions;

@@ -1,0 +1,223 @@
+//! A credential as somebody asks for it, and everything that can be wrong with that.
+use super::Error;
+use doorward_core::credential::{Environment, Kind, MAX_ID_BYTES, MAX_SECRET_BYTES, SchemeName};
+use doorward_core::dialect::{DIALECTS, Dialect, KeyForm};
+use doorward_core::origin::OriginEntry;
+use doorward_core::policy::draft::Draft;
+use doorward_core::time::UnixMillis;
+use std::fmt;
+
+/// Shortest secret that is taken over from elsewhere, in bytes: 16 random characters are hard enough to guess.
+const MIN_SECRET_BYTES: usize = 16;
+/// Longest name, in characters.
+const MAX_NAME_CHARS: usize = 100;
+/// Most origins on one list.
+const MAX_ORIGINS: usize = 100;
+/// Most bytes of all scopes together with the spaces between: they travel in one header field.
+const MAX_SCOPES_BYTES: usize = 2048;
+
+/// A credential as somebody asks for it.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// The workspace it is for.
+    pub workspace: String,
+    /// What it is for.
+    pub kind: Kind,
+    /// The names under which it is presented; the first dialect that knows such keys where left out.
+    pub dialect: Option<&'static Dialect>,
+    /// For people; may be empty.
+    pub name: String,
+    /// Whether the id alone opens APIs that allow it.
+    pub plain_key: bool,
+    /// Where a publishable key may be used, as written.
+    pub origins: Vec<String>,
+    /// What it may do.
+    pub scopes: Vec<String>,
+    /// From when on it is expired.
+    pub expires_at: Option<UnixMillis>,
+    /// An id, and perhaps a secret, that exist already.
+    pub import: Option<Import>,
+    /// How long its secret can be shown again.
+    pub showing: Showing,
+}
+
+impl Wanted {
+    /// A credential with nothing special about it.
+    #[must_use]
+    pub fn new(workspace: impl Into<String>, kind: Kind) -> Wanted {
+        Wanted {
+            workspace: workspace.into(),
+            kind,
+            dialect: None,
+            name: String::new(),
+            plain_key: false,
+            origins: Vec::new(),
+            scopes: Vec::new(),
+            expires_at: None,
+            import: None,
+            showing: Showing::ByDialect,
+        }
+    }
+}
+
+/// A key that is taken over as it is.
+#[derive(Clone)]
+pub struct Import {
+    /// Its id.
+    pub id: String,
+    /// Its secret; a new one is made where left out.
+    pub secret: Option<String>,
+}
+
+impl fmt::Debug for Import {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Import(..)")
+    }
+}
+
+/// How long a secret can be shown again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Showing {
+    /// As the dialect says; always in a sandbox, and always for a publishable key.
+    ByDialect,
+    /// As long as the credential lives.
+    Always,
+}
+
+/// What was asked for, found right.
+pub(super) struct Checked {
+    pub(super) environment: Environment,
+    pub(super) dialect: &'static Dialect,
+    pub(super) scopes: Box<[Box<str>]>,
+    pub(super) origins: Box<[OriginEntry]>,
+}
+
+/// Holds a wish against the rules.
+///
+/// # Errors
+/// [`Error::Credential`] with every mistake.
+pub(super) fn check(wanted: &Wanted, policy: &Draft, now: UnixMillis) -> Result<Checked, Error> {
+    let mut wrong = Vec::new();
+    let environment = workspace(wanted, policy, &mut wrong);
+    let dialect = dialect(wanted, &mut wrong);
+    let name = &wanted.name;
+    if name.chars().count() > MAX_NAME_CHARS || name.chars().any(char::is_control) {
+        wrong.push(format!(
+            "a name has at most {MAX_NAME_CHARS} characters, none of them a control character"
+        ));
+    }
+    let origins = origins(wanted, &mut wrong);
+    let scopes = scopes(wanted, &mut wrong);
+    if let Some(at) = wanted.expires_at.filter(|at| *at <= now) {
+        wrong.push(format!("it would have expired already, at {at}"));
+    }
+    if let Some(import) = &wanted.import {
+        imported(import, &mut wrong);
+    }
+    match (environment, dialect) {
+        (Some(environment), Some(dialect)) if wrong.is_empty() => {
+            Ok(Checked { environment, dialect, scopes, origins })
+        }
+        _ => Err(Error::Credential(wrong)),
+    }
+}
+
+fn workspace(wanted: &Wanted, policy: &Draft, wrong: &mut Vec<String>) -> Option<Environment> {
+    let Some(found) = policy.workspaces.iter().find(|w| w.id == wanted.workspace) else {
+        wrong.push(format!("there is no workspace `{}`; `apply` makes workspaces", wanted.workspace));
+        return None;
+    };
+    Environment::parse(&found.environment).map_err(|e| wrong.push(e)).ok()
+}
+
+/// How a dialect presents the keys of a scheme.
+fn form(dialect: &Dialect, scheme: SchemeName) -> Option<KeyForm> {
+    match scheme {
+        SchemeName::ApiKey => dialect.api_key,
+        SchemeName::Publishable => dialect.publishable,
+    }
+}
+
+fn dialect(wanted: &Wanted, wrong: &mut Vec<String>) -> Option<&'static Dialect> {
+    let scheme = wanted.kind.scheme();
+    let id_alone = |d: &Dialect| matches!(form(d, scheme), Some(KeyForm::QueryId(_)));
+    let named = |fits: &dyn Fn(&Dialect) -> bool| {
+        DIALECTS.iter().filter(|d| fits(d)).map(|d| d.name).collect::<Vec<_>>().join(", ")
+    };
+    let fits = |d: &Dialect| form(d, scheme).is_some() && (!wanted.plain_key || id_alone(d));
+    match wanted.dialect {
+        None => match DIALECTS.iter().find(|d| fits(d)) {
+            Some(d) => return Some(d),
+            None => wrong.push(format!("no dialect knows a {} credential like this", wanted.kind.name())),
+        },
+        Some(d) if fits(d) => return Some(d),
+        Some(d) if form(d, scheme).is_none() => wrong.push(format!(
+            "the dialect {} has no {} credentials; use one of {}",
+            d.name,
+            wanted.kind.name(),
+            named(&|d| form(d, scheme).is_some())
+        )),
+        Some(d) => wrong.push(format!(
+            "the dialect {} never presents an id alone, so plain-key means nothing there; it does in {}",
+            d.name,
+            named(&id_alone)
+        )),
+    }
+    None
+}
+
+fn origins(wanted: &Wanted, wrong: &mut Vec<String>) -> Box<[OriginEntry]> {
+    let mut out: Vec<OriginEntry> = Vec::new();
+    for text in &wanted.origins {
+        match OriginEntry::parse(text) {
+            Ok(entry) if out.contains(&entry) => {}
+            Ok(entry) => out.push(entry),
+            Err(e) => wrong.push(e),
+        }
+    }
+    match (wanted.kind, wanted.origins.len()) {
+        (Kind::Client, 0) => wrong.push("a client credential needs at least one origin".to_owned()),
+        (Kind::Client, n) if n > MAX_ORIGINS => {
+            wrong.push(format!("a list has at most {MAX_ORIGINS} origins"));
+        }
+        (Kind::Server | Kind::Integration, 1..) => {
+            wrong.push(format!("a {} credential has no origins; a client one has", wanted.kind.name()));
+        }
+        _ => {}
+    }
+    out.into()
+}
+
+/// A scope of RFC 6749 3.3: visible ASCII but `"` and `\`.
+fn scopes(wanted: &Wanted, wrong: &mut Vec<String>) -> Box<[Box<str>]> {
+    let mut out: Vec<Box<str>> = Vec::new();
+    for scope in &wanted.scopes {
+        let ok = |b: u8| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
+        if scope.is_empty() || !scope.bytes().all(ok) {
+            wrong.push(format!(
+                "`{}` is not a scope: one or more visible ASCII characters, without quotes and backslashes",
+                scope.escape_default()
+            ));
+        } else if !out.iter().any(|s| **s == **scope) {
+            out.push(scope.as_str().into());
+        }
+    }
+    if out.iter().map(|s| s.len() + 1).sum::<usize>() > MAX_SCOPES_BYTES {
+        wrong.push(format!("all scopes together have at most {MAX_SCOPES_BYTES} characters"));
+    }
+    out.into()
+}
+
+fn imported(import: &Import, wrong: &mut Vec<String>) {
+    let ok = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
+    if import.id.is_empty() || import.id.len() > MAX_ID_BYTES || !import.id.bytes().all(ok) {
+        wrong.push(format!("an id has 1 to {MAX_ID_BYTES} letters, digits, `-` or `_`"));
+    }
+    let Some(secret) = &import.secret else { return };
+    let visible = secret.bytes().all(|b| (0x21..=0x7e).contains(&b));
+    if !(MIN_SECRET_BYTES..=MAX_SECRET_BYTES).contains(&secret.len()) || !visible {
+        wrong.push(format!(
+            "a secret has {MIN_SECRET_BYTES} to {MAX_SECRET_BYTES} visible ASCII characters, without spaces"
+        ));
+    }
+}

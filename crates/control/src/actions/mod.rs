@@ -1,0 +1,54 @@
+//! Every verb that manages something, once. The command line calls these, and nothing else.
+//!
+//! Time and randomness are arguments. What is written is written in one transaction each, or not at all.
+use doorward_core::document::Mistake;
+use doorward_core::secret::Keys;
+use doorward_core::time::UnixMillis;
+use doorward_store::{Store, StoreError};
+
+pub mod credentials;
+mod draft;
+pub mod policy;
+mod view;
+
+pub use draft::{Import, Showing, Wanted};
+pub use view::{CredentialView, Revealed};
+
+/// What every verb needs: where it is remembered, who acts, and when.
+#[derive(Clone, Copy)]
+pub struct Desk<'a> {
+    /// Where everything is remembered.
+    pub store: &'a Store,
+    /// The keys derived from the master key.
+    pub keys: &'a Keys,
+    /// Who acts, as the change table names it.
+    pub actor: &'a str,
+    /// When.
+    pub now: UnixMillis,
+}
+
+/// Why a verb was not carried out. Nothing was written then.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The store failed, or refused.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// No such credential.
+    #[error("there is no credential `{0}`")]
+    UnknownCredential(String),
+    /// No such workspace.
+    #[error("there is no workspace `{0}`")]
+    UnknownWorkspace(String),
+    /// The secret can't be shown again.
+    #[error("the secret of `{0}` can't be shown any more; `regenerate` makes a new one")]
+    NotShownAgain(String),
+    /// What was asked for a credential is wrong: every mistake, a sentence each.
+    #[error("{}", .0.join("\n"))]
+    Credential(Vec<String>),
+    /// A policy that can't be taken: every mistake, with its line where there is one.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Policy(Vec<Mistake>),
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,148 @@
+//! What is done with workspaces and APIs.
+use super::{Desk, Error};
+use doorward_core::document::Mistake;
+use doorward_core::policy::compile;
+use doorward_core::policy::draft::{Draft, WorkspaceDraft};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// An object of the policy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Object {
+    /// `workspace` or `api`.
+    pub kind: &'static str,
+    /// Its id.
+    pub id: String,
+}
+
+/// What applying a policy changes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Plan {
+    /// New ones.
+    pub added: Vec<Object>,
+    /// Those that are written anew.
+    pub changed: Vec<Object>,
+    /// Those that are no longer there.
+    pub removed: Vec<Object>,
+    /// Those that stay as they are.
+    pub unchanged: Vec<Object>,
+}
+
+impl Plan {
+    /// Whether there is nothing to write.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.added.is_empty() && self.changed.is_empty() && self.removed.is_empty()
+    }
+}
+
+/// The policy as it is in the store, in the form that [`apply`] takes.
+///
+/// # Errors
+/// The store's.
+pub async fn export(desk: Desk<'_>) -> Result<Draft, Error> {
+    Ok(desk.store.policy().await?)
+}
+
+/// Makes `new` the policy: everything in one transaction, or nothing. A dry run stops before the first write.
+///
+/// # Errors
+/// [`Error::Policy`] with every mistake: what does not compile, a workspace whose environment would change, a workspace
+/// that would go while it has credentials. Or the store's.
+pub async fn apply(desk: Desk<'_>, new: &Draft, dry_run: bool) -> Result<Plan, Error> {
+    // The write comes first: nobody can make a credential for a workspace that is about to go.
+    let mut write = desk.store.write(desk.actor, desk.now).await?;
+    let old = desk.store.policy().await?;
+    let mut mistakes = compile(new, None).err().unwrap_or_default();
+    fixed_environments(&old, new, &mut mistakes);
+    let plan = compare(&old, new);
+    for gone in plan.removed.iter().filter(|o| o.kind == WORKSPACE) {
+        let held = desk.store.credentials(Some(&gone.id)).await?.len();
+        if held > 0 {
+            let message = format!(
+                "it has {held} credential{}, so it can't be removed; delete those first",
+                if held == 1 { "" } else { "s" }
+            );
+            mistakes.push(Mistake { line: 0, place: format!("workspace `{}`", gone.id), message });
+        }
+    }
+    if !mistakes.is_empty() {
+        mistakes.sort_by_key(|m| m.line);
+        return Err(Error::Policy(mistakes));
+    }
+    if dry_run || plan.is_empty() {
+        return Ok(plan);
+    }
+    // APIs name workspaces: those come first, and go last.
+    let written = |o: &&Object| plan.added.contains(o) || plan.changed.contains(o);
+    for w in new.workspaces.iter().filter(|w| written(&&object(WORKSPACE, &w.id))) {
+        write.put_workspace(w).await?;
+    }
+    for a in new.apis.iter().filter(|a| written(&&object(API, &a.id))) {
+        write.put_api(a).await?;
+    }
+    for o in plan.removed.iter().filter(|o| o.kind == API) {
+        write.delete_api(&o.id).await?;
+    }
+    for o in plan.removed.iter().filter(|o| o.kind == WORKSPACE) {
+        write.delete_workspace(&o.id).await?;
+    }
+    write.commit().await?;
+    Ok(plan)
+}
+
+const WORKSPACE: &str = "workspace";
+const API: &str = "api";
+
+fn object(kind: &'static str, id: &str) -> Object {
+    Object { kind, id: id.to_owned() }
+}
+
+fn fixed_environments(old: &Draft, new: &Draft, mistakes: &mut Vec<Mistake>) {
+    let before: BTreeMap<&str, &WorkspaceDraft> = old.workspaces.iter().map(|w| (w.id.as_str(), w)).collect();
+    for w in &new.workspaces {
+        let Some(was) = before.get(w.id.as_str()).filter(|was| was.environment != w.environment) else {
+            continue;
+        };
+        let message = format!(
+            "its environment is {} for good, and can't become {}; make another workspace",
+            was.environment, w.environment
+        );
+        mistakes.push(Mistake { line: w.line.0, place: format!("workspace `{}`", w.id), message });
+    }
+}
+
+fn compare(old: &Draft, new: &Draft) -> Plan {
+    let mut plan = Plan::default();
+    sort_out(
+        &mut plan,
+        WORKSPACE,
+        old.workspaces.iter().map(|w| (w.id.as_str(), w)),
+        new.workspaces.iter().map(|w| (w.id.as_str(), w)),
+    );
+    sort_out(
+        &mut plan,
+        API,
+        old.apis.iter().map(|a| (a.id.as_str(), a)),
+        new.apis.iter().map(|a| (a.id.as_str(), a)),
+    );
+    plan
+}
+
+fn sort_out<'a, T: PartialEq + 'a>(
+    plan: &mut Plan,
+    kind: &'static str,
+    old: impl Iterator<Item = (&'a str, T)>,
+    new: impl Iterator<Item = (&'a str, T)>,
+) {
+    let mut old: BTreeMap<&str, T> = old.collect();
+    for (id, value) in new {
+        let list = match old.remove(id) {
+            None => &mut plan.added,
+            Some(before) if before == value => &mut plan.unchanged,
+            Some(_) => &mut plan.changed,
+        };
+        list.push(object(kind, id));
+    }
+    plan.removed.extend(old.into_keys().map(|id| object(kind, id)));
+}
