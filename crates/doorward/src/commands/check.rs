@@ -1,0 +1,56 @@
+//! `doorward check`: tells everything that is wrong at once, and changes nothing.
+use super::print;
+use crate::config::{self, Config};
+use crate::{Failure, master_key, place, run};
+use doorward_core::policy::compile;
+use doorward_store::Purpose;
+use std::path::Path;
+
+pub(super) async fn run(file: &Path) -> Result<(), Failure> {
+    let config = config::load(file)?;
+    print::line(format_args!("ok: {}", file.display()))?;
+    let mut wrong = beside(&config);
+    if wrong.is_empty() {
+        wrong.extend(store(&config).await?);
+    }
+    if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n").into()) }
+}
+
+/// The files that the settings name.
+fn beside(config: &Config) -> Vec<String> {
+    let mut wrong = Vec::new();
+    wrong.extend(run::certificates(config).err().map(|e| e.to_string()));
+    wrong.extend(run::upstream_roots(config).err().map(|e| e.to_string()));
+    wrong.extend(master_key::load(&config.store.master_key_file).err().map(|e| e.to_string()));
+    wrong
+}
+
+async fn store(config: &Config) -> Result<Option<String>, Failure> {
+    if !place::exists(&config.store.url) {
+        // Looking must not make it.
+        print::line(format_args!("ok: {} is not there yet; the first start makes it", config.store.url))?;
+        return Ok(None);
+    }
+    let opened = place::open_configured(&config.store, Purpose::Own).await?;
+    let report = opened.store.check().await?;
+    print::line(format_args!(
+        "ok: the store holds {} changes, {} credentials and {} objects",
+        report.changes, report.credentials, report.objects
+    ))?;
+    match compile(&opened.store.policy().await?, config.region.as_deref()) {
+        Ok(policy) => {
+            print::line(format_args!(
+                "ok: the policy has {} workspaces, {} APIs and {} routes",
+                policy.workspaces.len(),
+                policy.apis.len(),
+                policy.routes.len()
+            ))?;
+            Ok(None)
+        }
+        Err(mistakes) => {
+            let told: Vec<String> =
+                mistakes.iter().map(|m| format!("the policy in the store: {m}")).collect();
+            Ok(Some(told.join("\n")))
+        }
+    }
+}

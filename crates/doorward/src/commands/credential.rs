@@ -1,0 +1,136 @@
+//! `doorward credential ...`.
+use super::{ACTOR, print};
+use crate::cli::{Create, Credential, One, Output};
+use crate::{Failure, place, random};
+use doorward_control::actions::{CredentialView, Import, Showing, Wanted, credentials};
+use std::io::{self, Read as _};
+use std::path::Path;
+
+/// Most bytes that are read as a secret: more than any has.
+const MAX_SECRET_FILE_BYTES: u64 = 4096;
+
+pub(super) async fn run(command: Credential) -> Result<(), Failure> {
+    match command {
+        Credential::Create(options) => create(options).await,
+        Credential::List { place, workspace, output } => {
+            let opened = place::open(&place).await?;
+            let all = credentials::list(opened.desk(ACTOR), workspace.as_deref()).await?;
+            if !output.json && all.is_empty() {
+                print::line("there are no credentials")?;
+            }
+            Ok(all.iter().try_for_each(|c| if output.json { print::json(c) } else { row(c) })?)
+        }
+        Credential::Show { one, reveal } => {
+            let opened = place::open(&one.place).await?;
+            let desk = opened.desk(ACTOR);
+            let found = match reveal {
+                true => credentials::reveal(desk, &one.id).await?,
+                false => credentials::show(desk, &one.id).await?,
+            };
+            Ok(told(&found, one.output)?)
+        }
+        Credential::Block(one) => {
+            let opened = place::open(&one.place).await?;
+            Ok(told(&credentials::block(opened.desk(ACTOR), &one.id).await?, one.output)?)
+        }
+        Credential::Unblock(one) => {
+            let opened = place::open(&one.place).await?;
+            Ok(told(&credentials::unblock(opened.desk(ACTOR), &one.id).await?, one.output)?)
+        }
+        Credential::Delete(one) => delete(one).await,
+        Credential::Regenerate(one) => {
+            let opened = place::open(&one.place).await?;
+            let made = credentials::regenerate(opened.desk(ACTOR), &one.id, &mut random::fill).await?;
+            if made.weak {
+                tracing::warn!(
+                    "the id alone still opens APIs that allow it; to change that, make another credential"
+                );
+            }
+            Ok(told(&made, one.output)?)
+        }
+    }
+}
+
+async fn create(options: Create) -> Result<(), Failure> {
+    let secret = options.secret_file.as_deref().map(secret).transpose()?;
+    let wanted = Wanted {
+        workspace: options.workspace,
+        kind: options.kind,
+        dialect: options.dialect,
+        name: options.name,
+        plain_key: options.plain_key,
+        origins: options.origins,
+        scopes: options.scopes,
+        expires_at: options.expires,
+        import: options.id.map(|id| Import { id, secret }),
+        showing: Showing::ByDialect,
+    };
+    let opened = place::open(&options.place).await?;
+    for _ in 0..options.count {
+        let made = credentials::create(opened.desk(ACTOR), &wanted, &mut random::fill).await?;
+        // What was printed is there, whatever happens next.
+        told(&made, options.output)?;
+    }
+    Ok(())
+}
+
+async fn delete(one: One) -> Result<(), Failure> {
+    let opened = place::open(&one.place).await?;
+    let gone = credentials::delete(opened.desk(ACTOR), &one.id).await?;
+    if one.output.json {
+        return Ok(print::json(&gone)?);
+    }
+    Ok(print::line(format_args!("{} is deleted", gone.id))?)
+}
+
+/// A secret comes from a file or from standard input, never from the command line, which others can see.
+fn secret(file: &Path) -> Result<String, Failure> {
+    let mut text = String::new();
+    let read = if file == Path::new("-") {
+        io::stdin().lock().take(MAX_SECRET_FILE_BYTES).read_to_string(&mut text)
+    } else {
+        std::fs::File::open(file).and_then(|f| f.take(MAX_SECRET_FILE_BYTES).read_to_string(&mut text))
+    };
+    read.map_err(|e| format!("{}: {e}", file.display()))?;
+    // The end of the last line is not part of it.
+    let text = text.strip_suffix('\n').unwrap_or(&text);
+    Ok(text.strip_suffix('\r').unwrap_or(text).to_owned())
+}
+
+fn told(c: &CredentialView, output: Output) -> io::Result<()> {
+    if output.json { print::json(c) } else { card(c) }
+}
+
+/// One line of a list.
+fn row(c: &CredentialView) -> io::Result<()> {
+    let mark = if c.weak { " weak" } else { "" };
+    print::line(format_args!(
+        "{}  {}  {} {} {}{mark}  {}",
+        c.id, c.workspace, c.kind, c.dialect, c.status, c.name
+    ))
+}
+
+/// Everything about one credential, a line each.
+fn card(c: &CredentialView) -> io::Result<()> {
+    let time = |t: Option<doorward_core::time::UnixMillis>| t.map(|t| t.to_string());
+    let id = if c.weak { format!("{}  (weak: it opens doors by itself)", c.id) } else { c.id.clone() };
+    let some = |list: &[String]| (!list.is_empty()).then(|| list.join(" "));
+    let lines = [
+        ("id", Some(id)),
+        ("secret", c.secret.as_ref().map(|s| s.0.clone())),
+        ("workspace", Some(c.workspace.clone())),
+        ("kind", Some(c.kind.to_owned())),
+        ("name", Some(c.name.clone()).filter(|n| !n.is_empty())),
+        ("dialect", Some(c.dialect.to_owned())),
+        ("status", Some(c.status.to_owned())),
+        ("origins", some(&c.origins)),
+        ("scopes", some(&c.scopes)),
+        ("expires", time(c.expires_at)),
+        ("last used", time(c.last_used)),
+        ("exposed", time(c.exposed_at).map(|t| format!("{t}  (sent over plain HTTP)"))),
+    ];
+    lines
+        .into_iter()
+        .filter_map(|(k, v)| Some((k, v?)))
+        .try_for_each(|(k, v)| print::line(format_args!("{k:<10} {v}")))
+}

@@ -1,0 +1,126 @@
+//! Each section of the file by itself.
+use super::listeners::{self, Listeners};
+use super::{Config, StoreSettings, numbers};
+use doorward_core::document::Table;
+use doorward_gateway::{Trusted, TrustedHeader};
+use ipnet::IpNet;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+/// Seconds without a word from the store after which a node refuses, unless the file says otherwise.
+const MAX_STALENESS_S: u64 = 60;
+/// A day: whoever wants more wants no limit, and there is none to be had.
+const MAX_STALENESS_RANGE_S: std::ops::RangeInclusive<u64> = 1..=86_400;
+/// More cores than any machine this was tried on.
+const MAX_CORES: u64 = 1024;
+
+/// Reads everything; `None` where something that must be there is missing or wrong, which the document knows then.
+pub(super) fn read(root: &Table<'_, '_>, folder: &Path) -> Option<Config> {
+    let name = root.parsed("name", word).unwrap_or_else(|| "doorward".to_owned());
+    let region = root.parsed("region", word);
+    let store = store(root, folder);
+    let Listeners { listen, tls, plain_http, https_port } = listeners::read(root, folder);
+    let trusted = trusted(root);
+    let upstream_ca_file = section(root, "upstream", |t| t.parsed("ca_file", |f| path(folder, f))).flatten();
+    let timeouts = section(root, "timeouts", numbers::timeouts).unwrap_or_default();
+    let limits = section(root, "limits", numbers::limits).unwrap_or_default();
+    let events_file =
+        section(root, "events", |t| t.parsed("file", |f| events(folder, f))).flatten().flatten();
+    let cores = section(root, "runtime", |t| t.integer("cores", 1..=MAX_CORES)).flatten();
+    Some(Config {
+        name,
+        region,
+        store: store?,
+        listen,
+        tls,
+        plain_http,
+        https_port,
+        trusted,
+        upstream_ca_file,
+        timeouts,
+        limits,
+        events_file,
+        cores: cores.map_or_else(all_cores, |n| n as usize),
+    })
+}
+
+/// As many cores as there are.
+pub(crate) fn all_cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Reads a table and sees that nothing in it is left over.
+pub(super) fn section<T>(
+    root: &Table<'_, '_>,
+    key: &str,
+    read: impl FnOnce(&Table<'_, '_>) -> T,
+) -> Option<T> {
+    let table = root.table(key)?;
+    let value = read(&table);
+    table.finish();
+    Some(value)
+}
+
+fn word(text: &str) -> Result<String, String> {
+    let ok = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+    if text.is_empty() || text.len() > 64 || !text.bytes().all(ok) {
+        return Err(format!("`{text}`: write 1 to 64 letters, digits, `-`, `_` or `.`"));
+    }
+    Ok(text.to_owned())
+}
+
+pub(super) fn path(folder: &Path, text: &str) -> Result<PathBuf, String> {
+    if text.is_empty() { Err("the name of a file is empty".to_owned()) } else { Ok(folder.join(text)) }
+}
+
+fn events(folder: &Path, text: &str) -> Result<Option<PathBuf>, String> {
+    if text == "-" { Ok(None) } else { path(folder, text).map(Some) }
+}
+
+fn url(folder: &Path, text: &str) -> Result<String, String> {
+    match text.strip_prefix("sqlite:") {
+        Some(file) if !file.is_empty() && !file.starts_with("//") && !file.contains('?') => {
+            Ok(format!("sqlite:{}", folder.join(file).display()))
+        }
+        _ => Err(format!("`{text}` is not a store; write sqlite:/path/to/doorward.db")),
+    }
+}
+
+fn store(root: &Table<'_, '_>, folder: &Path) -> Option<StoreSettings> {
+    let Some(table) = root.table("store") else {
+        if root.entry("store").is_none() {
+            root.wrong("`store` is missing; write [store] with url and master_key_file");
+        }
+        return None;
+    };
+    let url = table.required("url", |u| url(folder, u));
+    let master_key_file = table.required("master_key_file", |f| path(folder, f));
+    let max_staleness_s = table.integer("max_staleness_s", MAX_STALENESS_RANGE_S).unwrap_or(MAX_STALENESS_S);
+    table.finish();
+    Some(StoreSettings { url: url?, master_key_file: master_key_file?, max_staleness_s })
+}
+
+fn network(text: &str) -> Result<IpNet, String> {
+    let single = text.parse::<IpAddr>().map(IpNet::from);
+    let Ok(net) = text.parse::<IpNet>().or(single) else {
+        return Err(format!("`{text}` is not a network, as in 10.0.0.0/8, 192.0.2.7 or 2001:db8::/32"));
+    };
+    if net.prefix_len() == 0 {
+        return Err(format!("`{text}` is everybody: whoever connects could then pose as anybody"));
+    }
+    // Bits beyond the prefix say nothing.
+    Ok(net.trunc())
+}
+
+fn trusted(root: &Table<'_, '_>) -> Trusted {
+    let header = |text: &str| match text {
+        "x-forwarded-for" => Ok(TrustedHeader::XForwardedFor),
+        "forwarded" => Ok(TrustedHeader::Forwarded),
+        _ => Err(format!("`{text}` is none of x-forwarded-for, forwarded")),
+    };
+    section(root, "trusted_proxies", |t| Trusted {
+        networks: t.list("networks", network).unwrap_or_default(),
+        header: t.parsed("header", header).unwrap_or_default(),
+    })
+    .unwrap_or_default()
+}

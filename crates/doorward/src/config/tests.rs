@@ -1,0 +1,156 @@
+use super::*;
+use std::net::SocketAddr;
+
+const LEAST: &str = "[store]\nurl = \"sqlite:d.db\"\nmaster_key_file = \"/k\"\n[listen]\nplain = \"127.0.0.1:0\"\n\
+                     [plain_http]\nmode = \"serve\"\n";
+
+fn mistakes(text: &str) -> Vec<String> {
+    read(text, Path::new("/etc/doorward")).err().unwrap_or_default().iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn the_least_there_can_be() {
+    let c = read(LEAST, Path::new("/etc/doorward")).unwrap();
+    assert_eq!(c.store.url, "sqlite:/etc/doorward/d.db");
+    assert_eq!(c.store.master_key_file, Path::new("/k"));
+    assert_eq!((c.store.max_staleness_s, c.plain_http), (60, PlainHttp::Serve));
+    assert_eq!((c.timeouts, c.limits), (Timeouts::default(), Limits::default()));
+    assert!(c.cores > 0 && c.trusted.networks.is_empty() && c.events_file.is_none());
+}
+
+#[test]
+fn every_limit_and_time_out_is_read() {
+    let more = "[timeouts]\nhead_ms=51\nidle_ms=52\nbody_ms=53\nconnect_ms=54\nresponse_ms=55\nresponse_body_ms=56\n\
+                write_ms=57\ntls_handshake_ms=58\nupstream_idle_ms=59\ndrain_ms=60\n[limits]\nconnections=1\n\
+                head_bytes=256\nfields=3\nbody_bytes=4\ninterim_responses=5\ntrailer_bytes=6\nunread_body_bytes=7\n\
+                min_body_rate_bytes_per_s=8\nupstream_idle_connections=9\n[runtime]\ncores=3\n[events]\nfile=\"e\"\n";
+    let c = read(&format!("{LEAST}{more}"), Path::new("/d")).unwrap();
+    let t = Timeouts {
+        head_ms: 51,
+        idle_ms: 52,
+        body_ms: 53,
+        connect_ms: 54,
+        response_ms: 55,
+        response_body_ms: 56,
+        write_ms: 57,
+        tls_handshake_ms: 58,
+        upstream_idle_ms: 59,
+        drain_ms: 60,
+    };
+    let l = Limits {
+        connections: 1,
+        head_bytes: 256,
+        fields: 3,
+        body_bytes: 4,
+        interim_responses: 5,
+        trailer_bytes: 6,
+        unread_body_bytes: 7,
+        min_body_rate_bytes_per_s: 8,
+        upstream_idle_connections: 9,
+    };
+    assert_eq!((c.timeouts, c.limits, c.cores), (t, l, 3));
+    assert_eq!(c.events_file.as_deref(), Some(Path::new("/d/e")));
+}
+
+#[test]
+fn every_mistake_is_told_with_its_line() {
+    let text = "name = \"a b\"\nregio = \"us\"\n[store]\nurl = \"postgres://x\"\n[listen]\nplain = \"8080\"\n\
+                tls = \"0.0.0.0:443\"\noperations = \"127.0.0.1:443\"\n[tls]\nkey_file = \"k\"\n[plain_http]\n\
+                mode = \"allow\"\n[trusted_proxies]\nnetworks = [\"10.0.0.0/8\", \"0.0.0.0/0\", \"10.0.0/8\"]\n\
+                [timeouts]\nhead_ms = 0\n[limits]\nfields = \"many\"\n";
+    assert_eq!(
+        mistakes(text),
+        [
+            "line 1, name: `a b`: write 1 to 64 letters, digits, `-`, `_` or `.`",
+            "line 2, regio: there is no such setting; known here: events, limits, listen, name, plain_http, region, \
+             runtime, store, timeouts, tls, trusted_proxies, upstream",
+            "line 3, store: `master_key_file` is missing",
+            "line 4, store.url: `postgres://x` is not a store; write sqlite:/path/to/doorward.db",
+            "line 6, listen.plain: `8080` is not an address with a port, as in 127.0.0.1:8080 or [::1]:8080",
+            "line 7, listen.tls: a TLS listener needs `tls.certificate_file`",
+            "line 8, listen.operations: 127.0.0.1:443 is taken by `tls` already",
+            "line 12, plain_http.mode: `allow` is none of redirect, refuse, serve",
+            "line 14, trusted_proxies.networks[1]: `0.0.0.0/0` is everybody: whoever connects could then pose as anybody",
+            "line 14, trusted_proxies.networks[2]: `10.0.0/8` is not a network, as in 10.0.0.0/8, 192.0.2.7 or 2001:db8::/32",
+            "line 16, timeouts.head_ms: must be from 50 to 3600000",
+            "line 18, limits.fields: expected a whole number, found a string",
+        ]
+    );
+}
+
+/// SXFF-4: bits beyond the prefix say nothing, and one address is a network of itself.
+#[test]
+fn networks_are_masked() {
+    let more = "[trusted_proxies]\nnetworks = [\"127.0.0.77/24\", \"2001:db8::7\"]\nheader = \"forwarded\"\n";
+    let trusted = read(&format!("{LEAST}{more}"), Path::new("")).unwrap().trusted;
+    let told: Vec<String> = trusted.networks.iter().map(ToString::to_string).collect();
+    assert_eq!(told, ["127.0.0.0/24", "2001:db8::7/128"]);
+    assert_eq!(trusted.header, doorward_gateway::TrustedHeader::Forwarded);
+}
+
+#[test]
+fn sections_have_to_fit_together() {
+    let store = "[store]\nurl = \"sqlite:/d\"\nmaster_key_file = \"/k\"\n";
+    let only = |rest: &str| mistakes(&format!("{store}{rest}"));
+    assert_eq!(only(""), ["line 1: `listen` is missing; write [listen] with `plain`, `tls`, or both"]);
+    assert_eq!(only("[listen]\noperations = \"127.0.0.1:1\"\n").len(), 1);
+    // A redirect has to lead somewhere.
+    let plain = "[listen]\nplain = \"127.0.0.1:8080\"\n";
+    assert!(only(plain)[0].starts_with("line 5, listen.plain: plain HTTP is redirected to https"));
+    assert!(
+        only(&format!("{plain}[plain_http]\nmode = \"redirect\"\n"))[0]
+            .starts_with("line 7, plain_http.mode")
+    );
+    assert_eq!(only(&format!("{plain}[plain_http]\nhttps_port = 443\n")), Vec::<String>::new());
+    assert_eq!(only(&format!("{plain}[plain_http]\nmode = \"refuse\"\n")), Vec::<String>::new());
+    // Files without a listener, a listener without files.
+    let unused = only(&format!("{plain}[plain_http]\nmode = \"serve\"\n[tls]\ncertificate_file = \"c\"\n"));
+    assert_eq!(unused, ["line 9, tls.certificate_file: there is no `listen.tls`, so nothing would use it"]);
+    assert_eq!(only("[listen]\ntls = \"127.0.0.1:0\"\n").len(), 2);
+    // Port 0 picks a free one each time, so two of them do not clash.
+    let free = "[listen]\nplain = \"127.0.0.1:0\"\ntls = \"127.0.0.1:0\"\n[tls]\ncertificate_file = \"c\"\nkey_file = \"k\"\n";
+    let c = read(&format!("{store}{free}"), Path::new("")).unwrap();
+    assert_eq!(c.listen.tls, Some(SocketAddr::from(([127, 0, 0, 1], 0))));
+    assert_eq!(c.tls.hsts, Some(Hsts { max_age_s: 31_536_000, include_subdomains: false }));
+}
+
+/// The examples in the tree are complete and right.
+#[test]
+fn the_examples_are_right() {
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
+    let config = load(&examples.join("doorward.toml")).unwrap();
+    assert_eq!((config.timeouts, config.limits), (Timeouts::default(), Limits::default()));
+    assert_eq!((config.plain_http, config.store.max_staleness_s), (PlainHttp::Redirect, 60));
+    let text = std::fs::read_to_string(examples.join("policy.toml")).unwrap();
+    let draft = doorward_core::policy::draft::read(&text).unwrap();
+    doorward_core::policy::compile(&draft, config.region.as_deref()).unwrap();
+}
+
+/// No setting is left out of the example.
+#[test]
+fn the_example_names_every_setting() {
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
+    let text = std::fs::read_to_string(examples.join("doorward.toml")).unwrap();
+    // An unknown setting in each table brings out the list of the known ones.
+    let mut broken = String::from("zzz = 1\n");
+    for line in text.lines() {
+        broken.push_str(line);
+        broken.push('\n');
+        if line.starts_with('[') {
+            broken.push_str("zzz = 1\n");
+        }
+    }
+    let told = mistakes(&broken);
+    assert_eq!(told.len(), 1 + text.lines().filter(|l| l.starts_with('[')).count());
+    for mistake in told {
+        let known = mistake.split_once("known here: ").unwrap().1;
+        for name in known.split(", ") {
+            let set = |l: &str| {
+                let l = l.trim_start_matches(['#', ' ']);
+                l.strip_prefix(name).is_some_and(|rest| rest.trim_start().starts_with('='))
+                    || l == format!("[{name}]")
+            };
+            assert!(name == "zzz" || text.lines().any(set), "{name} is not in the example");
+        }
+    }
+}

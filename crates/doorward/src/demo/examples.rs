@@ -1,0 +1,106 @@
+//! A curl command for each way of calling that the demo's credentials have. Each works when pasted.
+use crate::Failure;
+use doorward_control::actions::CredentialView;
+use doorward_core::credential::SchemeName;
+use doorward_core::dialect::Dialect;
+use doorward_core::schemes::{ApiKey, KeySecret, Outgoing, Publishable, Scheme};
+use serde::Serialize;
+use std::path::Path;
+
+/// One command.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Example {
+    /// What it shows.
+    pub(super) name: String,
+    /// The command.
+    pub(super) curl: String,
+}
+
+/// Where the demo is reached.
+pub(super) struct Reached<'a> {
+    pub(super) plain: &'a str,
+    pub(super) tls: &'a str,
+    pub(super) ca_file: &'a Path,
+}
+
+/// A path of the dialect's own APIs.
+fn vendor_path(dialect: &str, scheme: SchemeName) -> Option<&'static str> {
+    match (dialect, scheme) {
+        ("voucherify", SchemeName::ApiKey) => Some("/v1/vouchers/FESTIVE-2026"),
+        ("voucherify", SchemeName::Publishable) => Some("/client/v1/validate?code=FESTIVE-2026"),
+        ("antavo", _) => Some("/customers/jane"),
+        _ => None,
+    }
+}
+
+/// Two for each credential, its own API and the echo, and one over TLS.
+///
+/// # Errors
+/// A credential that can't be sent: none of the demo's is one.
+pub(super) fn all(credentials: &[CredentialView], at: &Reached<'_>) -> Result<Vec<Example>, Failure> {
+    let mut out = Vec::new();
+    for c in credentials {
+        let scheme = SchemeName::parse(c.scheme)?;
+        let own = vendor_path(c.dialect, scheme);
+        for path in own.into_iter().chain(["/echo/hello"]) {
+            let name = format!("{} ({}, {}): {}", c.name, c.dialect, c.scheme, path);
+            out.push(Example { name, curl: curl(at.plain, "", c, scheme, path)? });
+        }
+    }
+    if let Some(c) = credentials.first() {
+        let trust = format!(" --cacert {}", quoted(&at.ca_file.display().to_string()));
+        let curl = curl(at.tls, &trust, c, SchemeName::parse(c.scheme)?, "/echo/hello")?;
+        out.push(Example { name: format!("{} over TLS: /echo/hello", c.name), curl });
+    }
+    Ok(out)
+}
+
+fn curl(
+    base: &str,
+    options: &str,
+    c: &CredentialView,
+    scheme: SchemeName,
+    path: &str,
+) -> Result<String, Failure> {
+    let dialect = Dialect::parse(c.dialect)?;
+    let secret = c.secret.as_ref().map(|s| s.0.clone()).unwrap_or_default();
+    let key = KeySecret { id: c.id.clone(), secret };
+    let mut out = Outgoing { target: path.to_owned(), headers: Vec::new() };
+    match scheme {
+        SchemeName::ApiKey => ApiKey::sign(dialect, &key, &mut out)?,
+        SchemeName::Publishable => Publishable::sign(dialect, &key, &mut out)?,
+    }
+    if let Some(origin) = c.origins.first() {
+        out.headers.push(("origin".to_owned(), origin.clone()));
+    }
+    let mut command = format!("curl -s{options} {}", quoted(&format!("{base}{}", out.target)));
+    for (name, value) in &out.headers {
+        command.push_str(&format!(" -H {}", quoted(&format!("{}: {value}", capitals(name)))));
+    }
+    Ok(command)
+}
+
+/// `x-app-id` as people write it: `X-App-Id`.
+fn capitals(name: &str) -> String {
+    let part = |p: &str| p[..1].to_ascii_uppercase() + &p[1..];
+    name.split('-').filter(|p| !p.is_empty()).map(part).collect::<Vec<_>>().join("-")
+}
+
+/// For a shell: as it is where that is safe, else in single quotes.
+fn quoted(text: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~:/".contains(&b);
+    if text.bytes().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_shell_would_take_apart_is_quoted() {
+        assert_eq!(quoted("http://127.0.0.1:8080/echo/hello"), "http://127.0.0.1:8080/echo/hello");
+        assert_eq!(quoted("http://[::1]:80/x?y=1"), "'http://[::1]:80/x?y=1'");
+        assert_eq!(quoted("it's"), r"'it'\''s'");
+        assert_eq!(capitals("x-client-application-id"), "X-Client-Application-Id");
+    }
+}

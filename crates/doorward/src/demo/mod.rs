@@ -1,0 +1,146 @@
+//! `doorward demo`: everything on a store of its own, with a sample upstream, to try things out.
+use crate::cli::Demo;
+use crate::config::{Config, Listen, Tls, all_cores};
+use crate::place::{self, Opened};
+use crate::run::Node;
+use crate::{Failure, files, master_key};
+use doorward_control::actions::{CredentialView, policy as policies};
+use doorward_core::request::PlainHttp;
+use doorward_gateway::{Limits, Timeouts, Trusted};
+use doorward_store::Purpose;
+use serde::Serialize;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+mod certificate;
+mod credentials;
+mod examples;
+mod folder;
+mod policy;
+mod sample;
+mod told;
+
+/// The demo's region.
+const REGION: &str = "us";
+/// Seconds without a word from the store after which the demo refuses.
+const MAX_STALENESS_S: u64 = 60;
+
+/// A workspace as it is told.
+#[derive(Serialize)]
+struct WorkspaceTold {
+    id: String,
+    name: String,
+    environment: String,
+    region: &'static str,
+}
+
+/// Everything that others need to know of a running demo.
+#[derive(Serialize)]
+struct Told<'a> {
+    gateway: &'a str,
+    gateway_tls: &'a str,
+    ca_file: &'a Path,
+    operations: &'a str,
+    workspaces: Vec<WorkspaceTold>,
+    credentials: &'a [CredentialView],
+    examples: Vec<examples::Example>,
+}
+
+/// Runs the demo until it is told to stop.
+///
+/// # Errors
+/// What can't be opened, made or listened on.
+pub(crate) async fn run(options: Demo) -> Result<(), Failure> {
+    for at in [options.gateway, options.gateway_tls] {
+        if !at.ip().is_loopback() && !options.allow_remote {
+            let why = "other machines reach that address, and a demo's keys are printed for all to see; \
+                       if that is meant, say --allow-remote";
+            return Err(format!("{at}: {why}").into());
+        }
+    }
+    let folder = folder::Folder::open(options.data.as_deref())?;
+    let opened = open(folder.path()).await?;
+    let before = policies::export(opened.desk(credentials::ACTOR)).await?;
+    let (sample, _serving) = sample::start(policy::sample_port(&before)).await?;
+    let wanted = policy::merged(&before, policy::draft(sample));
+    policies::apply(opened.desk(credentials::ACTOR), &wanted, false).await?;
+    let credentials = credentials::all(&opened).await?;
+    let tls = certificate::make(folder.path(), options.gateway_tls.ip())?;
+    let config = config(&options, folder.path(), &tls);
+    let mut node = Node::start(&config, opened).await?;
+    if node.ready().await {
+        let reached = |url: &Option<String>| url.clone().unwrap_or_default();
+        let (plain, secure) = (reached(&node.addresses.plain), reached(&node.addresses.tls));
+        let at = examples::Reached { plain: &plain, tls: &secure, ca_file: &tls.ca };
+        let told = Told {
+            gateway: &plain,
+            gateway_tls: &secure,
+            ca_file: &tls.ca,
+            operations: &reached(&node.addresses.operations),
+            workspaces: workspaces(),
+            credentials: &credentials,
+            examples: examples::all(&credentials, &at)?,
+        };
+        if let Some(file) = &options.json {
+            let json = serde_json::to_vec_pretty(&told)?;
+            // Secrets are in it, if only a demo's.
+            files::replace(file, &json, files::SECRET_MODE)
+                .map_err(|e| format!("{}: {e}", file.display()))?;
+        }
+        told::print(&told, folder.path())?;
+        node.until_told().await;
+    }
+    node.stop().await
+}
+
+/// Opens the demo's store, and makes its master key where there is neither yet.
+async fn open(folder: &Path) -> Result<Opened, Failure> {
+    let settings = place::in_folder(folder, MAX_STALENESS_S);
+    if !settings.master_key_file.exists() && !place::exists(&settings.url) {
+        master_key::create(&settings.master_key_file)?;
+    }
+    place::open_configured(&settings, Purpose::Demo).await
+}
+
+fn config(options: &Demo, folder: &Path, tls: &certificate::TlsFiles) -> Config {
+    Config {
+        name: "demo".to_owned(),
+        region: Some(REGION.to_owned()),
+        store: place::in_folder(folder, MAX_STALENESS_S),
+        listen: Listen {
+            plain: Some(options.gateway),
+            tls: Some(options.gateway_tls),
+            operations: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
+        },
+        // No HSTS: a browser would remember it for every other thing on this machine.
+        tls: Tls {
+            certificate_file: Some(tls.certificate.clone()),
+            key_file: Some(tls.key.clone()),
+            hsts: None,
+        },
+        plain_http: PlainHttp::Serve,
+        https_port: None,
+        trusted: Trusted::default(),
+        upstream_ca_file: None,
+        timeouts: Timeouts::default(),
+        limits: Limits::default(),
+        events_file: Some(events_file(folder)),
+        cores: all_cores(),
+    }
+}
+
+fn events_file(folder: &Path) -> PathBuf {
+    folder.join("events.jsonl")
+}
+
+fn workspaces() -> Vec<WorkspaceTold> {
+    // The address plays no part in what workspaces there are.
+    let demo = policy::draft(SocketAddr::from((Ipv4Addr::LOCALHOST, 1)));
+    let told = demo.workspaces.into_iter().map(|w| WorkspaceTold {
+        name: w.name.unwrap_or_else(|| w.id.clone()),
+        id: w.id,
+        environment: w.environment,
+        region: REGION,
+    });
+    told.collect()
+}

@@ -1,0 +1,79 @@
+//! What the gateway learns about credentials on the way is written down now and then, not with each request.
+use doorward_gateway::Fact;
+use doorward_store::Store;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::time::Duration;
+use tokio::sync::mpsc::Receiver;
+
+/// How often it is written down.
+const EVERY: Duration = Duration::from_secs(2);
+/// Most facts that wait; what comes on top is dropped, and learned again with the next request.
+pub(crate) const QUEUE: usize = 16_384;
+
+/// Gathers facts, the latest of each credential, and writes them down, until nobody sends any more.
+pub(crate) async fn keep(store: Store, mut facts: Receiver<Fact>) {
+    let mut waiting = HashMap::new();
+    let mut failing = false;
+    let mut every = tokio::time::interval(EVERY);
+    every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        let last = tokio::select! {
+            fact = facts.recv() => match fact {
+                Some(fact) => { note(&mut waiting, fact); continue }
+                None => true,
+            },
+            _ = every.tick() => false,
+        };
+        if !waiting.is_empty() {
+            let all: Vec<_> = waiting.values().cloned().collect();
+            match store.record(&all).await {
+                Ok(()) => {
+                    waiting.clear();
+                    failing = false;
+                }
+                Err(e) if !failing => {
+                    tracing::warn!("when credentials were used can't be written down: {e}");
+                    failing = true;
+                }
+                Err(_) => {}
+            }
+        }
+        if last {
+            return;
+        }
+    }
+}
+
+fn note(waiting: &mut HashMap<String, doorward_store::Fact>, fact: Fact) {
+    let exposed_at = fact.exposed.then_some(fact.at);
+    match waiting.entry(fact.credential.to_string()) {
+        Entry::Vacant(place) => {
+            let credential = place.key().clone();
+            place.insert(doorward_store::Fact { credential, last_used: fact.at, exposed_at });
+        }
+        Entry::Occupied(mut known) => {
+            let known = known.get_mut();
+            known.last_used = known.last_used.max(fact.at);
+            known.exposed_at = known.exposed_at.max(exposed_at);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use doorward_core::time::UnixMillis;
+
+    #[test]
+    fn the_latest_of_each_credential_is_kept() {
+        let mut waiting = HashMap::new();
+        for (id, at, exposed) in [("a", 5, true), ("b", 6, false), ("a", 9, false), ("a", 7, false)] {
+            note(&mut waiting, Fact { credential: id.into(), at: UnixMillis(at), exposed });
+        }
+        assert_eq!(waiting.len(), 2);
+        let a = &waiting["a"];
+        assert_eq!((a.last_used, a.exposed_at), (UnixMillis(9), Some(UnixMillis(5))));
+        assert_eq!(waiting["b"].exposed_at, None);
+    }
+}

@@ -1,0 +1,62 @@
+//! The master key: 32 random bytes in a file of their own, never in the store.
+use crate::{base64, files, random};
+use doorward_core::secret::{Keys, MASTER_KEY_BYTES};
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Permissions that nobody but the owner needs.
+const OTHERS: u32 = 0o077;
+
+/// A master key that can't be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum MasterKeyError {
+    #[error("{0}: there is no master key; `doorward master-key create {0}` makes one")]
+    Missing(PathBuf),
+    #[error("{0}: {1}")]
+    Unreadable(PathBuf, io::Error),
+    #[error(
+        "{0}: a master key is {MASTER_KEY_BYTES} bytes in base64, as `doorward master-key create` writes them"
+    )]
+    Malformed(PathBuf),
+    #[error("{0}: it exists already, and what it sealed would be lost with it")]
+    Exists(PathBuf),
+}
+
+/// Makes a master key. The file must not exist yet.
+///
+/// # Errors
+/// [`MasterKeyError::Exists`], or what the file system says.
+pub(crate) fn create(file: &Path) -> Result<(), MasterKeyError> {
+    let mut key = [0; MASTER_KEY_BYTES];
+    random::fill(&mut key);
+    let text = format!("{}\n", base64::encode(&key));
+    files::create_secret(file, text.as_bytes()).map_err(|e| match e.kind() {
+        io::ErrorKind::AlreadyExists => MasterKeyError::Exists(file.to_owned()),
+        _ => MasterKeyError::Unreadable(file.to_owned(), e),
+    })
+}
+
+/// Reads a master key and derives every other key from it.
+///
+/// # Errors
+/// That it is not there, not readable, or no master key.
+pub(crate) fn load(file: &Path) -> Result<Arc<Keys>, MasterKeyError> {
+    let unreadable = |e: io::Error| match e.kind() {
+        io::ErrorKind::NotFound => MasterKeyError::Missing(file.to_owned()),
+        _ => MasterKeyError::Unreadable(file.to_owned(), e),
+    };
+    let text = std::fs::read_to_string(file).map_err(unreadable)?;
+    let mode = std::fs::metadata(file).map_err(unreadable)?.permissions().mode();
+    if mode & OTHERS != 0 {
+        tracing::warn!(
+            "{}: others than its owner can reach the master key (mode {:o})",
+            file.display(),
+            mode & 0o777
+        );
+    }
+    let bytes = base64::decode(text.trim()).and_then(|b| <[u8; MASTER_KEY_BYTES]>::try_from(b).ok());
+    let bytes = bytes.ok_or_else(|| MasterKeyError::Malformed(file.to_owned()))?;
+    Ok(Arc::new(Keys::derive(&bytes)))
+}

@@ -1,0 +1,129 @@
+//! Counts in the text form that Prometheus reads (exposition format 0.0.4).
+use doorward_gateway::{LATENCY_BOUNDS_US, Snapshot};
+use std::fmt::{Display, Write};
+
+/// The media type of [`render`]'s text.
+pub(crate) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// What is true at this moment.
+pub(crate) struct Gauges {
+    pub(crate) ready: bool,
+    /// Credentials in memory.
+    pub(crate) credentials: u64,
+    /// The last change of the store that is obeyed.
+    pub(crate) change: i64,
+}
+
+struct Page(String);
+
+impl Page {
+    /// One family: its help, its type, and a sample for each set of labels.
+    fn family<V: Display>(
+        &mut self,
+        name: &str,
+        kind: &str,
+        help: &str,
+        samples: impl IntoIterator<Item = (String, V)>,
+    ) {
+        // Writing to a string can't fail.
+        let _ = writeln!(self.0, "# HELP doorward_{name} {help}\n# TYPE doorward_{name} {kind}");
+        for (labels, value) in samples {
+            let _ = writeln!(self.0, "doorward_{name}{labels} {value}");
+        }
+    }
+    fn counter(&mut self, name: &str, help: &str, value: u64) {
+        self.family(name, "counter", help, [(String::new(), value)]);
+    }
+    fn gauge(&mut self, name: &str, help: &str, value: impl Display) {
+        self.family(name, "gauge", help, [(String::new(), value)]);
+    }
+}
+
+/// Seconds of microseconds, exactly: 2500 is `0.0025`.
+fn seconds(us: u64) -> String {
+    let text = format!("{}.{:06}", us / 1_000_000, us % 1_000_000);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// Everything there is to scrape.
+pub(crate) fn render(s: &Snapshot, g: &Gauges) -> String {
+    let mut page = Page(String::new());
+    let version = format!("{{version=\"{}\"}}", env!("CARGO_PKG_VERSION"));
+    page.family("info", "gauge", "The running version.", [(version, 1)]);
+    page.gauge("ready", "Whether requests are welcome.", u8::from(g.ready));
+    page.gauge("credentials", "Credentials in memory.", g.credentials);
+    page.gauge("change_seq", "The last change of the store that is obeyed.", g.change);
+    let classes = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
+    let of_class = classes.iter().zip(s.classes).map(|(c, n)| (format!("{{class=\"{c}\"}}"), n));
+    page.family("requests_total", "counter", "Requests by the class of the answer's status.", of_class);
+    page.counter("permits_total", "Requests that were not refused.", s.permits);
+    let of_reason = s.denials.iter().map(|(reason, n)| (format!("{{code=\"{}\"}}", reason.code()), *n));
+    page.family("denials_total", "counter", "Refused requests by their code.", of_reason);
+    latency(&mut page, s);
+    page.counter("exposed_total", "Credentials proved over plain HTTP.", s.exposed);
+    page.counter("weak_total", "Requests proved by an id alone.", s.weak);
+    page.counter("connections_total", "Connections taken from callers.", s.connections);
+    page.gauge("connections_open", "Connections from callers at this moment.", s.open_connections);
+    page.counter("connections_refused_total", "Connections turned away: too many.", s.overloaded);
+    page.counter("upstream_connections_total", "Connections made to upstreams.", s.upstream_connections);
+    page.counter("events_lost_total", "Events that could not be written.", s.lost_events);
+    // No part has a way of letting a request through because it failed, and so there is nothing to count.
+    page.counter("failopen_total", "Requests let through because a check could not be made.", 0);
+    page.0
+}
+
+fn latency(page: &mut Page, s: &Snapshot) {
+    let name = "request_duration_seconds";
+    let bounds = LATENCY_BOUNDS_US.iter().map(|us| seconds(*us)).chain(["+Inf".to_owned()]);
+    let mut so_far = 0;
+    let buckets: Vec<_> = bounds
+        .zip(s.latency)
+        .map(|(bound, n)| {
+            so_far += n;
+            (format!("_bucket{{le=\"{bound}\"}}"), so_far.to_string())
+        })
+        .collect();
+    let sums = [("_sum".to_owned(), seconds(s.latency_us)), ("_count".to_owned(), so_far.to_string())];
+    let help = "From the first byte of a request to the last of its answer.";
+    page.family(name, "histogram", help, buckets.into_iter().chain(sums));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use doorward_core::reason::Reason;
+
+    #[test]
+    fn a_scrape_reads_as_prometheus_text() {
+        let mut s = Snapshot { permits: 3, latency_us: 2_600, ..Snapshot::default() };
+        s.classes[2] = 3;
+        s.denials = Reason::ALL.iter().map(|r| (*r, 0)).collect();
+        s.latency[0] = 1;
+        s.latency[3] = 2;
+        let text = render(&s, &Gauges { ready: true, credentials: 7, change: 12 });
+        for line in [
+            "# TYPE doorward_request_duration_seconds histogram",
+            "doorward_request_duration_seconds_bucket{le=\"0.0001\"} 1",
+            "doorward_request_duration_seconds_bucket{le=\"0.001\"} 3",
+            "doorward_request_duration_seconds_bucket{le=\"+Inf\"} 3",
+            "doorward_request_duration_seconds_sum 0.0026",
+            "doorward_request_duration_seconds_count 3",
+            "doorward_requests_total{class=\"2xx\"} 3",
+            "doorward_denials_total{code=\"credential_invalid\"} 0",
+            "doorward_failopen_total 0",
+            "doorward_ready 1",
+            "doorward_change_seq 12",
+        ] {
+            assert!(text.lines().any(|l| l == line), "{line} is missing in\n{text}");
+        }
+        // Every sample has a name, perhaps labels, and a number; no family is there twice.
+        for line in text.lines().filter(|l| !l.starts_with('#')) {
+            let (name, value) = line.rsplit_once(' ').unwrap();
+            assert!(name.starts_with("doorward_") && value.parse::<f64>().is_ok(), "{line}");
+        }
+        let mut types: Vec<_> = text.lines().filter(|l| l.starts_with("# TYPE")).collect();
+        let before = types.len();
+        types.dedup();
+        assert_eq!(types.len(), before);
+    }
+}

@@ -1,0 +1,115 @@
+//! What operators and their tools ask a node: `/metrics`, `/healthz`, `/readyz`, on an address of their own.
+use crate::metrics::{self, Gauges};
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use axum::routing::get;
+use doorward_core::decide::Lease;
+use doorward_core::live::Live;
+use doorward_gateway::{Gateway, Snapshot, monotonic_ms};
+use std::io;
+use std::net::TcpListener;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// What a node tells about itself.
+pub(crate) struct Board {
+    live: Arc<Live>,
+    ready: watch::Receiver<bool>,
+    gateway: Mutex<Doing>,
+}
+
+enum Doing {
+    Serving(Gateway),
+    /// Asked to stop: the last counts from before.
+    Draining(Box<Snapshot>),
+}
+
+impl Board {
+    pub(crate) fn new(live: Arc<Live>, ready: watch::Receiver<bool>, gateway: Gateway) -> Board {
+        Board { live, ready, gateway: Mutex::new(Doing::Serving(gateway)) }
+    }
+
+    fn doing<T>(&self, f: impl FnOnce(&mut Doing) -> T) -> T {
+        f(&mut self.gateway.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Asks the running gateway something; `None` once it was asked to stop.
+    pub(crate) fn with_gateway<T>(&self, f: impl FnOnce(&Gateway) -> T) -> Option<T> {
+        self.doing(|doing| if let Doing::Serving(gateway) = doing { Some(f(gateway)) } else { None })
+    }
+
+    /// From now on this node is not ready, and its gateway ends what is in flight. `None` where that was asked before.
+    pub(crate) fn drain(&self) -> Option<Gateway> {
+        self.doing(|doing| {
+            let Doing::Serving(gateway) = doing else { return None };
+            let last = Box::new(gateway.stats());
+            match std::mem::replace(doing, Doing::Draining(last)) {
+                Doing::Serving(gateway) => {
+                    gateway.drain();
+                    Some(gateway)
+                }
+                Doing::Draining(_) => None,
+            }
+        })
+    }
+
+    fn counts(&self) -> (Snapshot, bool) {
+        self.doing(|doing| match doing {
+            Doing::Serving(gateway) => (gateway.stats(), false),
+            Doing::Draining(last) => ((**last).clone(), true),
+        })
+    }
+
+    /// Why requests should go elsewhere; `None`: they are welcome.
+    fn unready(&self, draining: bool) -> Option<&'static str> {
+        if draining {
+            Some("stopping")
+        } else if !*self.ready.borrow() {
+            Some("the store was not read yet")
+        } else if self.live.lease(monotonic_ms()) == Lease::Lapsed {
+            Some("no word from the store for too long")
+        } else {
+            None
+        }
+    }
+}
+
+/// Serves the three addresses.
+///
+/// # Errors
+/// What the system says about the listener.
+pub(crate) fn serve(listener: TcpListener, board: Arc<Board>) -> io::Result<JoinHandle<()>> {
+    listener.set_nonblocking(true)?;
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    let router = Router::new()
+        .route("/metrics", get(metrics))
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
+        .with_state(board);
+    Ok(tokio::spawn(async move {
+        if let Err(e) = axum::serve(listener, router).await {
+            tracing::error!("the operations listener ended: {e}");
+        }
+    }))
+}
+
+async fn ready(State(board): State<Arc<Board>>) -> impl IntoResponse {
+    let (_, draining) = board.counts();
+    match board.unready(draining) {
+        None => (StatusCode::OK, "ready\n".to_owned()),
+        Some(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {why}\n")),
+    }
+}
+
+async fn metrics(State(board): State<Arc<Board>>) -> impl IntoResponse {
+    let (counts, draining) = board.counts();
+    let gauges = Gauges {
+        ready: board.unready(draining).is_none(),
+        credentials: board.live.directory.len() as u64,
+        change: board.live.seq(),
+    };
+    ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], metrics::render(&counts, &gauges))
+}

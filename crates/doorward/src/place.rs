@@ -1,0 +1,75 @@
+//! Where the store is, and how it is opened.
+use crate::config::{self, StoreSettings};
+use crate::{Failure, cli, clock, master_key};
+use doorward_control::actions::Desk;
+use doorward_core::secret::Keys;
+use doorward_store::{Purpose, Store, StoreError};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The store in a data folder.
+const STORE_FILE: &str = "doorward.db";
+/// The master key in a data folder.
+const MASTER_KEY_FILE: &str = "master.key";
+/// What a store's address starts with.
+const SQLITE: &str = "sqlite:";
+
+/// An open store with its keys.
+pub(crate) struct Opened {
+    pub(crate) store: Store,
+    pub(crate) keys: Arc<Keys>,
+}
+
+impl Opened {
+    /// For one verb, now.
+    pub(crate) fn desk<'a>(&'a self, actor: &'a str) -> Desk<'a> {
+        Desk { store: &self.store, keys: &self.keys, actor, now: clock::now() }
+    }
+}
+
+/// The master key of a data folder.
+pub(crate) fn master_key_in(folder: &Path) -> PathBuf {
+    folder.join(MASTER_KEY_FILE)
+}
+
+/// The settings of the store in a data folder.
+pub(crate) fn in_folder(folder: &Path, max_staleness_s: u64) -> StoreSettings {
+    StoreSettings {
+        url: format!("{SQLITE}{}", folder.join(STORE_FILE).display()),
+        master_key_file: master_key_in(folder),
+        max_staleness_s,
+    }
+}
+
+/// Whether a store is there already.
+pub(crate) fn exists(url: &str) -> bool {
+    url.strip_prefix(SQLITE).is_some_and(|file| Path::new(file).exists())
+}
+
+/// Opens the store that settings name.
+///
+/// # Errors
+/// That the master key or the store can't be used, or is another's.
+pub(crate) async fn open_configured(settings: &StoreSettings, purpose: Purpose) -> Result<Opened, Failure> {
+    let keys = master_key::load(&settings.master_key_file)?;
+    let store = Store::open(&settings.url, Arc::clone(&keys), purpose, clock::now()).await?;
+    Ok(Opened { store, keys })
+}
+
+/// Opens the store that a command names: one of its own, or a demo's in a data folder.
+///
+/// # Errors
+/// As [`open_configured`].
+pub(crate) async fn open(place: &cli::Place) -> Result<Opened, Failure> {
+    if let Some(file) = &place.config {
+        return open_configured(&config::load(file)?.store, Purpose::Own).await;
+    }
+    let folder = place.data.as_deref().unwrap_or(Path::new("."));
+    let settings = in_folder(folder, 0);
+    match open_configured(&settings, Purpose::Own).await {
+        Err(e) if matches!(e.downcast_ref(), Some(StoreError::OtherPurpose { .. })) => {
+            open_configured(&settings, Purpose::Demo).await
+        }
+        opened => opened,
+    }
+}
