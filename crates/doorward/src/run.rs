@@ -3,10 +3,11 @@ use crate::config::Config;
 use crate::operations::{self, Board};
 use crate::place::Opened;
 use crate::signals::{Asked, Signals};
-use crate::{Failure, facts, random};
+use crate::{Failure, clock, facts, random};
 use doorward_core::live::Live;
 use doorward_gateway::tls::{self, Certificates, TlsError};
 use doorward_gateway::{Events, Gateway, Listeners, Settings, bind, monotonic_ms};
+use doorward_store::Store;
 use doorward_store::follow::{Follow, follow};
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
@@ -25,6 +26,8 @@ use tokio::task::JoinHandle;
 const CONTROL_THREADS: usize = 2;
 /// How often the store is asked whether anything changed.
 const POLL: Duration = Duration::from_millis(100);
+/// How often secrets that may no longer be shown are erased. They are not shown in between either.
+const ERASE_EVERY: Duration = Duration::from_secs(60);
 /// How often certificates are looked at.
 const CERTIFICATES_EVERY: Duration = Duration::from_secs(2);
 
@@ -120,12 +123,14 @@ impl Node {
             max_staleness: Duration::from_secs(config.store.max_staleness_s),
         };
         let woken = Arc::new(Notify::new());
-        let mut others = vec![tokio::spawn({
+        let erasing = tokio::spawn(erase_what_is_over(opened.store.clone()));
+        let following = tokio::spawn({
             let live = Arc::clone(&live);
             async move {
                 follow(opened.store, live, following, woken, monotonic_ms, ready_to).await;
             }
-        })];
+        });
+        let mut others = vec![following, erasing];
         let board = Arc::new(Board::new(live, ready.clone(), gateway));
         if let Some(listener) = operations {
             others.push(operations::serve(listener, Arc::clone(&board))?);
@@ -197,6 +202,17 @@ impl Node {
         self.others.iter().for_each(JoinHandle::abort);
         tracing::info!("stopped");
         Ok(())
+    }
+}
+
+/// Erases the display copies of secrets whose time is over.
+async fn erase_what_is_over(store: Store) {
+    let mut every = tokio::time::interval(ERASE_EVERY);
+    loop {
+        every.tick().await;
+        if let Err(e) = store.erase_closed(clock::now()).await {
+            tracing::warn!("secrets that may no longer be shown can't be erased: {e}");
+        }
     }
 }
 

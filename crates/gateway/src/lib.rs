@@ -105,7 +105,7 @@ impl Gateway {
         for index in 0..settings.cores.max(1) {
             let (send, receive) = mpsc::unbounded_channel();
             let counters = Arc::new(CoreStats::default());
-            let seed = u128::from_be_bytes(seed).wrapping_add((index as u128) << 96).to_be_bytes();
+            let seed = core_seed(seed, index);
             let parts = Parts {
                 settings: Arc::clone(&settings),
                 live: Arc::clone(live),
@@ -188,6 +188,13 @@ impl Gateway {
     pub fn reopen_events(&self) {
         self.events.reopen();
     }
+}
+
+/// Far-apart starting points for the request ids of each core: ids must differ, and look different.
+fn core_seed(seed: [u8; 16], index: usize) -> [u8; 16] {
+    const ODD: u128 = 0xd135_9e0b_2a4c_7f86_9e37_79b9_7f4a_7c15;
+    let mixed = u128::from_be_bytes(seed).wrapping_add(index as u128).wrapping_mul(ODD);
+    (mixed ^ (mixed >> 61)).wrapping_mul(ODD).to_be_bytes()
 }
 
 /// One core: serves what it is handed until nothing more comes and everything has ended.

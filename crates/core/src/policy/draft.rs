@@ -129,13 +129,23 @@ impl Eq for Line {}
 /// # Errors
 /// All mistakes that a document can have by itself, with their lines; the first one where it is not TOML.
 pub fn read(text: &str) -> Result<Draft, Vec<Mistake>> {
-    let document = Document::parse(text)?;
+    let (draft, mistakes) = read_what_can_be(text);
+    if mistakes.is_empty() { Ok(draft) } else { Err(mistakes) }
+}
+
+/// Reads what can be read of a policy, so that more mistakes can be looked for in it: what has a mistake itself is left
+/// out where it can't stand without the missing part.
+#[must_use]
+pub fn read_what_can_be(text: &str) -> (Draft, Vec<Mistake>) {
+    let document = match Document::parse(text) {
+        Ok(document) => document,
+        Err(mistakes) => return (Draft::default(), mistakes),
+    };
     let root = document.root();
     let workspaces = root.tables("workspace").into_iter().filter_map(workspace).collect();
     let apis = root.tables("api").into_iter().filter_map(api).collect();
     root.finish();
-    let mistakes = document.finish();
-    if mistakes.is_empty() { Ok(Draft { workspaces, apis }) } else { Err(mistakes) }
+    (Draft { workspaces, apis }, document.finish())
 }
 
 impl Draft {
@@ -186,7 +196,9 @@ fn workspace(t: Table<'_, '_>) -> Option<WorkspaceDraft> {
     let region = t.parsed("region", self::id);
     let line = Line(t.line());
     t.finish();
-    Some(WorkspaceDraft { id: id?, name, environment: environment?, region, line })
+    // Without a good environment it still stands, so that whatever names it is not called a mistake as well.
+    let environment = environment.unwrap_or_else(|| Environment::Production.name().to_owned());
+    Some(WorkspaceDraft { id: id?, name, environment, region, line })
 }
 
 fn api(t: Table<'_, '_>) -> Option<ApiDraft> {

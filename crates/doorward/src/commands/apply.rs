@@ -5,7 +5,7 @@ use crate::config::AllMistakes;
 use crate::{Failure, place};
 use doorward_control::actions::{Error, policy};
 use doorward_core::document::Mistake;
-use doorward_core::policy::draft;
+use doorward_core::policy::{compile, draft};
 use serde::Serialize;
 use std::io::Read as _;
 use std::path::Path;
@@ -20,7 +20,13 @@ struct Told<'a> {
 pub(super) async fn run(place: &Place, file: &Path, dry_run: bool, output: Output) -> Result<(), Failure> {
     let text = read(file).map_err(|e| format!("{}: {e}", file.display()))?;
     let mistakes = |all: Vec<Mistake>| Failure::from(AllMistakes(file, &all).to_string());
-    let draft = draft::read(&text).map_err(mistakes)?;
+    let (draft, mut found) = draft::read_what_can_be(&text);
+    if !found.is_empty() {
+        // What can be read is held against itself as well, so that all mistakes are told at once.
+        found.extend(compile(&draft, None).err().unwrap_or_default());
+        found.sort_by_key(|m| m.line);
+        return Err(mistakes(found));
+    }
     let opened = place::open(place).await?;
     let plan = policy::apply(opened.desk(ACTOR), &draft, dry_run).await.map_err(|e| match e {
         Error::Policy(all) => mistakes(all),
