@@ -59,6 +59,19 @@ impl UnixMillis {
         Some(UnixMillis(days * DAY_MS + ((hour * 60 + minute) * 60 + second) * 1000 + millis))
     }
 
+    /// As a `Date` field has it: `Sun, 30 Aug 2015 12:36:00 GMT` (RFC 9110 5.6.7).
+    #[must_use]
+    pub fn http_date(self) -> String {
+        const WEEKDAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+        const MONTHS: [&str; 12] =
+            ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+        let days = self.0.div_euclid(DAY_MS);
+        let (year, month, day) = civil_from_days(days);
+        let s = self.0.rem_euclid(DAY_MS) / 1000;
+        let (weekday, month) = (WEEKDAYS[days.rem_euclid(7) as usize], MONTHS[(month - 1) as usize]);
+        format!("{weekday}, {day:02} {month} {year:04} {:02}:{:02}:{:02} GMT", s / 3600, s / 60 % 60, s % 60)
+    }
+
     /// This instant and so many milliseconds.
     #[must_use]
     pub fn plus_ms(self, ms: i64) -> UnixMillis {
@@ -95,6 +108,8 @@ mod tests {
             assert_eq!(UnixMillis::parse(text).unwrap().to_string(), text);
         }
         assert_eq!(UnixMillis::parse("2015-08-30T12:36:00Z"), Some(UnixMillis(1_440_938_160_000)));
+        assert_eq!(UnixMillis(1_440_938_160_999).http_date(), "Sun, 30 Aug 2015 12:36:00 GMT");
+        assert_eq!(UnixMillis(0).http_date(), "Thu, 01 Jan 1970 00:00:00 GMT");
         assert_eq!(UnixMillis::parse("2026-12-31"), UnixMillis::parse("2026-12-31T00:00:00Z"));
         for bad in [
             "",

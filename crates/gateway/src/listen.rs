@@ -2,13 +2,13 @@
 use crate::clock::Slot;
 use crate::io::Stream;
 use crate::pool::Network;
-use crate::serve::{plain, serve};
+use crate::serve::{plain, serve, turn_away};
 use crate::settings::Settings;
 use crate::stats::CoreStats;
 use crate::worker::Worker;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use std::future::poll_fn;
-use std::io::{self, Write};
+use std::io;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -19,6 +19,8 @@ use tokio::sync::mpsc::UnboundedSender;
 
 /// Connections that the kernel keeps until they are taken.
 const BACKLOG: i32 = 4096;
+/// Connections beyond the limit that are told so at a time; further ones are just closed.
+const TURNED_AWAY: usize = 256;
 /// After a failed accept (out of file descriptors, mostly) the acceptor waits so long.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -27,6 +29,8 @@ pub(crate) struct Taken {
     socket: TcpStream,
     from: SocketAddr,
     tls: Option<Arc<rustls::ServerConfig>>,
+    /// There is no room for it: it is only told so.
+    overloaded: bool,
 }
 
 /// Opens a listening socket.
@@ -51,7 +55,7 @@ pub(crate) struct Acceptor {
     pub(crate) cores: Vec<UnboundedSender<Taken>>,
     pub(crate) stats: Vec<Arc<CoreStats>>,
     pub(crate) next: AtomicUsize,
-    /// Handed over, but not yet counted as open by their core.
+    /// Connections at a time.
     pub(crate) most: usize,
     pub(crate) overloaded: AtomicU64,
 }
@@ -81,9 +85,13 @@ impl Acceptor {
 
     fn hand_over(&self, socket: TcpStream, from: SocketAddr, tls: Option<&Arc<rustls::ServerConfig>>) {
         let open: u64 = self.stats.iter().map(|s| s.is_open()).sum();
-        if open >= self.most as u64 {
+        let overloaded = open >= self.most as u64;
+        if overloaded {
             self.overloaded.fetch_add(1, Relaxed);
-            return turn_away(socket, tls.is_some());
+            // Telling so takes a connection as well, and a handshake would take more than that.
+            if tls.is_some() || open >= (self.most + TURNED_AWAY) as u64 {
+                return;
+            }
         }
         if socket.set_nonblocking(true).is_err() {
             return;
@@ -92,22 +100,7 @@ impl Acceptor {
         let _ = socket.set_nodelay(true);
         let core = self.next.fetch_add(1, Relaxed) % self.cores.len();
         // A core only goes away when the node stops.
-        let _ = self.cores[core].send(Taken { socket, from, tls: tls.cloned() });
-    }
-}
-
-/// Too many connections: one answer without reading anything, where that can be done without waiting.
-fn turn_away(mut socket: TcpStream, tls: bool) {
-    const ANSWER: &str = concat!(
-        "HTTP/1.1 503 Service Unavailable\r\ndoorward-code: overloaded\r\ncontent-type: application/problem+json\r\n",
-        "cache-control: no-store\r\nretry-after: 1\r\nconnection: close\r\ncontent-length: 88\r\n\r\n",
-        "{\"type\":\"urn:doorward:overloaded\",\"title\":\"Overloaded.\",\"status\":503,\"code\":\"overloaded\"}"
-    );
-    if !tls && socket.set_nonblocking(true).is_ok() && socket.write_all(ANSWER.as_bytes()).is_ok() {
-        let _ = socket.shutdown(Shutdown::Write);
-        // What the caller has sent already is read, so that closing does not reset the answer away.
-        let mut sink = [0; 4096];
-        let _ = io::Read::read(&mut socket, &mut sink);
+        let _ = self.cores[core].send(Taken { socket, from, tls: tls.cloned(), overloaded });
     }
 }
 
@@ -116,6 +109,10 @@ pub(crate) async fn begin(worker: Rc<Worker<Network>>, taken: Taken) {
     let Ok(tcp) = tokio::net::TcpStream::from_std(taken.socket) else { return };
     let settings: &Settings = &worker.settings;
     let at = plain(taken.from.ip(), taken.tls.is_some(), settings.plain_http);
+    let _open = worker.stats.opened();
+    if taken.overloaded {
+        return turn_away(worker, Stream::Plain(tcp), at).await;
+    }
     let Some(config) = taken.tls else { return serve(worker, Stream::Plain(tcp), at).await };
     let slot: Rc<Slot> = worker.clock.slot();
     slot.set(worker.clock.after(settings.timeouts.tls_handshake_ms));

@@ -105,6 +105,11 @@ impl Pump {
         self.written < self.out.len() || !self.span.is_empty() || self.unflushed
     }
 
+    /// Whether something was written in part: nothing else may follow on that connection.
+    pub(crate) fn is_torn(&self) -> bool {
+        self.written > 0 && self.written < self.out.len() || !self.span.is_empty()
+    }
+
     /// Whether everything was moved.
     pub(crate) fn done(&self) -> bool {
         self.body.done() && !self.has_output()

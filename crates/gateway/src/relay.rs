@@ -129,6 +129,7 @@ pub(crate) async fn exchange<S: Io, D: Dial>(
     let Room { input, reply, up, down, head } = room;
     let started = Instant::now();
     let mut kept = worker.pool.take(plan.permit.upstream(), worker.clock.now());
+    let mut expects_continue = plan.expects_continue;
     loop {
         let reused = kept.is_some();
         let upstream = match kept.take() {
@@ -139,7 +140,7 @@ pub(crate) async fn exchange<S: Io, D: Dial>(
             },
         };
         down.reset();
-        if plan.expects_continue && !up.body.done() && input.is_empty() {
+        if expects_continue && !up.body.done() && input.is_empty() {
             down.out.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
         }
         let mut x = Exchange {
@@ -164,7 +165,10 @@ pub(crate) async fn exchange<S: Io, D: Dial>(
         x.reply.restart_head();
         match poll_fn(|cx| x.poll(cx, slot)).await {
             Ok(()) => {}
-            Err(Stop::NotSent(NotSent)) => continue,
+            Err(Stop::NotSent(NotSent)) => {
+                expects_continue &= x.down.sent == 0;
+                continue;
+            }
             Err(Stop::Failed(failure)) => x.ended.failure = Some(failure),
         }
         return x.end();
@@ -425,7 +429,8 @@ impl<S: Io, D: Dial> Exchange<'_, S, D> {
 
     /// Gives back what may be used again.
     fn end(mut self) -> Ended {
-        self.ended.begun |= self.down.sent > 0 && self.phase != Phase::Head;
+        self.ended.begun |=
+            self.down.sent > 0 && self.phase != Phase::Head || self.down.is_torn() && self.down.sent > 0;
         let whole = self.ended.failure.is_none() && self.phase == Phase::Answered;
         let sent = !self.uploading && self.up.done();
         if whole && sent && !self.head.close && self.reply.is_empty() {

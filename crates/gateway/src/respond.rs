@@ -4,6 +4,7 @@ use crate::text;
 use doorward_core::decide::Preflight;
 use doorward_core::dialect::ErrorStyle;
 use doorward_core::reason::Reason;
+use doorward_core::time::UnixMillis;
 use std::io::Write;
 
 /// What an answer depends on besides its reason.
@@ -17,6 +18,7 @@ pub(crate) struct Manner<'a> {
     pub(crate) to_head: bool,
     pub(crate) keep: bool,
     pub(crate) minor: u8,
+    pub(crate) now: UnixMillis,
 }
 
 /// A refusal as callers see it.
@@ -71,6 +73,7 @@ fn phrase(status: u16) -> &'static str {
 fn head(out: &mut Vec<u8>, status: u16, how: &Manner<'_>) {
     let _ = write!(out, "HTTP/1.1 {status} {}\r\n", phrase(status));
     out.extend_from_slice(how.extra);
+    line(out, "date", how.now.http_date().as_bytes());
     if !how.keep {
         line(out, "connection", b"close");
     } else if how.minor == 0 {

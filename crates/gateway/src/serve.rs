@@ -34,9 +34,7 @@ const LINGER_BYTES: usize = 256 * 1024;
 
 /// Serves a connection until it ends.
 pub(crate) async fn serve<S: Io, D: Dial>(worker: Rc<Worker<D>>, io: S, at: Connected) {
-    worker.stats.opened();
-    let slot = worker.clock.slot();
-    let mut c = Connection { peer: Peer::direct(at), at, io, input: Input::default(), slot, worker };
+    let mut c = Connection::new(worker, io, at);
     loop {
         let after = match c.next_head().await {
             Next::Head(end, started) => c.request(end, started).await,
@@ -57,7 +55,14 @@ pub(crate) async fn serve<S: Io, D: Dial>(worker: Rc<Worker<D>>, io: S, at: Conn
         }
     }
     c.input.discard(&c.worker.buffers);
-    c.worker.stats.closed();
+}
+
+/// Tells a caller that there is no room for its connection.
+pub(crate) async fn turn_away<S: Io, D: Dial>(worker: Rc<Worker<D>>, io: S, at: Connected) {
+    let mut c = Connection::new(worker, io, at);
+    if c.rejected(Reason::Overloaded, "connections").await == After::Linger {
+        c.linger().await;
+    }
 }
 
 struct Connection<S, D: Dial> {
@@ -97,6 +102,17 @@ struct Own {
 }
 
 impl<S: Io, D: Dial> Connection<S, D> {
+    fn new(worker: Rc<Worker<D>>, io: S, at: Connected) -> Connection<S, D> {
+        Connection {
+            peer: Peer::direct(at),
+            at,
+            io,
+            input: Input::default(),
+            slot: worker.clock.slot(),
+            worker,
+        }
+    }
+
     /// Waits for the next head. Between two requests a connection holds no buffer.
     async fn next_head(&mut self) -> Next {
         let (w, t) = (&self.worker, &self.worker.settings.timeouts);
@@ -152,7 +168,8 @@ impl<S: Io, D: Dial> Connection<S, D> {
         let mut s = self.worker.scratch();
         let id = self.worker.request_id();
         s.line.clear();
-        event::begin(&mut s.line, (self.worker.clocks.now)(), &id, &self.peer, None);
+        let now = (self.worker.clocks.now)();
+        event::begin(&mut s.line, now, &id, &self.peer, None);
         self.extra(&mut s, &id, self.at.tls, None);
         let refusal = Refusal::new(reason, detail);
         let own = Own {
@@ -169,6 +186,7 @@ impl<S: Io, D: Dial> Connection<S, D> {
             to_head: false,
             keep: false,
             minor: 1,
+            now,
         };
         s.own.clear();
         respond::refusal(&mut s.own, &Refused { reason, note: refusal.note.as_deref(), allow: &[] }, &how);
@@ -232,7 +250,7 @@ impl<S: Io, D: Dial> Connection<S, D> {
         let own_keep = keep && !unsure && fits(&s.head, worker.settings.limits.unread_body_bytes);
         let style =
             facts.route.map_or(ErrorStyle::Problem, |r| policy.apis[policy.routes[r.0].api].dialect.errors);
-        let how = Manner { style, request_id: &id, extra: &s.extra, to_head, keep: own_keep, minor };
+        let how = Manner { style, request_id: &id, extra: &s.extra, to_head, keep: own_keep, minor, now };
         s.own.clear();
         let own = match &step {
             Step::Permit(permit) => {
@@ -243,7 +261,14 @@ impl<S: Io, D: Dial> Connection<S, D> {
                 let from = Sender { policy: &policy, permit, facts: &facts, peer, request_id: &id };
                 headers::request(&mut s.up.out, &req, &s.head, &from);
                 return self
-                    .permitted(permit, &policy, &how_to_fail(style, &id, to_head, minor), keep, started, s)
+                    .permitted(
+                        permit,
+                        &policy,
+                        &HowToFail { style, request_id: &id, to_head, minor, now },
+                        keep,
+                        started,
+                        s,
+                    )
                     .await;
             }
             Step::Denied(denial) => {
@@ -401,6 +426,7 @@ impl<S: Io, D: Dial> Connection<S, D> {
                         to_head: how.to_head,
                         keep,
                         minor: how.minor,
+                        now: how.now,
                     };
                     s.own.clear();
                     respond::refusal(&mut s.own, &Refused { reason, note: None, allow: &[] }, &manner);
@@ -446,10 +472,7 @@ struct HowToFail<'a> {
     request_id: &'a [u8],
     to_head: bool,
     minor: u8,
-}
-
-fn how_to_fail(style: ErrorStyle, request_id: &[u8], to_head: bool, minor: u8) -> HowToFail<'_> {
-    HowToFail { style, request_id, to_head, minor }
+    now: UnixMillis,
 }
 
 fn rejected(reject: Reject) -> Next {

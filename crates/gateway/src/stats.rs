@@ -33,6 +33,15 @@ fn add(counter: &AtomicU64, n: u64) {
     counter.store(counter.load(Relaxed).wrapping_add(n), Relaxed);
 }
 
+/// An open connection.
+pub(crate) struct Open(Arc<CoreStats>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.open.store(self.0.open.load(Relaxed).saturating_sub(1), Relaxed);
+    }
+}
+
 impl CoreStats {
     pub(crate) fn request(&self, status: u16, reason: Option<Reason>, total_us: u64) {
         add(&self.classes[usize::from(status / 100).min(5)], 1);
@@ -51,12 +60,11 @@ impl CoreStats {
     pub(crate) fn connected(&self) {
         add(&self.connects, 1);
     }
-    pub(crate) fn opened(&self) {
+    /// Counts a connection as open for as long as what this gives lives, however it ends.
+    pub(crate) fn opened(self: &Arc<CoreStats>) -> Open {
         add(&self.accepted, 1);
         add(&self.open, 1);
-    }
-    pub(crate) fn closed(&self) {
-        self.open.store(self.open.load(Relaxed).saturating_sub(1), Relaxed);
+        Open(Arc::clone(self))
     }
     pub(crate) fn lost(&self, events: u64) {
         add(&self.lost_events, events);
