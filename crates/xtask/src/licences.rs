@@ -34,7 +34,8 @@ pub(crate) fn run() -> Outcome {
     let file = root().join("deny.toml");
     let text = std::fs::read_to_string(&file).map_err(|e| format!("deny.toml: {e}"))?;
     let lists = Lists::parse(&text)?;
-    let mut words = vec!["tree", "--workspace", "--edges=normal,build,dev", "--prefix=none", "--format={p}\t{l}"];
+    let mut words =
+        vec!["tree", "--workspace", "--edges=normal,build,dev", "--prefix=none", "--format={p}\t{l}"];
     words.extend(lists.targets.iter().flat_map(|target| ["--target", target.as_str()]));
     let packages = read_tree(&output(cargo(&words))?)?;
     let mistakes = lists.judge(&packages);
@@ -52,10 +53,12 @@ impl Lists {
             let found = table.get(section).and_then(|s| s.get(key)).and_then(Value::as_array);
             found.cloned().ok_or_else(|| format!("deny.toml: no list {section}.{key}"))
         };
-        let word = |value: &Value| value.as_str().map(str::to_owned).ok_or("deny.toml: not a string".to_owned());
+        let word =
+            |value: &Value| value.as_str().map(str::to_owned).ok_or("deny.toml: not a string".to_owned());
         // An exception or a ban is worth nothing without its reason.
         let reasoned = |value: &Value| -> Outcome<String> {
-            let spec = value.get("crate").and_then(Value::as_str).ok_or("deny.toml: an entry lacks `crate`")?;
+            let spec =
+                value.get("crate").and_then(Value::as_str).ok_or("deny.toml: an entry lacks `crate`")?;
             match value.get("reason").and_then(Value::as_str) {
                 Some(reason) if !reason.trim().is_empty() => Ok(spec.to_owned()),
                 _ => Err(format!("deny.toml: {spec} has no reason")),
@@ -97,9 +100,9 @@ impl Lists {
             }
         }
         for skip in &self.skip {
-            let needed = skip
-                .split_once('@')
-                .and_then(|(name, version)| versions.get(name).filter(|all| all.len() > 1 && all.contains(version)));
+            let needed = skip.split_once('@').and_then(|(name, version)| {
+                versions.get(name).filter(|all| all.len() > 1 && all.contains(version))
+            });
             if needed.is_none() {
                 mistakes.push(format!("deny.toml skips {skip} and need not"));
             }
@@ -116,7 +119,8 @@ fn read_tree(text: &str) -> Outcome<BTreeSet<Package>> {
         let (package, licence) = line.split_once('\t').ok_or_else(odd)?;
         let (name, rest) = package.split_once(" v").ok_or_else(odd)?;
         let (version, notes) = rest.split_once(' ').unwrap_or((rest, ""));
-        let mut notes = notes.split(['(', ')']).filter(|note| !note.trim().is_empty() && *note != "proc-macro");
+        let mut notes =
+            notes.split(['(', ')']).filter(|note| !note.trim().is_empty() && *note != "proc-macro");
         packages.insert(Package {
             name: name.to_owned(),
             version: version.to_owned(),

@@ -56,7 +56,9 @@ pub(crate) fn install(needs: &[Need]) -> Outcome {
     words.extend(&packages);
     apt(&words)?;
     match missing.iter().find(|need| !(need.present)()) {
-        Some(need) => Err(format!("{} is still missing after its package was installed\n{by_hand}", need.what)),
+        Some(need) => {
+            Err(format!("{} is still missing after its package was installed\n{by_hand}", need.what))
+        }
         None => Ok(()),
     }
 }
@@ -101,7 +103,8 @@ impl Drop for ServicePolicy {
 /// Puts the client libraries that tests drive into the target folder, unless they are there, and says where.
 pub(crate) fn install_clients() -> Outcome<PathBuf> {
     let wanted_file = root().join("tests/clients/package.json");
-    let wanted = std::fs::read_to_string(&wanted_file).map_err(|e| format!("{}: {e}", wanted_file.display()))?;
+    let wanted =
+        std::fs::read_to_string(&wanted_file).map_err(|e| format!("{}: {e}", wanted_file.display()))?;
     let dir = clients_dir();
     let there = std::fs::read_to_string(dir.join("package.json")).unwrap_or_default();
     // npm writes this file when an installation is whole.
@@ -114,7 +117,13 @@ pub(crate) fn install_clients() -> Outcome<PathBuf> {
         .and_then(|()| std::fs::write(dir.join("package.json"), &wanted))
         .map_err(|e| format!("{}: {e}", dir.display()))?;
     let mut npm = Command::new("npm");
-    npm.current_dir(&dir).args(["install", "--no-package-lock", "--no-audit", "--no-fund", "--loglevel=error"]);
+    npm.current_dir(&dir).args([
+        "install",
+        "--no-package-lock",
+        "--no-audit",
+        "--no-fund",
+        "--loglevel=error",
+    ]);
     run(npm)?;
     Ok(dir)
 }
@@ -137,7 +146,8 @@ pub(crate) fn test_environment() -> Vec<(&'static str, PathBuf)> {
 
 /// The library that shows a process another time.
 fn libfaketime() -> Option<PathBuf> {
-    let in_folder = |folder: &Path| Some(folder.join("faketime/libfaketime.so.1")).filter(|file| file.is_file());
+    let in_folder =
+        |folder: &Path| Some(folder.join("faketime/libfaketime.so.1")).filter(|file| file.is_file());
     ["/usr/lib", "/usr/lib64", "/usr/local/lib"].iter().find_map(|base| {
         in_folder(Path::new(base))
             .or_else(|| std::fs::read_dir(base).ok()?.flatten().find_map(|entry| in_folder(&entry.path())))

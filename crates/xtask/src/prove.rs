@@ -22,14 +22,14 @@ const PROOFS: &[Proof] = &[
         name: "kill9",
         what: "killed during credential writes: every acknowledged one is there after the restart, none half",
         binary: BLACK_BOX,
-        filter: Some("kill9"),
+        filter: Some("kill9::"),
         n: 200,
     },
     Proof {
         name: "mixed",
         what: "mixed requests up and down over 24 connections: every body intact by hash",
         binary: BLACK_BOX,
-        filter: Some("mixed"),
+        filter: Some("mixed::"),
         n: 20_000,
     },
     Proof {
@@ -42,8 +42,8 @@ const PROOFS: &[Proof] = &[
     Proof {
         name: "sockets",
         what: "both sockets mocked: split, stalled and reset at every byte, against a byte-exact model",
-        binary: &["--package", "doorward-gateway", "--test", "sockets"],
-        filter: None,
+        binary: &["--package", "doorward-gateway", "--lib"],
+        filter: Some("sockets_tests::"),
         n: 0,
     },
 ];
@@ -65,7 +65,9 @@ impl Wanted {
                 name if wanted.name.is_none() && PROOFS.iter().any(|proof| proof.name == name) => {
                     wanted.name = Some(name.to_owned());
                 }
-                other => return Err(format!("no proof is called {other}; `cargo xtask prove --list` names them")),
+                other => {
+                    return Err(format!("no proof is called {other}; `cargo xtask prove --list` names them"));
+                }
             }
         }
         Ok(wanted)

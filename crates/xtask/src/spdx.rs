@@ -74,7 +74,10 @@ mod tests {
     use super::*;
 
     fn check(expression: &str) -> Outcome<bool> {
-        satisfied(expression, &["MIT".to_owned(), "ISC".to_owned(), "GPL-2.0 WITH Classpath-exception-2.0".to_owned()])
+        satisfied(
+            expression,
+            &["MIT".to_owned(), "ISC".to_owned(), "GPL-2.0 WITH Classpath-exception-2.0".to_owned()],
+        )
     }
 
     #[test]

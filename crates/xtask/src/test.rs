@@ -1,6 +1,6 @@
 //! `cargo xtask test`: one command from a fresh clone to a verdict.
 
-use crate::cargo::{self, Tally, cargo, run_tests, target_dir};
+use crate::cargo::{self, Tally, cargo, root, run_tests, target_dir};
 use crate::{Outcome, licences, packages, tidy};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -20,17 +20,20 @@ pub(crate) fn run(filter: Option<&str>) -> Outcome {
     if filter.is_none() {
         report.step("format", |_| run_cargo(&["fmt", "--all", "--check"]));
         report.step("tidy", |_| tidy::run());
-        report.step("clippy", |_| run_cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]));
+        report.step("clippy", |_| {
+            run_cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])
+        });
         report.step("licences", |_| licences::run());
     }
     let before = gateways();
     report.step("unit tests", |tally| {
-        run_cargo_test(&["--workspace", "--exclude", "doorward"], filter, tally)?;
-        run_cargo_test(&["--package", "doorward", "--bins"], filter, tally)
+        let names = integration_tests()?;
+        let mut which = vec!["--lib", "--bins"];
+        which.extend(names.iter().flat_map(|name| ["--test", name]));
+        run_cargo_test(&which, filter, tally)?;
+        run_cargo_test(&["--doc"], filter, tally)
     });
-    report.step("black box", |tally| {
-        run_cargo_test(&["--package", "doorward", "--test", "blackbox"], filter, tally)
-    });
+    report.step("black box", |tally| run_cargo_test(&["--test", "blackbox"], filter, tally));
     report.step("nothing left behind", |_| nothing_left_behind(&before));
     report.close(filter)
 }
@@ -39,11 +42,28 @@ fn run_cargo(words: &[&str]) -> Outcome {
     cargo::run(cargo(words))
 }
 
-/// All tests of the packages named, whether or not some fail on the way.
+/// Runs tests of the kinds named, all of them even if some fail. Always over the whole workspace: crates chosen
+/// one by one would turn on other features of what they share, and have it built again.
 fn run_cargo_test(which: &[&str], filter: Option<&str>, tally: &mut Tally) -> Outcome {
-    let mut command = cargo(&["test", "--no-fail-fast"]);
+    let mut command = cargo(&["test", "--workspace", "--no-fail-fast"]);
     command.args(which).args(filter).envs(packages::test_environment());
     run_tests(command, tally)
+}
+
+/// The names of all crates' own integration tests.
+fn integration_tests() -> Outcome<Vec<String>> {
+    let crates = root().join("crates");
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(&crates).map_err(|e| format!("{}: {e}", crates.display()))?.flatten() {
+        let Ok(files) = std::fs::read_dir(entry.path().join("tests")) else { continue };
+        let sources = files
+            .flatten()
+            .map(|file| file.path())
+            .filter(|path| path.extension().is_some_and(|e| e == "rs"));
+        names.extend(sources.filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned())));
+    }
+    names.sort_unstable();
+    Ok(names)
 }
 
 /// The steps taken so far.

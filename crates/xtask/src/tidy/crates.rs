@@ -16,7 +16,8 @@ const RULE: &[(&str, &[&str])] = &[
 const TABLES: &[&str] = &["dependencies", "dev-dependencies", "build-dependencies"];
 
 pub(super) fn check(file: &File, mistakes: &mut Vec<String>) {
-    let Some(folder) = file.path.strip_suffix("/Cargo.toml").filter(|folder| folder.starts_with("crates/")) else {
+    let Some(folder) = file.path.strip_suffix("/Cargo.toml").filter(|folder| folder.starts_with("crates/"))
+    else {
         return;
     };
     let Some((_, allowed)) = RULE.iter().find(|(of, _)| *of == folder) else {
@@ -26,7 +27,8 @@ pub(super) fn check(file: &File, mistakes: &mut Vec<String>) {
     match file.text.parse::<Table>() {
         Ok(manifest) => {
             let used = dependencies(&manifest);
-            let forbidden = used.into_iter().filter(|name| name.starts_with("doorward") && !allowed.contains(name));
+            let forbidden =
+                used.into_iter().filter(|name| name.starts_with("doorward") && !allowed.contains(name));
             mistakes.extend(forbidden.map(|name| format!("{}: must not depend on {name}", file.path)));
         }
         Err(e) => mistakes.push(format!("{}: {e}", file.path)),

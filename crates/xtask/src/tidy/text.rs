@@ -23,7 +23,9 @@ pub(super) fn check(file: &File, mistakes: &mut Vec<String>) {
     if !text.is_empty() && !text.ends_with('\n') {
         mistakes.push(format!("{path}: the last line has no end"));
     }
-    let silent = path.starts_with("crates/") && path.contains("/src/") && !PRINTING.iter().any(|p| path.starts_with(p));
+    let silent = path.starts_with("crates/")
+        && path.contains("/src/")
+        && !PRINTING.iter().any(|p| path.starts_with(p));
     for (number, line) in (1..).zip(text.lines()) {
         if line.ends_with([' ', '\t', '\r']) {
             mistakes.push(format!("{path}:{number}: trailing white space"));
@@ -108,7 +110,9 @@ mod tests {
             for line in [format!("cd /{folder}/x"), format!("\"/{folder}\""), format!("a=/{folder}/b")] {
                 assert_eq!(machine_path(&line), Some(*folder), "{line}");
             }
-            for line in [format!("/{folder}shop"), format!("https://a.example/{folder}/x"), format!("./{folder}/")] {
+            for line in
+                [format!("/{folder}shop"), format!("https://a.example/{folder}/x"), format!("./{folder}/")]
+            {
                 assert_eq!(machine_path(&line), None, "{line}");
             }
         }

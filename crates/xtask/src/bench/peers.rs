@@ -1,0 +1,283 @@
+//! The peers: how each is configured and started, and what it is asked.
+
+use super::process::Server;
+use crate::Outcome;
+use crate::cargo::{output, root};
+use std::fs::{self, OpenOptions};
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// Keys that Doorward and nginx with keys know.
+const KEYS: usize = 10_000;
+
+/// What is asked for; `/p1` is Doorward's public route, of the same length.
+const KEY_TARGET: &str = "/v1/vouchers/FESTIVE-2026?expand=campaign";
+const PUBLIC_TARGET: &str = "/p1/vouchers/FESTIVE-2026?expand=campaign";
+
+/// What every request carries besides its key: what a client library sends.
+const HEADERS: &[&str] = &[
+    "User-Agent: doorward-bench/1.0",
+    "Accept: application/json",
+    "Accept-Encoding: gzip",
+    "Content-Type: application/json",
+    "X-Client-Channel: bench",
+];
+
+/// A folder of this run's own, removed at its end.
+pub(super) struct Folder {
+    path: PathBuf,
+}
+
+impl Folder {
+    pub(super) fn create(path: PathBuf) -> Outcome<Folder> {
+        let _ = fs::remove_dir_all(&path);
+        fs::create_dir_all(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+        Ok(Folder { path })
+    }
+
+    /// Fills in a template of the bench folder and puts it here.
+    fn fill(&self, template: &str, values: &[(&str, &str)]) -> Outcome<PathBuf> {
+        let source = root().join("bench").join(template);
+        let text = fs::read_to_string(&source).map_err(|e| format!("{}: {e}", source.display()))?;
+        let dir = self.path.display().to_string();
+        let all = values.iter().copied().chain([("dir", dir.as_str())]);
+        let filled = all.fold(text, |text, (name, value)| text.replace(&format!("{{{{{name}}}}}"), value));
+        if let Some((_, rest)) = filled.split_once("{{") {
+            let name = rest.split("}}").next().unwrap_or_default();
+            return Err(format!("bench/{template}: nothing to put for {name}"));
+        }
+        self.write(template, &filled)
+    }
+
+    fn write(&self, name: &str, text: &str) -> Outcome<PathBuf> {
+        let file = self.path.join(name);
+        fs::write(&file, text).map_err(|e| format!("{}: {e}", file.display()))?;
+        Ok(file)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.path);
+    }
+}
+
+/// A pair that opens a door.
+struct Key {
+    id: String,
+    secret: String,
+}
+
+/// Something that takes requests and is measured.
+pub(super) struct Peer {
+    pub(super) name: &'static str,
+    pub(super) server: Rc<Server>,
+    address: SocketAddr,
+    target: &'static str,
+    key: Rc<Key>,
+    /// Where it writes its line for each request.
+    log: PathBuf,
+}
+
+impl Peer {
+    pub(super) fn url(&self) -> String {
+        format!("http://{}{}", self.address, self.target)
+    }
+
+    /// The headers of every request, the same for all peers.
+    pub(super) fn headers(&self) -> impl Iterator<Item = String> {
+        self.headers_with(&self.key.secret)
+    }
+
+    fn headers_with(&self, secret: &str) -> impl Iterator<Item = String> + use<> {
+        let key = [format!("X-App-Id: {}", self.key.id), format!("X-App-Token: {secret}")];
+        HEADERS.iter().map(|header| (*header).to_owned()).chain(key)
+    }
+
+    pub(super) fn folder(&self) -> &Path {
+        self.log.parent().unwrap_or(Path::new("."))
+    }
+
+    /// Empties the log, which must not be empty: a peer that logs nothing would be measured at another job.
+    pub(super) fn cut_log(&self) -> Outcome {
+        let broken = |e: std::io::Error| format!("{}: {e}", self.log.display());
+        let file = OpenOptions::new().write(true).open(&self.log).map_err(broken)?;
+        if file.metadata().map_err(broken)?.len() == 0 {
+            return Err("no line was logged".to_owned());
+        }
+        file.set_len(0).map_err(broken)
+    }
+
+    /// The status of one request with this secret.
+    fn ask(&self, secret: &str) -> Outcome<u16> {
+        let broken = |e: std::io::Error| format!("{}: {e}", self.name);
+        let mut request =
+            format!("GET {} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n", self.target, self.address);
+        for header in self.headers_with(secret) {
+            request += &format!("{header}\r\n");
+        }
+        let mut stream = TcpStream::connect(self.address).map_err(broken)?;
+        stream.set_read_timeout(Some(Duration::from_secs(5))).map_err(broken)?;
+        stream.write_all(format!("{request}\r\n").as_bytes()).map_err(broken)?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).map_err(broken)?;
+        let head = String::from_utf8_lossy(&answer);
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+        status.ok_or_else(|| format!("{}: no HTTP answer", self.name))
+    }
+
+    /// The right key opens; a wrong one must not where keys are checked.
+    fn check(&self) -> Outcome {
+        let checks_keys = self.name.ends_with("-key");
+        let wrong: String = self.key.secret.chars().rev().collect();
+        let answers = [self.ask(&self.key.secret)?, if checks_keys { self.ask(&wrong)? } else { 401 }];
+        if answers == [200, 401] { Ok(()) } else { Err(format!("{} answers with {answers:?}", self.name)) }
+    }
+}
+
+/// All peers and what they stand on. Dropping it stops everything.
+pub(super) struct Peers {
+    pub(super) list: Vec<Peer>,
+    _upstream: Server,
+}
+
+pub(super) fn start(folder: &Folder, doorward: &Path) -> Outcome<Peers> {
+    let [upstream_port, plain_port, key_port, haproxy_port] = free_ports()?;
+    let user = output(command(Path::new("id"), &["-un"]))?;
+    let user = user.trim();
+    let nginx = |template: &str, name: &str, port: u16, more: &[(&str, &str)]| -> Outcome<Server> {
+        let (port_text, upstream) = (port.to_string(), upstream_port.to_string());
+        let log = folder.path.join(format!("{name}.log")).display().to_string();
+        let mut values =
+            vec![("port", port_text.as_str()), ("upstream_port", &upstream), ("log", &log), ("user", user)];
+        values.extend(more);
+        let config = folder.fill(template, &values)?;
+        let (config, dir) = (config.display().to_string(), folder.path.display().to_string());
+        let out = folder.path.join(format!("{name}.out"));
+        let server = Server::start(&program("nginx")?, &["-p", &dir, "-c", &config], &out)?;
+        server.until_listening(local(port))?;
+        Ok(server)
+    };
+
+    let upstream = nginx("nginx-upstream.conf", "upstream", upstream_port, &[])?;
+    let (doorward, doorward_address, keys) = start_doorward(folder, doorward, upstream_port)?;
+    let map: String =
+        keys.iter().map(|Key { id, secret }| format!("\"{id}:{secret}\" \"{id}\";\n")).collect();
+    let map = folder.write("keys.map", &map)?.display().to_string();
+    let plain = nginx("nginx-plain.conf", "nginx-plain", plain_port, &[])?;
+    let with_keys = [("keys", &*KEYS.to_string()), ("keys_file", &*map)];
+    let with_keys = nginx("nginx-key.conf", "nginx-key", key_port, &with_keys)?;
+
+    let (port, upstream_text) = (haproxy_port.to_string(), upstream_port.to_string());
+    let config = folder.fill("haproxy.cfg", &[("port", &port), ("upstream_port", &upstream_text)])?;
+    let log = folder.path.join("haproxy-plain.log");
+    let haproxy = Server::start(&program("haproxy")?, &["-f", &config.display().to_string()], &log)?;
+    haproxy.until_listening(local(haproxy_port))?;
+
+    let key = keys.into_iter().nth(KEYS / 2).map(Rc::new).ok_or("Doorward made too few credentials")?;
+    let (doorward, plain, with_keys, haproxy) =
+        (Rc::new(doorward), Rc::new(plain), Rc::new(with_keys), Rc::new(haproxy));
+    let peer = |name, server: &Rc<Server>, address, target, log: &str| {
+        let (server, key) = (Rc::clone(server), Rc::clone(&key));
+        Peer { name, server, address, target, key, log: folder.path.join(log) }
+    };
+    let list = vec![
+        peer("nginx-plain", &plain, local(plain_port), KEY_TARGET, "nginx-plain.log"),
+        peer("nginx-key", &with_keys, local(key_port), KEY_TARGET, "nginx-key.log"),
+        peer("haproxy-plain", &haproxy, local(haproxy_port), KEY_TARGET, "haproxy-plain.log"),
+        peer("doorward-public", &doorward, doorward_address, PUBLIC_TARGET, "doorward.log"),
+        peer("doorward-key", &doorward, doorward_address, KEY_TARGET, "doorward.log"),
+    ];
+    list.iter().try_for_each(Peer::check)?;
+    Ok(Peers { list, _upstream: upstream })
+}
+
+/// Makes a store with keys, starts Doorward on it and says where it listens.
+fn start_doorward(
+    folder: &Folder,
+    binary: &Path,
+    upstream_port: u16,
+) -> Outcome<(Server, SocketAddr, Vec<Key>)> {
+    let log = folder.path.join("doorward.log").display().to_string();
+    let config = folder.fill("doorward.toml", &[("log", &log)])?.display().to_string();
+    let policy = folder.fill("doorward-policy.toml", &[("upstream_port", &upstream_port.to_string())])?;
+    let doorward = |words: &[&str]| output(command(binary, words));
+    doorward(&["master-key", "create", &folder.path.join("master.key").display().to_string()])?;
+    doorward(&["apply", "--config", &config, "-f", &policy.display().to_string()])?;
+    eprintln!("making {KEYS} credentials");
+    let create = ["credential", "create", "--config", &config, "--workspace", "bench", "--kind", "server"];
+    let many = ["--dialect", "voucherify", "--count", &KEYS.to_string(), "--json"];
+    let made = doorward(&[&create[..], &many[..]].concat())?;
+    let keys: Vec<Key> = made
+        .lines()
+        .filter_map(|line| Some(Key { id: text(line, "id")?, secret: text(line, "secret")? }))
+        .collect();
+    if keys.len() != KEYS {
+        return Err(format!("Doorward made {} credentials of {KEYS}", keys.len()));
+    }
+    let ready = folder.path.join("ready.json");
+    let words = ["serve", "--config", &config, "--ready-file", &ready.display().to_string()];
+    let server = Server::start(binary, &words, &folder.path.join("doorward.out"))?;
+    let address = server.until(|| {
+        let said = fs::read_to_string(&ready).ok()?;
+        text(&said, "plain")?.strip_prefix("http://")?.parse().ok()
+    })?;
+    Ok((server, address, keys))
+}
+
+/// The value of a field in a flat JSON object whose values need no escapes.
+fn text(json: &str, field: &str) -> Option<String> {
+    let (_, rest) = json.split_once(&format!("\"{field}\":"))?;
+    let value = rest.trim_start().strip_prefix('"')?;
+    value.split_once('"').map(|(value, _)| value.to_owned())
+}
+
+fn command(program: &Path, words: &[&str]) -> Command {
+    let mut command = Command::new(program);
+    command.args(words);
+    command
+}
+
+fn program(name: &str) -> Outcome<PathBuf> {
+    crate::packages::on_path(name).ok_or_else(|| format!("{name} is not installed"))
+}
+
+fn local(port: u16) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+}
+
+/// Ports that nobody listens on, all different.
+fn free_ports<const N: usize>() -> Outcome<[u16; N]> {
+    let broken = |e: std::io::Error| format!("a free port: {e}");
+    let listeners: Vec<TcpListener> =
+        (0..N).map(|_| TcpListener::bind(local(0))).collect::<Result<_, _>>().map_err(broken)?;
+    let mut ports = [0; N];
+    for (port, listener) in ports.iter_mut().zip(&listeners) {
+        *port = listener.local_addr().map_err(broken)?.port();
+    }
+    Ok(ports)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_found_in_a_json_line() {
+        let line = r#"{"workspace":"bench","kind":"server","id": "a-1","secret":"s","plain_key":false}"#;
+        assert_eq!(text(line, "id").as_deref(), Some("a-1"));
+        assert_eq!(text(line, "secret").as_deref(), Some("s"));
+        assert_eq!(text(line, "plain_key"), None);
+        assert_eq!(text(line, "name"), None);
+    }
+
+    #[test]
+    fn ports_are_different() {
+        let [a, b, c] = free_ports().unwrap();
+        assert!(a != b && b != c && a != c);
+    }
+}
