@@ -2,6 +2,7 @@
 //!
 //! `decisions/table.txt` is for reviewers: every line is one decision. The test fails where the machine decides
 //! otherwise, and where a reason is in no line. With `DOORWARD_WRITE_TABLE=1` the table is written anew.
+#![allow(clippy::unwrap_used, reason = "a test")]
 use doorward_core::credential::{Credential, Kind, Status};
 use doorward_core::decide::{self, Step};
 use doorward_core::dialect::Dialect;
@@ -244,7 +245,7 @@ fn every_decision_is_as_the_table_says() {
     let mut table = String::from(
         "# Written by crates/core/tests/decisions.rs. Everything not named is as plain as can be.\n",
     );
-    let mut heading = |table: &mut String, text: &str| drop(write!(table, "\n## {text}\n\n"));
+    let heading = |table: &mut String, text: &str| drop(write!(table, "\n## {text}\n\n"));
     for (method, path, note) in [
         ("GET", "/things/1", "a route for servers"),
         ("GET", "/client/1", "a route open to client side, without an Origin"),

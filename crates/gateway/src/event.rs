@@ -1,12 +1,10 @@
 //! One event a request: begun with what is known when it was decided, finished with how it ended, written once.
 use crate::peer::Peer;
-use crate::text::member;
+use crate::text::{decimal, member, plain};
 use doorward_core::decide::Facts;
 use doorward_core::policy::Policy;
 use doorward_core::reason::Reason;
 use doorward_core::request::RequestView;
-use doorward_core::time::UnixMillis;
-use std::io::Write;
 
 /// What was decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,17 +46,19 @@ pub(crate) struct Outcome {
     pub(crate) response_bytes: u64,
 }
 
-/// Writes what is known once the decision was made. `seen` is absent for what the wire rules refused.
+/// Writes what is known once the decision was made. `at` is the instant as text. `seen` is absent for what the wire
+/// rules refused.
 pub(crate) fn begin(
     out: &mut Vec<u8>,
-    now: UnixMillis,
-    request_id: &[u8],
+    at: &str,
+    request_id: &str,
     peer: &Peer,
     seen: Option<(&RequestView<'_>, &Policy, &Facts)>,
 ) {
-    let _ = write!(out, "{{\"at\":\"{now}\",");
-    member(out, "request_id", Some(request_id));
-    member(out, "client", peer.client.map(|_| peer.text.as_bytes()));
+    out.push(b'{');
+    plain(out, "at", Some(at));
+    plain(out, "request_id", Some(request_id));
+    plain(out, "client", peer.client.map(|_| peer.text.as_str()));
     let Some((req, policy, facts)) = seen else {
         out.extend_from_slice(
             b"\"method\":null,\"path\":null,\"host\":null,\"api\":null,\"route\":null,\"workspace\":null,\
@@ -70,41 +70,48 @@ pub(crate) fn begin(
     member(out, "path", Some(req.path));
     member(out, "host", Some(req.host));
     let route = facts.route.map(|id| &policy.routes[id.0]);
-    member(out, "api", route.map(|r| policy.apis[r.api].id.as_bytes()));
-    out.extend_from_slice(b"\"route\":");
-    match route {
-        // A template has no character that JSON would escape.
-        Some(route) => drop(write!(out, "\"{}\",", route.template)),
-        None => out.extend_from_slice(b"null,"),
-    }
+    plain(out, "api", route.map(|r| policy.apis[r.api].id.as_str()));
+    plain(out, "route", route.map(|r| r.template.as_str()));
     let credential = facts.credential.as_deref();
-    member(out, "workspace", credential.map(|c| c.workspace.as_bytes()));
+    plain(out, "workspace", credential.map(|c| &*c.workspace));
     member(out, "credential", credential.map(|c| c.label().as_bytes()));
-    member(out, "scheme", facts.presented.map(|(scheme, _)| scheme.name().as_bytes()));
-    member(out, "dialect", facts.presented.map(|(_, dialect)| dialect.name.as_bytes()));
+    plain(out, "scheme", facts.presented.map(|(scheme, _)| scheme.name()));
+    plain(out, "dialect", facts.presented.map(|(_, dialect)| dialect.name));
     tail(out, facts);
 }
 
+fn boolean(out: &mut Vec<u8>, name: &[u8], value: bool) {
+    out.extend_from_slice(name);
+    out.extend_from_slice(if value { b"true," } else { b"false," });
+}
+
 fn tail(out: &mut Vec<u8>, facts: &Facts) {
-    let _ = write!(out, "\"weak\":{},\"exposed\":{},", facts.weak, facts.exposed);
+    boolean(out, b"\"weak\":", facts.weak);
+    boolean(out, b"\"exposed\":", facts.exposed);
 }
 
 /// Writes how it ended, and the end of the line.
 pub(crate) fn finish(out: &mut Vec<u8>, o: &Outcome) {
-    member(out, "decision", Some(o.verdict.name().as_bytes()));
-    member(out, "code", o.reason.map(|r| r.code().as_bytes()));
-    member(out, "detail", o.detail.map(str::as_bytes));
-    member(out, "rule", o.rule.map(str::as_bytes));
-    let _ = write!(out, "\"status\":{},\"complete\":{},\"upstream_us\":", o.status, o.complete);
+    plain(out, "decision", Some(o.verdict.name()));
+    plain(out, "code", o.reason.map(Reason::code));
+    plain(out, "detail", o.detail);
+    plain(out, "rule", o.rule);
+    let number = |out: &mut Vec<u8>, name: &[u8], n: u64| {
+        out.extend_from_slice(name);
+        decimal(out, n);
+        out.push(b',');
+    };
+    number(out, b"\"status\":", o.status.into());
+    boolean(out, b"\"complete\":", o.complete);
     match o.upstream_us {
-        Some(us) => drop(write!(out, "{us}")),
-        None => out.extend_from_slice(b"null"),
+        Some(us) => number(out, b"\"upstream_us\":", us),
+        None => out.extend_from_slice(b"\"upstream_us\":null,"),
     }
-    let _ = writeln!(
-        out,
-        ",\"total_us\":{},\"request_bytes\":{},\"response_bytes\":{}}}",
-        o.total_us, o.request_bytes, o.response_bytes
-    );
+    number(out, b"\"total_us\":", o.total_us);
+    number(out, b"\"request_bytes\":", o.request_bytes);
+    number(out, b"\"response_bytes\":", o.response_bytes);
+    out.pop();
+    out.extend_from_slice(b"}\n");
 }
 
 #[cfg(test)]
@@ -116,7 +123,7 @@ mod tests {
         let peer =
             Peer { client: None, text: String::new(), transport: doorward_core::request::Transport::Secure };
         let mut out = Vec::new();
-        begin(&mut out, UnixMillis(0), b"id", &peer, None);
+        begin(&mut out, "1970-01-01T00:00:00.000Z", "id", &peer, None);
         let o = Outcome {
             verdict: Verdict::Reject,
             reason: Some(Reason::RequestAmbiguous),

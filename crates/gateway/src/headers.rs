@@ -2,11 +2,11 @@
 use crate::peer::Peer;
 use crate::pump::field;
 use crate::relay::Plan;
+use crate::text::decimal;
 use crate::wire::{self, Framing, Head, Towards};
 use doorward_core::decide::{Facts, Permit};
 use doorward_core::policy::Policy;
 use doorward_core::request::{FieldKind, RequestView, Transport};
-use std::io::Write;
 
 /// Whether a field carries credentials in one of the configured dialects, `_` counted as `-`: some servers fold them.
 pub(crate) fn is_credential(policy: &Policy, name: &[u8]) -> bool {
@@ -41,7 +41,7 @@ pub(crate) fn request(out: &mut Vec<u8>, req: &RequestView<'_>, head: &Head, fro
         }
     }
     match head.framing {
-        Framing::Length(n) => drop(write!(out, "content-length: {n}\r\n")),
+        Framing::Length(n) => length(out, n),
         Framing::Chunked => out.extend_from_slice(b"transfer-encoding: chunked\r\n"),
         // RFC 9110 8.6: methods that anticipate a body say that there is none.
         _ if matches!(req.method, b"POST" | b"PUT" | b"PATCH") => {
@@ -105,8 +105,16 @@ fn query(out: &mut Vec<u8>, req: &RequestView<'_>, policy: &Policy) {
     }
 }
 
+fn length(out: &mut Vec<u8>, n: u64) {
+    out.extend_from_slice(b"content-length: ");
+    decimal(out, n);
+    out.extend_from_slice(b"\r\n");
+}
+
 fn status_line(out: &mut Vec<u8>, raw: &[u8], head: &Head) {
-    let _ = write!(out, "HTTP/1.1 {} ", head.status);
+    out.extend_from_slice(b"HTTP/1.1 ");
+    decimal(out, head.status.into());
+    out.push(b' ');
     out.extend_from_slice(head.reason.on(raw));
     out.extend_from_slice(b"\r\n");
 }
@@ -136,10 +144,10 @@ pub(crate) fn response(out: &mut Vec<u8>, raw: &[u8], head: &Head, plan: &Plan<'
         }
     }
     match head.framing {
-        Framing::Length(n) => drop(write!(out, "content-length: {n}\r\n")),
+        Framing::Length(n) => length(out, n),
         Framing::None if plan.to_head || head.status == 304 => {
             if let Some(n) = head.content_length {
-                let _ = write!(out, "content-length: {n}\r\n");
+                length(out, n);
             }
         }
         Framing::None if head.status != 204 => out.extend_from_slice(b"content-length: 0\r\n"),

@@ -3,6 +3,7 @@
 //! A request's way: [`listen`] takes its connection, `serve` reads its head by the rules of [`wire`] and asks the core
 //! for a decision, `relay` forwards what was permitted, `respond` answers everything else, `event` tells what happened.
 mod clock;
+mod deadlines;
 mod event;
 mod headers;
 mod input;
@@ -12,6 +13,7 @@ mod peer;
 mod pool;
 mod pump;
 mod relay;
+mod request;
 mod respond;
 mod serve;
 mod settings;

@@ -1,7 +1,8 @@
 //! One permitted request: sent to its upstream, answered to its caller, both bodies streamed at the same time.
 //!
 //! A request is sent once. Only where a kept connection takes not a single byte of it is a fresh one tried.
-use crate::clock::{NEVER, Slot, TICK_MS};
+use crate::clock::Slot;
+use crate::deadlines::{Waits, Why, due};
 use crate::headers;
 use crate::input::Input;
 use crate::io::{Io, poll_read};
@@ -57,34 +58,12 @@ pub(crate) enum Failure {
     Refused(Reason, &'static str),
 }
 
-/// A kept connection took nothing of the request.
-struct NotSent;
-
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Head,
     Body,
     /// The answer is complete, the request is not.
     Answered,
-}
-
-/// What a direction waits for, and how far it had come when it began to wait.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-struct Wait {
-    why: Why,
-    progress: u64,
-    due: u32,
-}
-
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-enum Why {
-    #[default]
-    Nothing,
-    CallerSends,
-    CallerTakes,
-    UpstreamTakes,
-    UpstreamAnswers,
-    UpstreamSends,
 }
 
 /// The two sides and what is between them.
@@ -104,7 +83,7 @@ struct Exchange<'x, S, D: Dial> {
     interim: usize,
     started: Instant,
     started_tick: u32,
-    waits: [Wait; 2],
+    waits: Waits,
     ended: Ended,
 }
 
@@ -159,13 +138,13 @@ pub(crate) async fn exchange<S: Io, D: Dial>(
             interim: 0,
             started,
             started_tick: worker.clock.now(),
-            waits: [Wait { due: NEVER, ..Wait::default() }; 2],
+            waits: Waits::default(),
             ended: Ended { keep: plan.keep, ..Ended::default() },
         };
         x.reply.restart_head();
         match poll_fn(|cx| x.poll(cx, slot)).await {
             Ok(()) => {}
-            Err(Stop::NotSent(NotSent)) => {
+            Err(Stop::NotSent) => {
                 expects_continue &= x.down.sent == 0;
                 continue;
             }
@@ -195,8 +174,19 @@ async fn connect<D: Dial>(worker: &Worker<D>, plan: &Plan<'_>, slot: &Slot) -> R
     })
 }
 
+fn too_late(why: Why) -> Stop {
+    match why {
+        Why::CallerSends => refused(Reason::RequestTimeout, "body-timeout"),
+        Why::CallerTakes => gone("caller-takes-nothing"),
+        Why::UpstreamTakes => refused(Reason::UpstreamTimeout, "upstream-takes-nothing"),
+        Why::UpstreamAnswers => refused(Reason::UpstreamTimeout, "upstream-answers-late"),
+        Why::UpstreamSends | Why::Nothing => refused(Reason::UpstreamTimeout, "upstream-stalls"),
+    }
+}
+
 enum Stop {
-    NotSent(NotSent),
+    /// A kept connection took nothing of the request.
+    NotSent,
     Failed(Failure),
 }
 
@@ -253,7 +243,7 @@ impl<S: Io, D: Dial> Exchange<'_, S, D> {
             // The upstream takes no more. It may have answered before that, so its answer is still read.
             Poll::Ready(Err(Broken::Sink)) => {
                 if self.reused && self.up.sent == 0 && self.phase == Phase::Head && self.reply.is_empty() {
-                    return Err(Stop::NotSent(NotSent));
+                    return Err(Stop::NotSent);
                 }
                 self.uploading = false;
                 Ok(())
@@ -382,55 +372,22 @@ impl<S: Io, D: Dial> Exchange<'_, S, D> {
             (Phase::Head, _) => Why::UpstreamAnswers,
             (Phase::Body, _) => Why::UpstreamSends,
         };
-        let progress = [self.up.taken + self.up.sent, self.down.taken + self.down.sent];
-        for (i, why) in [up, down].into_iter().enumerate() {
-            if (self.waits[i].why, self.waits[i].progress) != (why, progress[i]) {
-                self.waits[i] = Wait { why, progress: progress[i], due: self.due(why) };
+        let now = [(up, self.up.taken + self.up.sent), (down, self.down.taken + self.down.sent)];
+        let (clock, settings) = (&self.worker.clock, &self.worker.settings);
+        let due = |why| due(why, clock, settings, self.started_tick, self.up.taken);
+        match self.waits.look(now, clock.now(), due) {
+            Ok(next) => {
+                slot.set(next);
+                slot.register(cx);
+                Poll::Pending
             }
-        }
-        let now = self.worker.clock.now();
-        for wait in self.waits {
-            if wait.due <= now {
-                return Poll::Ready(Err(self.late(wait.why)));
-            }
-        }
-        slot.set(self.waits[0].due.min(self.waits[1].due));
-        slot.register(cx);
-        Poll::Pending
-    }
-
-    fn due(&self, why: Why) -> u32 {
-        let (clock, t) = (&self.worker.clock, &self.worker.settings.timeouts);
-        match why {
-            Why::Nothing => NEVER,
-            Why::CallerTakes | Why::UpstreamTakes => clock.after(t.write_ms),
-            Why::UpstreamAnswers => clock.after(t.response_ms),
-            Why::UpstreamSends => clock.after(t.response_body_ms),
-            Why::CallerSends => {
-                // A caller that sends a byte now and then never stalls, but is too slow on average.
-                let rate = self.worker.settings.limits.min_body_rate_bytes_per_s;
-                let allowed_ms =
-                    t.body_ms.saturating_add((self.up.taken * 1000).checked_div(rate).unwrap_or(u64::MAX));
-                let ticks = u32::try_from(allowed_ms / TICK_MS).unwrap_or(NEVER);
-                clock.after(t.body_ms).min(self.started_tick.saturating_add(1).saturating_add(ticks))
-            }
-        }
-    }
-
-    fn late(&self, why: Why) -> Stop {
-        match why {
-            Why::CallerSends => refused(Reason::RequestTimeout, "body-timeout"),
-            Why::CallerTakes => gone("caller-takes-nothing"),
-            Why::UpstreamTakes => refused(Reason::UpstreamTimeout, "upstream-takes-nothing"),
-            Why::UpstreamAnswers => refused(Reason::UpstreamTimeout, "upstream-answers-late"),
-            Why::UpstreamSends | Why::Nothing => refused(Reason::UpstreamTimeout, "upstream-stalls"),
+            Err(late) => Poll::Ready(Err(too_late(late))),
         }
     }
 
     /// Gives back what may be used again.
     fn end(mut self) -> Ended {
-        self.ended.begun |=
-            self.down.sent > 0 && self.phase != Phase::Head || self.down.is_torn() && self.down.sent > 0;
+        self.ended.begun |= self.down.sent > 0 && (self.phase != Phase::Head || self.down.is_torn());
         let whole = self.ended.failure.is_none() && self.phase == Phase::Answered;
         let sent = !self.uploading && self.up.done();
         if whole && sent && !self.head.close && self.reply.is_empty() {

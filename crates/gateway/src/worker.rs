@@ -12,6 +12,7 @@ use doorward_core::live::Live;
 use doorward_core::time::UnixMillis;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use tokio::sync::mpsc;
@@ -48,6 +49,19 @@ pub(crate) struct Scratch {
     pub(crate) own: Vec<u8>,
 }
 
+/// The id of a request: 32 hexadecimal digits.
+#[derive(Clone, Copy)]
+pub(crate) struct RequestId([u8; 32]);
+
+impl RequestId {
+    pub(crate) fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).expect("hexadecimal digits are ASCII")
+    }
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 /// The clocks that a worker reads; tests bring their own.
 #[derive(Clone, Copy)]
 pub(crate) struct Clocks {
@@ -77,6 +91,7 @@ pub(crate) struct Worker<D: Dial> {
     facts: RefCell<HashMap<usize, Proved>>,
     send_facts: mpsc::Sender<Fact>,
     next_id: Cell<u128>,
+    last_instant: RefCell<(UnixMillis, Rc<str>)>,
 }
 
 /// What a worker is made of.
@@ -116,6 +131,7 @@ impl<D: Dial> Worker<D> {
             draining: p.draining,
             facts: RefCell::default(),
             send_facts: p.facts,
+            last_instant: RefCell::new((UnixMillis(0), UnixMillis(0).to_string().into())),
             next_id: Cell::new(u128::from_be_bytes(p.seed)),
         }
     }
@@ -125,16 +141,16 @@ impl<D: Dial> Worker<D> {
         self.draining.load(Relaxed)
     }
 
-    /// An id for a request: 32 hexadecimal digits, never twice in a process, spread over all values.
-    pub(crate) fn request_id(&self) -> [u8; 32] {
+    /// An id for a request: never twice in a process, spread over all values.
+    pub(crate) fn request_id(&self) -> RequestId {
         // A step of a Weyl sequence: odd, so that it visits every value.
         const STEP: u128 = 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835;
         let mut n = self.next_id.get().wrapping_add(STEP);
         self.next_id.set(n);
-        std::array::from_fn(|_| {
+        RequestId(std::array::from_fn(|_| {
             n = n.rotate_left(4);
             b"0123456789abcdef"[(n & 15) as usize]
-        })
+        }))
     }
 
     pub(crate) fn scratch(&self) -> Box<Scratch> {
@@ -146,6 +162,15 @@ impl<D: Dial> Worker<D> {
         if kept.len() < KEPT_SCRATCH {
             kept.push(scratch);
         }
+    }
+
+    /// An instant as text. Formatting it costs more than a decision, so the last one is kept.
+    pub(crate) fn instant(&self, at: UnixMillis) -> Rc<str> {
+        let mut last = self.last_instant.borrow_mut();
+        if last.0 != at {
+            *last = (at, at.to_string().into());
+        }
+        Rc::clone(&last.1)
     }
 
     /// Writes a finished event line.

@@ -61,6 +61,12 @@ impl Template {
         Ok(Template { text: text.to_owned(), segments, rest })
     }
 
+    /// As it was written; nothing in it needs escaping in JSON or in a header field.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
     /// Whether two templates stand for the same paths.
     #[must_use]
     pub fn same_paths(&self, other: &Template) -> bool {

@@ -113,8 +113,8 @@ pub(super) fn assert_beginning(sent: &[u8], whole: &[u8], what: &str) {
         let lines: Vec<String> = text
             .split_inclusive("\r\n")
             .filter(|l| {
-                !l.starts_with("doorward-request-id")
-                    && !(l.len() <= 5 && l.trim_end().chars().all(|c| c.is_ascii_hexdigit()))
+                let size = l.len() <= 5 && l.trim_end().chars().all(|c| c.is_ascii_hexdigit());
+                !size && !l.starts_with("doorward-request-id")
             })
             .map(|l| l.trim_end_matches("\r\n").to_owned())
             .collect();

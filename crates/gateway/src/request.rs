@@ -1,0 +1,302 @@
+//! One request: decided, then forwarded or answered here.
+use crate::event::{self, Outcome, Verdict};
+use crate::headers::{self, Sender};
+use crate::io::{self as sockets, Io};
+use crate::peer::Peer;
+use crate::pool::Dial;
+use crate::pump::Body;
+use crate::relay::{self, Failure, Plan, Room};
+use crate::respond::{self, Manner, Refused};
+use crate::serve::{After, Connection, OWN_ANSWER_MS, Own};
+use crate::wire::{self, Expect, Framing, Head};
+use crate::worker::Scratch;
+use doorward_core::decide::{self, Decision, Denial, Permit, Refusal, Step};
+use doorward_core::dialect::ErrorStyle;
+use doorward_core::policy::Policy;
+use doorward_core::reason::Reason;
+use doorward_core::request::{Lookup, RequestView, Transport};
+use doorward_core::time::UnixMillis;
+use std::rc::Rc;
+use std::time::Instant;
+
+impl<S: Io, D: Dial> Connection<S, D> {
+    /// Decides about a request whose head was read into `s`, and does what was decided.
+    pub(crate) async fn decided(&mut self, end: usize, started: Instant, s: &mut Scratch) -> After {
+        let worker = Rc::clone(&self.worker);
+        let policy = worker.live.policy.load_full();
+        let now = (worker.clocks.now)();
+        let id = worker.request_id();
+        let raw = self.input.before(end);
+        let behind = Peer::behind(self.at, &worker.settings.trusted, raw, &s.head.fields);
+        let peer = behind.as_ref().unwrap_or(&self.peer);
+        let req = view(raw, &s.head, peer, now);
+        let world = worker.live.world(&policy, (worker.clocks.monotonic_ms)());
+        let Decision { mut step, facts } = decide::start(&req, world);
+        if let Some(denial) = engine_refusal(&req, &s.head, &policy, &step, &worker.settings.limits) {
+            step = Step::Denied(denial);
+        }
+        s.line.clear();
+        event::begin(&mut s.line, &worker.instant(now), id.as_str(), peer, Some((&req, &policy, &facts)));
+        if let Some(credential) = &facts.credential {
+            worker.proved(credential, now, facts.exposed);
+            worker.stats.proof(facts.exposed, facts.weak);
+        }
+        let readable_by = match req.field("origin") {
+            Lookup::One(origin) if facts.readable => Some(origin),
+            _ => None,
+        };
+        let secure = req.transport == Transport::Secure;
+        s.extra.clear();
+        respond::extra(&mut s.extra, id.as_bytes(), worker.settings.hsts.filter(|_| secure), readable_by);
+        let (to_head, minor) = (req.method == b"HEAD", s.head.minor);
+        // Whoever waits for 100 may or may not send its body after another answer: where the next request starts is
+        // then unknown.
+        let unsure = s.head.expect != Expect::None && s.head.framing != Framing::None;
+        let keep = !s.head.close && !worker.draining();
+        let own_keep = keep && !unsure && fits(&s.head, worker.settings.limits.unread_body_bytes);
+        let style =
+            facts.route.map_or(ErrorStyle::Problem, |r| policy.apis[policy.routes[r.0].api].dialect.errors);
+        let how =
+            Manner { style, request_id: id.as_bytes(), extra: &s.extra, to_head, keep: own_keep, minor, now };
+        s.own.clear();
+        let own = match &step {
+            Step::Permit(permit) => {
+                s.up.reset();
+                s.up.body = Body::new(s.head.framing, &worker.wire);
+                s.up.chunk = s.head.framing == Framing::Chunked;
+                s.up.allowed = worker.settings.limits.body_bytes;
+                let from = Sender { policy: &policy, permit, facts: &facts, peer, request_id: id.as_bytes() };
+                headers::request(&mut s.up.out, &req, &s.head, &from);
+                return self
+                    .permitted(
+                        permit,
+                        &policy,
+                        &HowToFail { style, request_id: id.as_bytes(), to_head, minor, now },
+                        keep,
+                        started,
+                        s,
+                    )
+                    .await;
+            }
+            Step::Denied(denial) => {
+                let Refusal { reason, detail, note } = &denial.refusal;
+                respond::refusal(
+                    &mut s.own,
+                    &Refused { reason: *reason, note: note.as_deref(), allow: &denial.allow },
+                    &how,
+                );
+                Own {
+                    verdict: Verdict::Deny,
+                    reason: Some(*reason),
+                    detail: Some(detail),
+                    rule: denial.rule,
+                    status: reason.status(),
+                }
+            }
+            Step::Preflight(answer) => {
+                let asked = match req.field("access-control-request-headers") {
+                    Lookup::One(names) => Some(names),
+                    _ => None,
+                };
+                respond::preflight(&mut s.own, answer, asked, &how);
+                Own { verdict: Verdict::Preflight, reason: None, detail: None, rule: None, status: 204 }
+            }
+            Step::Redirect => {
+                respond::redirect(&mut s.own, &location(&req, worker.settings.https_port), &how);
+                Own { verdict: Verdict::Redirect, reason: None, detail: None, rule: None, status: 308 }
+            }
+        };
+        let after = self.answer(s, &own, started, end as u64).await;
+        if own_keep && after == After::Linger { self.pass_over(s).await } else { after }
+    }
+
+    /// Reads and drops the body of a request that was answered, so that the connection can be kept.
+    async fn pass_over(&mut self, s: &mut Scratch) -> After {
+        let most = self.worker.settings.limits.unread_body_bytes;
+        s.up.reset();
+        s.up.body = Body::new(s.head.framing, &self.worker.wire);
+        s.up.allowed = most;
+        self.slot.set(self.worker.clock.after(self.worker.settings.timeouts.body_ms));
+        loop {
+            if s.up.take(&mut self.input, &|_| false).is_err() {
+                return After::Linger;
+            }
+            s.up.drop_output();
+            if s.up.body.done() {
+                return After::Keep;
+            }
+            self.input.make_room(&self.worker.buffers);
+            match sockets::read(&mut self.io, &self.worker.clock, &self.slot, self.input.space()).await {
+                Ok(n) if n > 0 => self.input.filled(n),
+                _ => return After::Close,
+            }
+        }
+    }
+
+    /// Forwards a permitted request.
+    async fn permitted(
+        &mut self,
+        permit: &Permit,
+        policy: &Policy,
+        how: &HowToFail<'_>,
+        keep: bool,
+        started: Instant,
+        s: &mut Scratch,
+    ) -> After {
+        let worker = Rc::clone(&self.worker);
+        let plan = Plan {
+            permit,
+            policy,
+            to_head: how.to_head,
+            minor: how.minor,
+            keep,
+            expects_continue: s.head.expect == Expect::Continue,
+            extra: &s.extra,
+        };
+        let request_head = s.up.out.len() as u64;
+        let may_travel = |name: &[u8]| !headers::is_credential(policy, name);
+        let early = s.up.take(&mut self.input, &may_travel);
+        let ended = match early {
+            Err(broken) => relay::Ended { failure: Some(relay::why(broken)), ..relay::Ended::default() },
+            Ok(()) => {
+                let room = Room {
+                    input: &mut self.input,
+                    reply: &mut s.reply,
+                    up: &mut s.up,
+                    down: &mut s.down,
+                    head: &mut s.answer,
+                };
+                relay::exchange(&worker, &plan, &mut self.io, &self.slot, room).await
+            }
+        };
+        let mut outcome = Outcome {
+            verdict: Verdict::Permit,
+            reason: None,
+            detail: None,
+            rule: None,
+            status: ended.status,
+            complete: ended.failure.is_none(),
+            upstream_us: ended.upstream_us,
+            total_us: 0,
+            request_bytes: s.up.taken + request_head,
+            response_bytes: s.down.sent,
+        };
+        let mut after = if ended.keep && s.up.body.done() { After::Keep } else { After::Linger };
+        match ended.failure {
+            None => {}
+            Some(Failure::CallerGone(detail)) => {
+                outcome.detail = Some(detail);
+                after = After::Abort;
+            }
+            Some(Failure::Refused(reason, detail)) => {
+                (outcome.reason, outcome.detail) = (Some(reason), Some(detail));
+                if ended.begun {
+                    after = After::Abort;
+                } else {
+                    outcome.status = reason.status();
+                    // The caller's own mistakes found while its body was read are refusals like any other.
+                    if reason.status() < 500 {
+                        outcome.verdict = Verdict::Deny;
+                    }
+                    let keep = keep && s.up.body.done();
+                    let manner = Manner {
+                        style: how.style,
+                        request_id: how.request_id,
+                        extra: &s.extra,
+                        to_head: how.to_head,
+                        keep,
+                        minor: how.minor,
+                        now: how.now,
+                    };
+                    s.own.clear();
+                    respond::refusal(&mut s.own, &Refused { reason, note: None, allow: &[] }, &manner);
+                    self.slot.set(worker.clock.after(OWN_ANSWER_MS));
+                    let written = sockets::write_all(&mut self.io, &worker.clock, &self.slot, &s.own).await;
+                    outcome.complete = written.is_ok();
+                    outcome.response_bytes = s.own.len() as u64;
+                    after = if keep && written.is_ok() { After::Keep } else { After::Linger };
+                }
+            }
+        }
+        outcome.total_us = started.elapsed().as_micros() as u64;
+        self.record(&mut s.line, &outcome);
+        after
+    }
+}
+
+/// How a failure of a permitted request is told.
+struct HowToFail<'a> {
+    style: ErrorStyle,
+    request_id: &'a [u8],
+    to_head: bool,
+    minor: u8,
+    now: UnixMillis,
+}
+
+fn view<'a>(raw: &'a [u8], head: &'a Head, peer: &Peer, now: UnixMillis) -> RequestView<'a> {
+    RequestView {
+        raw,
+        method: head.method.on(raw),
+        path: head.path.on(raw),
+        query: head.query.map(|q| q.on(raw)),
+        host: head.host.on(raw),
+        fields: &head.fields,
+        client: peer.client,
+        transport: peer.transport,
+        now,
+    }
+}
+
+/// Whether what is left of the request can be read and dropped.
+fn fits(head: &Head, most: u64) -> bool {
+    match head.framing {
+        Framing::Length(n) => n <= most,
+        _ => true,
+    }
+}
+
+/// What the engine refuses itself: tricks with `Connection` whatever was decided, and what it can't do for a request
+/// that was permitted.
+fn engine_refusal(
+    req: &RequestView<'_>,
+    head: &Head,
+    policy: &Policy,
+    step: &Step,
+    limits: &crate::settings::Limits,
+) -> Option<Denial> {
+    let names_a_credential =
+        || policy.credential_headers.iter().any(|name| wire::nominated(req.raw, head, name.as_bytes()));
+    if head.nominates && names_a_credential() {
+        return Some(Refusal::new(Reason::RequestAmbiguous, "connection-names-credential").into());
+    }
+    if !matches!(step, Step::Permit(_)) {
+        return None;
+    }
+    if head.expect == Expect::Unknown {
+        return Some(Refusal::new(Reason::ExpectationFailed, "expect-unknown").into());
+    }
+    match head.framing {
+        Framing::Length(n) if n > limits.body_bytes => {
+            let note = format!("The body has {n} bytes; at most {} are taken.", limits.body_bytes);
+            Some(Refusal::new(Reason::BodyTooLarge, "content-length").saying(note).into())
+        }
+        _ => None,
+    }
+}
+
+fn location(req: &RequestView<'_>, port: Option<u16>) -> Vec<u8> {
+    let host = req.host;
+    let end =
+        host.iter().rposition(|b| *b == b':').filter(|i| !host[*i..].contains(&b']')).unwrap_or(host.len());
+    let mut to = b"https://".to_vec();
+    to.extend_from_slice(&host[..end]);
+    if let Some(port) = port.filter(|p| *p != 443) {
+        to.extend_from_slice(format!(":{port}").as_bytes());
+    }
+    to.extend_from_slice(req.path);
+    if let Some(query) = req.query {
+        to.push(b'?');
+        to.extend_from_slice(query);
+    }
+    to
+}
