@@ -245,7 +245,9 @@ fn every_decision_is_as_the_table_says() {
     let mut table = String::from(
         "# Written by crates/core/tests/decisions.rs. Everything not named is as plain as can be.\n",
     );
-    let heading = |table: &mut String, text: &str| drop(write!(table, "\n## {text}\n\n"));
+    let heading = |table: &mut String, text: &str| {
+        let _ = write!(table, "\n## {text}\n\n");
+    };
     for (method, path, note) in [
         ("GET", "/things/1", "a route for servers"),
         ("GET", "/client/1", "a route open to client side, without an Origin"),

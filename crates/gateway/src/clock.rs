@@ -43,6 +43,16 @@ impl Clock {
         self.now.get().saturating_add(1).saturating_add(ticks)
     }
 
+    /// Makes every deadline be over, and wakes everybody.
+    pub(crate) fn expire(&self) {
+        for slot in self.slots.borrow().iter() {
+            slot.due.set(0);
+            if let Some(waker) = &*slot.waker.borrow() {
+                waker.wake_by_ref();
+            }
+        }
+    }
+
     /// Goes on by one tick and wakes whoever is due; `drain` wakes the idle ones as well.
     pub(crate) fn tick(&self, drain: bool) {
         let now = self.now.get().saturating_add(1);

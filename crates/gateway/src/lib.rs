@@ -5,6 +5,7 @@
 mod clock;
 mod deadlines;
 mod event;
+mod failure;
 mod headers;
 mod input;
 mod io;
@@ -214,10 +215,18 @@ async fn core(parts: Parts<Network>, mut receive: mpsc::UnboundedReceiver<Taken>
     while let Some(taken) = receive.recv().await {
         tokio::task::spawn_local(listen::begin(Rc::clone(&worker), taken));
     }
-    let deadline = tokio::time::Instant::now() + drain;
+    ended(&worker, drain).await;
+    // Whatever is left is told, and has its event.
+    worker.cut_off();
+    ended(&worker, Duration::from_millis(serve::OWN_ANSWER_MS + serve::LINGER_MS)).await;
+    worker.hand_over_facts();
+    worker.tick();
+}
+
+/// Waits until every connection has ended, for so long.
+async fn ended(worker: &Worker<Network>, at_most: Duration) {
+    let deadline = tokio::time::Instant::now() + at_most;
     while worker.stats.is_open() > 0 && tokio::time::Instant::now() < deadline {
         tokio::time::sleep(Duration::from_millis(clock::TICK_MS)).await;
     }
-    worker.hand_over_facts();
-    worker.tick();
 }

@@ -3,6 +3,7 @@
 //! A request is sent once. Only where a kept connection takes not a single byte of it is a fresh one tried.
 use crate::clock::Slot;
 use crate::deadlines::{Waits, Why, due};
+use crate::failure::{Failure, Stop, gone, refused, too_late, why};
 use crate::headers;
 use crate::input::Input;
 use crate::io::{Io, poll_read};
@@ -47,15 +48,6 @@ pub(crate) struct Ended {
     pub(crate) keep: bool,
     /// Time to the head of the answer, in microseconds.
     pub(crate) upstream_us: Option<u64>,
-}
-
-/// Why an exchange failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Failure {
-    /// The caller is gone: there is nobody to answer.
-    CallerGone(&'static str),
-    /// What the caller would be told.
-    Refused(Reason, &'static str),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -172,39 +164,6 @@ async fn connect<D: Dial>(worker: &Worker<D>, plan: &Plan<'_>, slot: &Slot) -> R
             Failure::Refused(Reason::UpstreamFailed, "upstream-unreachable")
         }
     })
-}
-
-fn too_late(why: Why) -> Stop {
-    match why {
-        Why::CallerSends => refused(Reason::RequestTimeout, "body-timeout"),
-        Why::CallerTakes => gone("caller-takes-nothing"),
-        Why::UpstreamTakes => refused(Reason::UpstreamTimeout, "upstream-takes-nothing"),
-        Why::UpstreamAnswers => refused(Reason::UpstreamTimeout, "upstream-answers-late"),
-        Why::UpstreamSends | Why::Nothing => refused(Reason::UpstreamTimeout, "upstream-stalls"),
-    }
-}
-
-enum Stop {
-    /// A kept connection took nothing of the request.
-    NotSent,
-    Failed(Failure),
-}
-
-/// What a broken request body means before anything was sent.
-pub(crate) fn why(broken: Broken) -> Failure {
-    match broken {
-        Broken::Framing(reject) => Failure::Refused(Reason::RequestAmbiguous, reject.detail()),
-        Broken::TooLarge => Failure::Refused(Reason::BodyTooLarge, "body-bytes"),
-        Broken::Source | Broken::Sink => Failure::CallerGone("caller-closed-in-body"),
-    }
-}
-
-fn refused(reason: Reason, detail: &'static str) -> Stop {
-    Stop::Failed(Failure::Refused(reason, detail))
-}
-
-fn gone(detail: &'static str) -> Stop {
-    Stop::Failed(Failure::CallerGone(detail))
 }
 
 impl<S: Io, D: Dial> Exchange<'_, S, D> {
@@ -375,6 +334,9 @@ impl<S: Io, D: Dial> Exchange<'_, S, D> {
         let now = [(up, self.up.taken + self.up.sent), (down, self.down.taken + self.down.sent)];
         let (clock, settings) = (&self.worker.clock, &self.worker.settings);
         let due = |why| due(why, clock, settings, self.started_tick, self.up.taken);
+        if self.worker.is_cut_off() {
+            return Poll::Ready(Err(refused(Reason::Unavailable, "node-stops")));
+        }
         match self.waits.look(now, clock.now(), due) {
             Ok(next) => {
                 slot.set(next);

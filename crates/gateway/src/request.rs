@@ -1,11 +1,12 @@
 //! One request: decided, then forwarded or answered here.
 use crate::event::{self, Outcome, Verdict};
+use crate::failure::{self, Failure};
 use crate::headers::{self, Sender};
 use crate::io::{self as sockets, Io};
 use crate::peer::Peer;
 use crate::pool::Dial;
 use crate::pump::Body;
-use crate::relay::{self, Failure, Plan, Room};
+use crate::relay::{self, Plan, Room};
 use crate::respond::{self, Manner, Refused};
 use crate::serve::{After, Connection, OWN_ANSWER_MS, Own};
 use crate::wire::{self, Expect, Framing, Head};
@@ -157,7 +158,7 @@ impl<S: Io, D: Dial> Connection<S, D> {
         let may_travel = |name: &[u8]| !headers::is_credential(policy, name);
         let early = s.up.take(&mut self.input, &may_travel);
         let ended = match early {
-            Err(broken) => relay::Ended { failure: Some(relay::why(broken)), ..relay::Ended::default() },
+            Err(broken) => relay::Ended { failure: Some(failure::why(broken)), ..relay::Ended::default() },
             Ok(()) => {
                 let room = Room {
                     input: &mut self.input,

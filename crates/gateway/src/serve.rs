@@ -23,7 +23,7 @@ use std::time::Instant;
 pub(crate) const OWN_ANSWER_MS: u64 = 2_000;
 /// How long a connection that was answered and is to be closed is still read from, in milliseconds: closing it with
 /// unread bytes would reset it, and the reset may overtake the answer.
-const LINGER_MS: u64 = 1_000;
+pub(crate) const LINGER_MS: u64 = 1_000;
 /// How much is read and thrown away meanwhile, in bytes.
 const LINGER_BYTES: usize = 256 * 1024;
 
@@ -33,7 +33,10 @@ pub(crate) async fn serve<S: Io, D: Dial>(worker: Rc<Worker<D>>, io: S, at: Conn
     loop {
         let after = match c.next_head().await {
             Next::Head(end, started) => c.request(end, started).await,
-            Next::Rejected(reason, detail) => c.rejected(reason, detail).await,
+            Next::Rejected(reason, detail) => {
+                let bytes = c.input.bytes().len();
+                c.rejected(reason, detail, bytes).await
+            }
             Next::Ended => After::Close,
         };
         match after {
@@ -55,7 +58,7 @@ pub(crate) async fn serve<S: Io, D: Dial>(worker: Rc<Worker<D>>, io: S, at: Conn
 /// Tells a caller that there is no room for its connection.
 pub(crate) async fn turn_away<S: Io, D: Dial>(worker: Rc<Worker<D>>, io: S, at: Connected) {
     let mut c = Connection::new(worker, io, at);
-    if c.rejected(Reason::Overloaded, "connections").await == After::Linger {
+    if c.rejected(Reason::Overloaded, "connections", 0).await == After::Linger {
         c.linger().await;
     }
 }
@@ -157,8 +160,8 @@ impl<S: Io, D: Dial> Connection<S, D> {
         }
     }
 
-    /// What the wire rules refuse: answered where that is still possible, and always an event.
-    async fn rejected(&mut self, reason: Reason, detail: &'static str) -> After {
+    /// What the wire rules refuse, `bytes` of which have come: answered where that is still possible, and always an event.
+    async fn rejected(&mut self, reason: Reason, detail: &'static str, bytes: usize) -> After {
         let started = Instant::now();
         let mut s = self.worker.scratch();
         let id = self.worker.request_id();
@@ -185,7 +188,7 @@ impl<S: Io, D: Dial> Connection<S, D> {
         };
         s.own.clear();
         respond::refusal(&mut s.own, &Refused { reason, note: refusal.note.as_deref(), allow: &[] }, &how);
-        let after = self.answer(&mut s, &own, started, 0).await;
+        let after = self.answer(&mut s, &own, started, bytes as u64).await;
         self.worker.give_back(s);
         after
     }
@@ -202,7 +205,7 @@ impl<S: Io, D: Dial> Connection<S, D> {
         let after = match wire::request(&self.input.raw()[range], &self.worker.wire, &mut s.head) {
             Ok(()) => self.decided(end, started, &mut s).await,
             Err(reject) => match rejected(reject) {
-                Next::Rejected(reason, detail) => self.rejected(reason, detail).await,
+                Next::Rejected(reason, detail) => self.rejected(reason, detail, end).await,
                 _ => After::Close,
             },
         };

@@ -87,6 +87,8 @@ pub(crate) struct Worker<D: Dial> {
     )]
     scratch: RefCell<Vec<Box<Scratch>>>,
     draining: Arc<AtomicBool>,
+    /// The time for draining is over.
+    cut_off: Cell<bool>,
     /// By address of the entry: it is kept alive by the value.
     facts: RefCell<HashMap<usize, Proved>>,
     send_facts: mpsc::Sender<Fact>,
@@ -129,6 +131,7 @@ impl<D: Dial> Worker<D> {
             events: RefCell::new(p.events),
             scratch: RefCell::default(),
             draining: p.draining,
+            cut_off: Cell::new(false),
             facts: RefCell::default(),
             send_facts: p.facts,
             last_instant: RefCell::new((UnixMillis(0), UnixMillis(0).to_string().into())),
@@ -139,6 +142,17 @@ impl<D: Dial> Worker<D> {
     /// Whether the node is asked to stop.
     pub(crate) fn draining(&self) -> bool {
         self.draining.load(Relaxed)
+    }
+
+    /// Whether the time for draining is over: requests in flight are to end now.
+    pub(crate) fn is_cut_off(&self) -> bool {
+        self.cut_off.get()
+    }
+
+    /// Ends the time for draining.
+    pub(crate) fn cut_off(&self) {
+        self.cut_off.set(true);
+        self.clock.expire();
     }
 
     /// An id for a request: never twice in a process, spread over all values.

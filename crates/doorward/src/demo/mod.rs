@@ -81,13 +81,14 @@ pub(crate) async fn run(options: Demo) -> Result<(), Failure> {
             credentials: &credentials,
             examples: examples::all(&credentials, &at)?,
         };
+        // The file comes last: whoever waits for it finds everything else done.
+        told::print(&told, folder.path())?;
         if let Some(file) = &options.json {
             let json = serde_json::to_vec_pretty(&told)?;
             // Secrets are in it, if only a demo's.
             files::replace(file, &json, files::SECRET_MODE)
                 .map_err(|e| format!("{}: {e}", file.display()))?;
         }
-        told::print(&told, folder.path())?;
         node.until_told().await;
     }
     node.stop().await
