@@ -1,0 +1,37 @@
+//! Black-box tests: everything goes through sockets and the command line of the built program. One story a file.
+//!
+//! A test names the demand that it covers: `S9112-1` is the first demand of RFC 9112, `SD-2` the second of our own,
+//! `case 10` a defect that a gateway had.
+
+#![allow(clippy::panic, clippy::print_stderr, clippy::print_stdout, reason = "tests panic, and say why")]
+
+mod support;
+
+mod connections;
+mod credentials;
+mod demo;
+mod drain;
+mod events;
+mod harness;
+mod headers;
+mod interim;
+mod kill9;
+mod limits;
+mod main_job;
+mod mixed;
+mod origins;
+mod paths;
+mod policy;
+mod policy_texts;
+mod proxies;
+mod reasons;
+mod refusals;
+mod sdk;
+mod splits;
+mod store;
+mod streaming;
+mod timeouts;
+mod tls;
+mod upstream_refusals;
+mod upstream_tls;
+mod wire_refusals;

@@ -1,0 +1,170 @@
+//! Every reason for which a request is refused, each provoked through a socket.
+use crate::support::{Actor, Answer, Conn, Do, HOST, World, eventually, tag, wait_for};
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+
+/// Every code there is, with its status.
+const REASONS: [(&str, u16); 21] = [
+    ("request_ambiguous", 400),
+    ("credential_ambiguous", 400),
+    ("credential_missing", 401),
+    ("credential_malformed", 401),
+    ("credential_invalid", 401),
+    ("credential_expired", 401),
+    ("credential_blocked", 401),
+    ("scheme_not_accepted", 401),
+    ("origin_denied", 403),
+    ("region_denied", 403),
+    ("insecure_transport", 403),
+    ("route_unknown", 404),
+    ("method_not_allowed", 405),
+    ("request_timeout", 408),
+    ("body_too_large", 413),
+    ("expectation_failed", 417),
+    ("head_too_large", 431),
+    ("upstream_failed", 502),
+    ("unavailable", 503),
+    ("overloaded", 503),
+    ("upstream_timeout", 504),
+];
+
+/// The codes that docs/reasons.md explains: those of its headings that are codes.
+fn documented() -> BTreeSet<String> {
+    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reasons.md");
+    let text = std::fs::read_to_string(file).expect("docs/reasons.md");
+    let headings = text.lines().filter_map(|line| line.strip_prefix("## ")).map(|h| h.trim_matches('`'));
+    let codes = headings.filter(|h| h.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'));
+    codes.map(str::to_owned).collect()
+}
+
+#[test]
+fn the_reasons_here_are_those_of_the_documentation() {
+    let here: BTreeSet<String> = REASONS.iter().map(|(code, _)| (*code).to_owned()).collect();
+    assert_eq!(here, documented());
+}
+
+fn anonymous(target: &str) -> String {
+    format!("GET {target} HTTP/1.1\r\nHost: {HOST}\r\n\r\n")
+}
+
+#[test]
+fn every_reason_is_provoked() {
+    let mut provoked = BTreeSet::new();
+    let mut note = |answer: &Answer| {
+        let status = REASONS.iter().find(|(code, _)| *code == answer.code()).map(|(_, status)| *status);
+        assert_eq!(status, Some(answer.status), "{answer:?}");
+        provoked.insert(answer.code().to_owned());
+    };
+    by_asking().iter().for_each(&mut note);
+    by_time(&mut note);
+    by_settings(&mut note);
+    let all: BTreeSet<String> = REASONS.iter().map(|(code, _)| (*code).to_owned()).collect();
+    assert_eq!(provoked, all);
+}
+
+/// What a request alone brings about.
+fn by_asking() -> Vec<Answer> {
+    let world = World::shared();
+    let World { server, single, page, gateway, .. } = &*world;
+    let with = |lines: &str| server.request("GET", "/v1/x", lines);
+    let blocked = gateway.actor("acme-live", "server", &[]);
+    gateway.command(&["credential", "block", &blocked.id]).ok();
+    let far = gateway.actor("acme-far", "server", &[]);
+    let denied = |actor: &Actor, code: &str| {
+        wait_for(code, || Some(world.ask(actor.get("/v1/x"))).filter(|a| a.code() == code))
+    };
+    let long = format!("X: {}\r\n", "x".repeat(20_000));
+    let mut answers: Vec<Answer> = [
+        with("Content-Length: 1\r\nContent-Length: 1\r\n"),
+        with(&single.lines()),
+        anonymous("/v1/x"),
+        anonymous("/v1/x").replace("\r\n\r\n", "\r\nX-App-Id: half\r\n\r\n"),
+        server.with_secret("wrong").get("/v1/x"),
+        single.get("/v1/x"),
+        page.at(Some("https://evil.example")).get("/client/v1/x"),
+        anonymous("/nowhere"),
+        single.request("POST", "/only/get", ""),
+        with("Expect: 200-ok\r\n"),
+        with(&long),
+        server.get("/dead/x"),
+        server.request("POST", "/v1/x", "Content-Length: 99999999\r\n"),
+    ]
+    .into_iter()
+    .map(|request| world.ask(request))
+    .collect();
+    answers.extend([denied(&blocked, "credential_blocked"), denied(&far, "region_denied")]);
+    answers
+}
+
+/// What time brings about.
+fn by_time(note: &mut dyn FnMut(&Answer)) {
+    let world = World::with(|s| s.set("timeouts", "head_ms", 300).set("timeouts", "response_ms", 300));
+    let in_two_seconds = in_seconds(2);
+    let brief = world.gateway.actor("acme-live", "server", &["--expires", &in_two_seconds]);
+    let expired = || Some(world.ask(brief.get("/v1/x"))).filter(|a| a.code() == "credential_expired");
+    note(&wait_for("the credential to expire", expired));
+    note(&world.gateway.connect().send("GET / HT").answer());
+    let tag = tag();
+    world.production.on(&tag, vec![Do::Silence]);
+    note(&world.ask(world.server.get(&format!("/v1/{tag}"))));
+}
+
+/// What only some settings bring about.
+fn by_settings(note: &mut dyn FnMut(&Answer)) {
+    let world = World::with(|s| s.set("plain_http", "mode", "\"refuse\"").set("limits", "connections", 2));
+    note(&world.ask(world.server.get("/v1/x")));
+    note(&overloaded(&world, world.gateway.address("plain")));
+    note(&unavailable());
+}
+
+/// One connection more than there may be is told so.
+fn overloaded(world: &World, address: SocketAddr) -> Answer {
+    let mut held = [Conn::open(address), Conn::open(address)];
+    held.iter_mut().for_each(|c| drop(c.expect_serves(&world.server.get("/v1/x"))));
+    let mut third = Conn::open(address);
+    let answer = third.answer();
+    let seconds = answer.get("retry-after").expect("Retry-After").parse::<u32>();
+    assert!(seconds.is_ok_and(|s| s > 0), "{answer:?}");
+    third.expect_closed();
+    drop(held);
+    eventually("room for others", || {
+        Conn::open(address).send(world.server.get("/v1/x")).try_answer("GET").is_ok_and(|a| a.status == 403)
+    });
+    answer
+}
+
+/// A gateway that has not heard from its store for too long decides nothing.
+fn unavailable() -> Answer {
+    let world = World::with(|s| s.set("store", "max_staleness_s", 1));
+    world.ask(world.server.get("/v1/x")).expect_ok();
+    let overwrite = |name: &str, length: u64| {
+        use std::io::Write;
+        let file = std::fs::File::options().write(true).open(world.gateway.folder.file(name));
+        let Ok(mut file) = file else { return };
+        if length == 0 {
+            file.set_len(0).expect("the store's file can be cut");
+        }
+        file.write_all(&vec![0; length as usize]).expect("the store's file can be written to");
+    };
+    let denied = || {
+        // The database, its log, and the index over it, whose change makes readers look again.
+        overwrite("doorward.db", 40_000);
+        overwrite("doorward.db-wal", 0);
+        overwrite("doorward.db-shm", 136);
+        Some(world.ask(world.server.get("/v1/x"))).filter(|a| a.status != 200)
+    };
+    let answer = wait_for("decisions to end", denied);
+    let ready = world.gateway.operations("/readyz");
+    assert_eq!(ready.status, 503, "{ready:?}");
+    answer
+}
+
+/// An instant as commands take it.
+fn in_seconds(seconds: u64) -> String {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
+    let date = std::process::Command::new("date")
+        .args(["-u", "-d", &format!("@{}", now.as_secs() + seconds), "+%Y-%m-%dT%H:%M:%SZ"])
+        .output()
+        .expect("date runs");
+    String::from_utf8_lossy(&date.stdout).trim().to_owned()
+}

@@ -1,0 +1,57 @@
+//! The program's command line.
+use serde_json::Value;
+use std::process::{Command, Stdio};
+
+/// The program under test.
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_doorward");
+
+/// What a command did.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Run {
+    /// Asserts that it did what it was asked.
+    #[track_caller]
+    pub(crate) fn ok(self) -> Run {
+        assert_eq!(self.code, 0, "{self:?}");
+        self
+    }
+
+    /// Everything it said.
+    pub(crate) fn said(&self) -> String {
+        format!("{}{}", self.stdout, self.stderr)
+    }
+}
+
+/// Runs a command to its end.
+pub(crate) fn doorward(words: &[&str]) -> Run {
+    doorward_with(words, &[])
+}
+
+/// The same, with more in its environment.
+pub(crate) fn doorward_with(words: &[&str], environment: &[(&str, &str)]) -> Run {
+    let mut command = Command::new(PROGRAM);
+    command.envs(environment.iter().copied());
+    let out = command.args(words).stdin(Stdio::null()).output().expect("the program runs");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let run =
+        Run { code: out.status.code().unwrap_or(-1), stdout: text(&out.stdout), stderr: text(&out.stderr) };
+    assert!(!run.stderr.contains("panicked at"), "{words:?}: {run:?}");
+    run
+}
+
+/// The JSON objects that a command printed: one a line, or a list of them.
+pub(crate) fn rows(stdout: &str) -> Vec<Value> {
+    let mut out = Vec::new();
+    for value in serde_json::Deserializer::from_str(stdout).into_iter::<Value>() {
+        match value.unwrap_or_else(|e| panic!("{e}: {stdout}")) {
+            Value::Array(many) => out.extend(many),
+            one => out.push(one),
+        }
+    }
+    out
+}

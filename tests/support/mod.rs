@@ -1,0 +1,52 @@
+//! What the stories stand on: a gateway with a store of its own, upstreams that remember, callers that hold credentials.
+
+mod actor;
+mod cli;
+mod client;
+mod demo;
+mod events;
+mod gateway;
+mod message;
+mod process;
+mod tls;
+mod upstream;
+mod wait;
+mod world;
+
+pub(crate) use actor::Actor;
+pub(crate) use cli::{doorward, doorward_with, rows};
+pub(crate) use client::{Conn, HOST};
+pub(crate) use demo::Demo;
+pub(crate) use gateway::{Gateway, Setup};
+pub(crate) use message::{Answer, Fault, Inbox};
+pub(crate) use process::Folder;
+pub(crate) use tls::{Authority, TlsVersion};
+pub(crate) use upstream::{Do, Seen, Upstream};
+pub(crate) use wait::{DEADLINE, eventually, never_within, number_of_trials, skipped, tag, wait_for};
+pub(crate) use world::{Shared, World};
+
+/// SHA-256 in lower-case hexadecimal.
+pub(crate) fn sha256(bytes: &[u8]) -> String {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
+    digest.as_ref().iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// Bytes that look like nothing in particular, the same for the same seed.
+pub(crate) fn noise(seed: u64, length: usize) -> Vec<u8> {
+    let mut dice = Dice(seed);
+    std::iter::repeat_with(|| dice.roll(256) as u8).take(length).collect()
+}
+
+/// A small generator of numbers (xorshift): tests repeat what they did.
+pub(crate) struct Dice(pub(crate) u64);
+
+impl Dice {
+    /// A number below `sides`.
+    pub(crate) fn roll(&mut self, sides: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut x = self.0;
+        x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (x ^ (x >> 31)) % sides
+    }
+}
