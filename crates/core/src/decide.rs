@@ -73,6 +73,8 @@ pub struct Facts {
     pub weak: bool,
     /// Whether a page of the request's origin may read the answer.
     pub readable: bool,
+    /// Whether that depends on the origin at all.
+    pub by_origin: bool,
 }
 
 /// The permission to forward one request.
@@ -177,6 +179,7 @@ fn judge(req: &RequestView<'_>, world: World<'_>, facts: &mut Facts) -> Result<S
     let route = &world.policy.routes[route_id.0];
     let api = &world.policy.apis[route.api];
     facts.route = Some(route_id);
+    facts.by_origin = route.client_side;
     let origin = origin_of(req);
     // Pages may read answers, refusals included, where some key of the route is meant for their origin.
     facts.readable =

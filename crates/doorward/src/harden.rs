@@ -1,6 +1,7 @@
-//! The process holds secrets in memory: no core dump, and no debugger of the same user.
+//! What the process asks of the kernel for itself. It holds secrets in memory: no core dump, and no debugger of the
+//! same user. It holds many connections: as many file descriptors as it may.
 use rustix::io;
-use rustix::process::{Resource, Rlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Switches core dumps off, twice over: no size for them, and (on Linux) not dumpable, which also keeps other processes
 /// of the same user from reading the memory.
@@ -12,4 +13,17 @@ pub(crate) fn no_core_dumps() -> io::Result<()> {
     #[cfg(target_os = "linux")]
     rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)?;
     Ok(())
+}
+
+/// File descriptors that are not connections: store, logs, listeners, runtimes.
+const OTHER_DESCRIPTORS: u64 = 64;
+
+/// Raises the soft limit of file descriptors to the hard one. How many connections from callers it is enough for, each
+/// with one to an upstream; `None` where there is no limit.
+pub(crate) fn connections_that_fit() -> Option<u64> {
+    let now = getrlimit(Resource::Nofile);
+    let wanted = Rlimit { current: now.maximum, maximum: now.maximum };
+    // Where it can't be raised, what there is has to do.
+    let limit = if setrlimit(Resource::Nofile, wanted).is_ok() { now.maximum } else { now.current };
+    limit.map(|n| n.saturating_sub(OTHER_DESCRIPTORS) / 2)
 }

@@ -3,7 +3,7 @@ use crate::config::Config;
 use crate::operations::{self, Board};
 use crate::place::Opened;
 use crate::signals::{Asked, Signals};
-use crate::{Failure, clock, facts, random};
+use crate::{Failure, clock, facts, harden, random};
 use doorward_core::live::Live;
 use doorward_gateway::tls::{self, Certificates, TlsError};
 use doorward_gateway::{Events, Gateway, Listeners, Settings, bind, monotonic_ms};
@@ -94,6 +94,14 @@ impl Node {
             operations: operations.as_ref().map(|l| url("http", l)).transpose()?,
         };
         let tls_port = secure.as_ref().map(TcpListener::local_addr).transpose()?.map(|a| a.port());
+        let mut limits = config.limits.clone();
+        if let Some(fit) = harden::connections_that_fit().filter(|fit| *fit < limits.connections as u64) {
+            tracing::warn!(
+                "limits.connections is {}, but the file descriptors of this process are enough for {fit}: that is the limit now",
+                limits.connections
+            );
+            limits.connections = usize::try_from(fit).unwrap_or(limits.connections);
+        }
         let settings = Settings {
             name: config.name.clone(),
             cores: config.cores,
@@ -102,7 +110,7 @@ impl Node {
             hsts: config.tls.hsts,
             trusted: config.trusted.clone(),
             timeouts: config.timeouts.clone(),
-            limits: config.limits.clone(),
+            limits,
             upstream_roots: Arc::new(roots),
         };
         let secure = secure.zip(certificates.as_ref().map(|c| tls::server_config(Arc::clone(c))));

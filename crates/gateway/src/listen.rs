@@ -68,15 +68,22 @@ impl Acceptor {
         tls: Option<&Arc<rustls::ServerConfig>>,
         stopped: impl Fn() -> bool,
     ) {
+        let mut failing = false;
         loop {
             let taken = listener.accept();
             if stopped() {
                 return;
             }
             match taken {
-                Ok((socket, from)) => self.hand_over(socket, from, tls),
+                Ok((socket, from)) => {
+                    failing = false;
+                    self.hand_over(socket, from, tls);
+                }
                 Err(error) => {
-                    tracing::warn!(%error, "a connection can't be taken");
+                    if !failing {
+                        tracing::warn!(%error, "connections can't be taken until this is over");
+                    }
+                    failing = true;
                     std::thread::sleep(ACCEPT_PAUSE);
                 }
             }

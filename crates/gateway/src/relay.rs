@@ -327,7 +327,8 @@ impl<S: Io, D: Dial> Exchange<'_, S, D> {
         let down = match (self.phase, self.down.waiting) {
             (Phase::Answered, _) => Why::Nothing,
             (_, Waiting::Sink) => Why::CallerTakes,
-            (Phase::Head, _) if self.uploading => Why::Nothing,
+            // An upstream that reads on may well be silent meanwhile: the upload has its own deadline.
+            (_, _) if self.uploading => Why::Nothing,
             (Phase::Head, _) => Why::UpstreamAnswers,
             (Phase::Body, _) => Why::UpstreamSends,
         };

@@ -48,7 +48,13 @@ impl<S: Io, D: Dial> Connection<S, D> {
         };
         let secure = req.transport == Transport::Secure;
         s.extra.clear();
-        respond::extra(&mut s.extra, id.as_bytes(), worker.settings.hsts.filter(|_| secure), readable_by);
+        respond::extra(
+            &mut s.extra,
+            id.as_bytes(),
+            worker.settings.hsts.filter(|_| secure),
+            readable_by,
+            facts.by_origin,
+        );
         let (to_head, minor) = (req.method == b"HEAD", s.head.minor);
         // Whoever waits for 100 may or may not send its body after another answer: where the next request starts is
         // then unknown.

@@ -33,7 +33,13 @@ pub(crate) struct Refused<'a> {
 const RETRY_AFTER_S: &str = "1";
 
 /// The field lines that every answer of this node carries: the request's id, HSTS over TLS, and who may read it.
-pub(crate) fn extra(out: &mut Vec<u8>, request_id: &[u8], hsts: Option<Hsts>, readable_by: Option<&[u8]>) {
+pub(crate) fn extra(
+    out: &mut Vec<u8>,
+    request_id: &[u8],
+    hsts: Option<Hsts>,
+    readable_by: Option<&[u8]>,
+    by_origin: bool,
+) {
     line(out, "doorward-request-id", request_id);
     if let Some(hsts) = hsts {
         let _ = write!(out, "strict-transport-security: max-age={}", hsts.max_age_s);
@@ -42,6 +48,9 @@ pub(crate) fn extra(out: &mut Vec<u8>, request_id: &[u8], hsts: Option<Hsts>, re
     if let Some(origin) = readable_by {
         line(out, "access-control-allow-origin", origin);
         line(out, "access-control-expose-headers", b"Doorward-Code, Doorward-Request-Id, Retry-After");
+    }
+    if by_origin {
+        // A cache must not give one origin's answer to another.
         line(out, "vary", b"Origin");
     }
 }

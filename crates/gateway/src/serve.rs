@@ -195,7 +195,7 @@ impl<S: Io, D: Dial> Connection<S, D> {
 
     fn extra(&self, s: &mut Scratch, id: &[u8], secure: bool, readable_by: Option<&[u8]>) {
         s.extra.clear();
-        respond::extra(&mut s.extra, id, self.worker.settings.hsts.filter(|_| secure), readable_by);
+        respond::extra(&mut s.extra, id, self.worker.settings.hsts.filter(|_| secure), readable_by, false);
     }
 
     /// Reads a head, decides, and does what was decided.
