@@ -22,8 +22,9 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 
-/// Threads of the runtime on which everything but the gateway runs.
-const CONTROL_THREADS: usize = 2;
+/// Threads of the runtime on which everything but the gateway runs. There is little to do, and waking a second one for
+/// it costs more than it brings.
+const CONTROL_THREADS: usize = 1;
 /// How often the store is asked whether anything changed.
 const POLL: Duration = Duration::from_millis(100);
 /// How often secrets that may no longer be shown are erased. They are not shown in between either.

@@ -220,7 +220,7 @@ async fn core(parts: Parts<Network>, mut receive: mpsc::UnboundedReceiver<Taken>
     worker.cut_off();
     ended(&worker, Duration::from_millis(serve::OWN_ANSWER_MS + serve::LINGER_MS)).await;
     worker.hand_over_facts();
-    worker.tick();
+    worker.hand_over_events();
 }
 
 /// Waits until every connection has ended, for so long.

@@ -112,7 +112,7 @@ fn run(caller: Script, upstreams: Vec<Script>) -> Run {
     }));
     let upstream = Upstream { tls: false, host: "u".to_owned(), port: 1 };
     let kept = usize::from(worker.pool.take(&upstream, worker.clock.now()).is_some());
-    worker.tick();
+    worker.hand_over_events();
     let lines = String::from_utf8(lines.try_iter().flatten().collect()).unwrap();
     Run { caller, upstreams, events: lines.lines().count(), lines, kept }
 }

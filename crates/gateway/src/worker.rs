@@ -17,6 +17,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use tokio::sync::mpsc;
 
+/// Event lines are handed on this often, in ticks, or when there are many.
+const EVENTS_EVERY_TICKS: u32 = 4;
 /// Facts about credentials are handed on this often, in ticks.
 const FACTS_EVERY_TICKS: u32 = 20;
 /// Scratch rooms that a core keeps.
@@ -206,12 +208,19 @@ impl<D: Dial> Worker<D> {
     /// What has to be done now and then.
     pub(crate) fn tick(&self) {
         self.clock.tick(self.draining());
-        let lost = self.events.borrow_mut().hand_over();
-        self.stats.lost(lost);
+        if self.clock.now().is_multiple_of(EVENTS_EVERY_TICKS) {
+            self.hand_over_events();
+        }
         if self.clock.now().is_multiple_of(FACTS_EVERY_TICKS) {
             self.pool.sweep(self.clock.now());
             self.hand_over_facts();
         }
+    }
+
+    /// Hands event lines on.
+    pub(crate) fn hand_over_events(&self) {
+        let lost = self.events.borrow_mut().hand_over();
+        self.stats.lost(lost);
     }
 
     /// Hands facts on. Where nobody takes them they are kept and grow no further than there are credentials.

@@ -4,6 +4,8 @@ use crate::row::Reader;
 use crate::{Store, StoreError, credentials, load, objects};
 use doorward_core::live::Live;
 use doorward_core::policy;
+use sqlx::Any;
+use sqlx::pool::PoolConnection;
 use std::collections::HashSet;
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -46,6 +48,7 @@ pub async fn follow(
         live: Arc::clone(&live),
         region: settings.region,
         mark: None,
+        conn: None,
         policy_due: true,
         policy_good: false,
     };
@@ -85,6 +88,8 @@ struct Follower {
     region: Option<String>,
     /// The last change that is in; `None` before the first load, and after one that failed.
     mark: Option<Mark>,
+    /// What the store is asked through; none after a failure.
+    conn: Option<PoolConnection<Any>>,
     /// Objects have changed since the policy was made.
     policy_due: bool,
     /// There is a policy in force.
@@ -94,7 +99,7 @@ struct Follower {
 impl Follower {
     /// Brings in all changes there are, and returns the number of the last one.
     async fn catch_up(&mut self) -> Result<i64, StoreError> {
-        let head = changes::mark(&mut *self.store.pool.acquire().await?).await?;
+        let head = self.look().await?;
         let seq = match self.mark.clone() {
             Some(mark) if mark == head => mark.seq,
             Some(mark) if mark.epoch == head.epoch && mark.seq < head.seq => {
@@ -110,6 +115,18 @@ impl Follower {
             self.make_policy().await?;
         }
         Ok(seq)
+    }
+
+    /// The last change there is. Asked ten times a second, so it has a connection of its own: taking one from the pool
+    /// and giving it back costs more than the question.
+    async fn look(&mut self) -> Result<Mark, StoreError> {
+        let mut conn = match self.conn.take() {
+            Some(conn) => conn,
+            None => self.store.pool.acquire().await?,
+        };
+        let mark = changes::mark(&mut conn).await?;
+        self.conn = Some(conn);
+        Ok(mark)
     }
 
     async fn load_again(&mut self) -> Result<i64, StoreError> {
