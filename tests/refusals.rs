@@ -232,6 +232,19 @@ fn each_api_refuses_in_its_own_style() {
     assert_eq!((head.status, head.body.len()), (401, 0));
 }
 
+/// What no route takes is told in the style of the API that the path belongs to, or comes closest to.
+#[test]
+fn wrong_methods_and_unknown_paths_have_a_style_too() {
+    let world = World::shared();
+    let body = world.ask(world.server.request("TRACE", "/v1/x", "")).json();
+    assert_eq!((body["code"].as_u64(), body["key"].as_str()), (Some(405), Some("method_not_allowed")), "{body}");
+    assert!(body["details"].as_str().is_some_and(|d| d.contains("GET")), "{body}");
+    let body = world.ask(anonymous("/only/other")).json();
+    assert_eq!((body["status"].as_u64(), body["code"].as_str()), (Some(404), Some("route_unknown")), "{body}");
+    let body = world.ask(anonymous("/customers/%2f")).json();
+    assert_eq!(body["error"]["type"], "BadRequestException", "{body}");
+}
+
 /// Without a known credential only host and path speak.
 #[test]
 fn unknown_routes_are_the_same_for_everybody() {

@@ -3,7 +3,7 @@
 //! Nothing is forwarded without a [`Permit`], and only this module makes one.
 use crate::checks::{CHECKS, Subject};
 use crate::credential::{Credential, Environment, SchemeName};
-use crate::dialect::Dialect;
+use crate::dialect::{Dialect, ErrorStyle};
 use crate::directory::Directory;
 use crate::origin::Origin;
 use crate::path;
@@ -61,8 +61,10 @@ pub enum Lease {
 /// What everything about one decision knows of the request, whatever comes out.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
-    /// The route, once it was found.
+    /// The route, once it was found; for `method_not_allowed`, one of the path's.
     pub route: Option<RouteId>,
+    /// The shape of errors, where some API's is called for.
+    pub style: Option<ErrorStyle>,
     /// What was presented.
     pub presented: Option<(SchemeName, &'static Dialect)>,
     /// Who proved to call, even where it was refused later.
@@ -175,10 +177,10 @@ fn judge(req: &RequestView<'_>, world: World<'_>, facts: &mut Facts) -> Result<S
     if world.lease == Lease::Lapsed {
         return Err(Refusal::new(Reason::Unavailable, "directory-stale").into());
     }
-    let (route_id, asked) = find(req, world.policy)?;
+    let (route_id, asked) = find(req, world.policy, facts)?;
     let route = &world.policy.routes[route_id.0];
     let api = &world.policy.apis[route.api];
-    facts.route = Some(route_id);
+    (facts.route, facts.style) = (Some(route_id), Some(api.dialect.errors));
     facts.by_origin = route.client_side;
     let origin = origin_of(req);
     // Pages may read answers, refusals included, where some key of the route is meant for their origin.
@@ -250,7 +252,7 @@ fn ambiguous(detail: &'static str, note: &str) -> Denial {
 }
 
 /// The one route that this request is for.
-fn find(req: &RequestView<'_>, policy: &Policy) -> Result<(RouteId, Asked), Denial> {
+fn find(req: &RequestView<'_>, policy: &Policy, facts: &mut Facts) -> Result<(RouteId, Asked), Denial> {
     const ODD: &str =
         "The path has an encoded or doubled slash, a dot segment, or an escape that can be read in two ways.";
     if !req.path.starts_with(b"/") {
@@ -258,6 +260,7 @@ fn find(req: &RequestView<'_>, policy: &Policy) -> Result<(RouteId, Asked), Deni
     }
     let host = if policy.table.hosts_matter() { host_name(req.host) } else { String::new() };
     let odd = path::oddities(req.path);
+    facts.style = policy.table.style_near(&host, req.path);
     let found = policy.table.as_sent(&host, req.path);
     let rules =
         found.first().map_or_else(path::PathRules::default, |r| policy.apis[policy.routes[r.0].api].paths);
@@ -273,6 +276,7 @@ fn find(req: &RequestView<'_>, policy: &Policy) -> Result<(RouteId, Asked), Deni
     if found.is_empty() {
         return Err(Refusal::new(Reason::RouteUnknown, "no-route").into());
     }
+    facts.route = found.first().copied();
     let taking = |method: &[u8]| found.iter().copied().find(|r| policy.routes[r.0].methods.has(method));
     let all = || {
         let mut names: Vec<String> =
@@ -288,8 +292,10 @@ fn find(req: &RequestView<'_>, policy: &Policy) -> Result<(RouteId, Asked), Deni
         _ => None,
     };
     let refused = || {
-        let refusal = Refusal::new(Reason::MethodNotAllowed, "method");
-        Denial { allow: all(), ..Denial::from(refusal) }
+        let allow = all();
+        let method = String::from_utf8_lossy(wanted.unwrap_or(req.method));
+        let note = format!("{method} is not allowed here; {} is.", allow.join(" or "));
+        Denial { allow, ..Denial::from(Refusal::new(Reason::MethodNotAllowed, "method").saying(note)) }
     };
     match wanted {
         None => Ok((taking(req.method).ok_or_else(refused)?, Asked::Request)),

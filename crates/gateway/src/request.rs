@@ -61,8 +61,7 @@ impl<S: Io, D: Dial> Connection<S, D> {
         let unsure = s.head.expect != Expect::None && s.head.framing != Framing::None;
         let keep = !s.head.close && !worker.draining();
         let own_keep = keep && !unsure && fits(&s.head, worker.settings.limits.unread_body_bytes);
-        let style =
-            facts.route.map_or(ErrorStyle::Problem, |r| policy.apis[policy.routes[r.0].api].dialect.errors);
+        let style = facts.style.unwrap_or(ErrorStyle::Problem);
         let how =
             Manner { style, request_id: id.as_bytes(), extra: &s.extra, to_head, keep: own_keep, minor, now };
         s.own.clear();

@@ -138,9 +138,10 @@ impl Compiler {
         let id = RouteId(self.policy.routes.len());
         let hosts: Vec<Option<&str>> =
             if d.hosts.is_empty() { vec![None] } else { d.hosts.iter().map(|h| Some(h.as_str())).collect() };
+        let style = self.policy.apis[api].dialect.errors;
         let mut clash = None;
         for host in hosts {
-            for other in self.policy.table.add(host, &template, id) {
+            for other in self.policy.table.add(host, &template, id, style) {
                 let other = &self.policy.routes[other.0];
                 if other.methods.names().any(|m| methods.has(m.as_bytes())) {
                     clash = Some(self.policy.apis[other.api].id.clone());

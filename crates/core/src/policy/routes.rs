@@ -1,5 +1,6 @@
 //! Which route a request is for: host, path, method.
 use super::RouteId;
+use crate::dialect::ErrorStyle;
 use crate::path;
 use std::collections::HashMap;
 use std::fmt;
@@ -136,6 +137,26 @@ struct Node {
     here: Vec<RouteId>,
     /// Routes whose template ends here with `*`.
     rest: Vec<RouteId>,
+    /// The shape of errors of the routes here and below.
+    style: Style,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+enum Style {
+    #[default]
+    Nobody,
+    All(ErrorStyle),
+    Several,
+}
+
+impl Style {
+    fn and(self, other: ErrorStyle) -> Style {
+        match self {
+            Style::Nobody => Style::All(other),
+            Style::All(style) if style == other => self,
+            Style::All(_) | Style::Several => Style::Several,
+        }
+    }
 }
 
 /// A tree of segments for each host that some API names, and one for all hosts.
@@ -152,8 +173,15 @@ impl Routes {
         self.nodes.len() - 1
     }
 
-    /// Adds a route under a host, or under every host. Gives back the routes that have the very same paths already.
-    pub fn add(&mut self, host: Option<&str>, template: &Template, id: RouteId) -> &[RouteId] {
+    /// Adds a route under a host, or under every host, with the shape of its errors. Gives back the routes that have the
+    /// very same paths already.
+    pub fn add(
+        &mut self,
+        host: Option<&str>,
+        template: &Template,
+        id: RouteId,
+        style: ErrorStyle,
+    ) -> &[RouteId] {
         let root = match host {
             Some(h) => self.hosts.get(h).copied(),
             None => self.any_host,
@@ -166,6 +194,7 @@ impl Routes {
             }
             n
         });
+        self.nodes[at].style = self.nodes[at].style.and(style);
         for segment in &template.segments {
             let next = match segment {
                 Segment::Literal(s) => self.nodes[at].literals.get(s.as_str()).copied(),
@@ -179,6 +208,7 @@ impl Routes {
                 }
                 n
             });
+            self.nodes[at].style = self.nodes[at].style.and(style);
         }
         let leaf = if template.rest { &mut self.nodes[at].rest } else { &mut self.nodes[at].here };
         leaf.push(id);
@@ -216,6 +246,24 @@ impl Routes {
         self.find(host, &path::lenient_segments(sent))
     }
 
+    /// The shape of errors for a path that no route has: that of the routes it comes closest to, where they agree.
+    #[must_use]
+    pub fn style_near(&self, host: &str, sent: &[u8]) -> Option<ErrorStyle> {
+        let mut at = self.hosts.get(host).copied().or(self.any_host)?;
+        for segment in path::segments(sent) {
+            let node = &self.nodes[at];
+            let literal = std::str::from_utf8(segment).ok().and_then(|s| node.literals.get(s).copied());
+            match literal.or(node.any) {
+                Some(next) => at = next,
+                None => break,
+            }
+        }
+        match self.nodes[at].style {
+            Style::All(style) => Some(style),
+            Style::Nobody | Style::Several => None,
+        }
+    }
+
     /// Whether some API names hosts, so that the request's host matters.
     #[must_use]
     pub fn hosts_matter(&self) -> bool {
@@ -249,7 +297,8 @@ mod tests {
         .into_iter()
         .enumerate()
         {
-            r.add(host, &Template::parse(t).unwrap(), RouteId(i));
+            let style = if t.starts_with("/v1/things") { ErrorStyle::Antavo } else { ErrorStyle::Problem };
+            r.add(host, &Template::parse(t).unwrap(), RouteId(i), style);
         }
         for (host, path, want) in [
             ("x", "/", Some(5)),
@@ -267,6 +316,30 @@ mod tests {
             ("api.example", "/v1/things/7", Some(1)),
         ] {
             assert_eq!(r.as_sent(host, path.as_bytes()).first().map(|r| r.0), want, "{host} {path}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_path_has_the_style_of_its_neighbours() {
+        let mut r = Routes::default();
+        for (i, (host, t, style)) in [
+            (None, "/v1/vouchers/{id}", ErrorStyle::Voucherify),
+            (None, "/v1/auth/token", ErrorStyle::Antavo),
+            (Some("one.example"), "/a", ErrorStyle::Antavo),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            r.add(host, &Template::parse(t).unwrap(), RouteId(i), style);
+        }
+        for (host, path, want) in [
+            ("x", "/v1/vouchers/7/more", Some(ErrorStyle::Voucherify)),
+            ("x", "/v1/auth", Some(ErrorStyle::Antavo)),
+            ("x", "/v1/other", None),
+            ("x", "/", None),
+            ("one.example", "/elsewhere", Some(ErrorStyle::Antavo)),
+        ] {
+            assert_eq!(r.style_near(host, path.as_bytes()), want, "{host} {path}");
         }
     }
 
