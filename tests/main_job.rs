@@ -117,7 +117,7 @@ fn an_id_alone_opens_the_sandbox_and_is_seen_nowhere() {
     let seen = call(&world, &world.plain, "/customers/8eb1b522", &told);
     let name = seen.get("doorward-credential").expect("a name").to_owned();
     let digits = name.strip_prefix("weak-").expect("a pseudonym");
-    assert!(digits.len() == 12 && digits.bytes().all(|b| b.is_ascii_hexdigit()), "{name}");
+    assert!(digits.len() == 24 && digits.bytes().all(|b| b.is_ascii_hexdigit()), "{name}");
     for (text, what) in [
         (String::from_utf8_lossy(&seen.head.raw).into_owned(), "the upstream"),
         (world.gateway.event_lines().join("\n"), "the event lines"),

@@ -237,10 +237,18 @@ fn each_api_refuses_in_its_own_style() {
 fn wrong_methods_and_unknown_paths_have_a_style_too() {
     let world = World::shared();
     let body = world.ask(world.server.request("TRACE", "/v1/x", "")).json();
-    assert_eq!((body["code"].as_u64(), body["key"].as_str()), (Some(405), Some("method_not_allowed")), "{body}");
+    assert_eq!(
+        (body["code"].as_u64(), body["key"].as_str()),
+        (Some(405), Some("method_not_allowed")),
+        "{body}"
+    );
     assert!(body["details"].as_str().is_some_and(|d| d.contains("GET")), "{body}");
     let body = world.ask(anonymous("/only/other")).json();
-    assert_eq!((body["status"].as_u64(), body["code"].as_str()), (Some(404), Some("route_unknown")), "{body}");
+    assert_eq!(
+        (body["status"].as_u64(), body["code"].as_str()),
+        (Some(404), Some("route_unknown")),
+        "{body}"
+    );
     let body = world.ask(anonymous("/customers/%2f")).json();
     assert_eq!(body["error"]["type"], "BadRequestException", "{body}");
 }

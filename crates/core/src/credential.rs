@@ -3,6 +3,7 @@ use crate::dialect::Dialect;
 use crate::origin::OriginEntry;
 use crate::secret::SecretHash;
 use crate::time::UnixMillis;
+use std::fmt;
 use std::sync::Arc;
 
 /// Longest id of a credential, in bytes.
@@ -79,8 +80,15 @@ impl Kind {
     }
 }
 
+/// Shows the label: the id itself may open doors.
+impl fmt::Debug for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Credential({}, {} of {})", self.label(), self.kind.name(), self.workspace)
+    }
+}
+
 /// A credential as decisions see it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Credential {
     /// What the caller presents; unique in the installation.
     pub id: Box<str>,

@@ -253,8 +253,6 @@ fn ambiguous(detail: &'static str, note: &str) -> Denial {
 
 /// The one route that this request is for.
 fn find(req: &RequestView<'_>, policy: &Policy, facts: &mut Facts) -> Result<(RouteId, Asked), Denial> {
-    const ODD: &str =
-        "The path has an encoded or doubled slash, a dot segment, or an escape that can be read in two ways.";
     if !req.path.starts_with(b"/") {
         return Err(Refusal::new(Reason::RouteUnknown, "no-path").into());
     }
@@ -265,7 +263,7 @@ fn find(req: &RequestView<'_>, policy: &Policy, facts: &mut Facts) -> Result<(Ro
     let rules =
         found.first().map_or_else(path::PathRules::default, |r| policy.apis[policy.routes[r.0].api].paths);
     if let Some(fact) = odd.against(rules) {
-        return Err(ambiguous(fact, ODD));
+        return Err(ambiguous(fact, path::sentence(fact)));
     }
     if odd.readings_differ && policy.table.as_read_leniently(&host, req.path) != found {
         return Err(ambiguous(
@@ -320,6 +318,15 @@ fn anonymous(api: &Api) -> Result<Step, Denial> {
 
 /// Nothing was presented: says what would be.
 fn missing(api: &Api) -> Denial {
+    let refusal = Refusal::new(Reason::CredentialMissing, "nothing-presented");
+    match ways(api) {
+        Some(ways) => refusal.saying(format!("This API expects {ways}.")).into(),
+        None => refusal.into(),
+    }
+}
+
+/// How an API takes credentials.
+fn ways(api: &Api) -> Option<String> {
     let mut ways = Vec::new();
     for dialect in &api.names {
         for scheme in &api.schemes {
@@ -330,17 +337,15 @@ fn missing(api: &Api) -> Denial {
             ways.extend(form.and_then(|f| f.describe(!api.plain_key.is_empty())));
         }
     }
-    let refusal = Refusal::new(Reason::CredentialMissing, "nothing-presented");
-    if ways.is_empty() {
-        refusal.into()
-    } else {
-        refusal.saying(format!("This API expects {}.", ways.join(", or "))).into()
-    }
+    (!ways.is_empty()).then(|| ways.join(", or "))
 }
 
 /// Whether the route takes this kind of credential at all: decided before anybody is looked up.
 fn accepted(presented: &Presented<'_>, route: &Route, api: &Api) -> Result<(), Refusal> {
-    let not = |detail, note: &str| Err(Refusal::new(Reason::SchemeNotAccepted, detail).saying(note));
+    let expected = ways(api).map(|ways| format!(" It expects {ways}.")).unwrap_or_default();
+    let not = |detail, note: &str| {
+        Err(Refusal::new(Reason::SchemeNotAccepted, detail).saying(format!("{note}{expected}")))
+    };
     if !api.names.iter().any(|d| d.name == presented.dialect.name) || !api.schemes.contains(&presented.scheme)
     {
         return not("scheme-not-of-this-api", "This API does not take credentials sent this way.");

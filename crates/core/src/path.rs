@@ -39,6 +39,23 @@ impl Oddities {
     }
 }
 
+/// What is odd, in a sentence for the caller.
+#[must_use]
+pub fn sentence(fact: &str) -> &'static str {
+    match fact {
+        "path-escape-malformed" => "The path has a `%` that two hexadecimal digits do not follow.",
+        "path-encoded-backslash" | "path-backslash" => "The path has a backslash.",
+        "path-encoded-delimiter" => "The path has an encoded `;`, `?` or `#`.",
+        "path-encoded-control" => "The path has an encoded control character.",
+        "path-escape-not-utf8" => "The path has escapes that are no UTF-8.",
+        "path-encoded-twice" => "The path is encoded twice.",
+        "path-encoded-slash" => "The path has an encoded slash.",
+        "path-dot-segment" => "The path has a segment `.` or `..`.",
+        "path-empty-segment" => "The path has two slashes in a row.",
+        _ => "The path can be read in more than one way.",
+    }
+}
+
 fn hex(b: u8) -> Option<u8> {
     (b as char).to_digit(16).map(|d| d as u8)
 }
@@ -85,6 +102,10 @@ pub fn oddities(path: &[u8]) -> Oddities {
             // A trailing slash is not an empty segment.
             odd.asks_for.empty_segments |= segment.is_empty() && n + 1 != last;
             let once = decoded(segment);
+            // Old decoders read overlong forms of dots and slashes where there is no UTF-8.
+            if std::str::from_utf8(&once).is_err() {
+                odd.never = odd.never.or(Some("path-escape-not-utf8"));
+            }
             if matches!(once, Cow::Owned(_)) && once.windows(3).any(|w| escape(w).is_some()) {
                 odd.never = odd.never.or(Some("path-encoded-twice"));
             }
@@ -190,6 +211,9 @@ mod tests {
             ("/a%", "path-escape-malformed"),
             ("/a%2", "path-escape-malformed"),
             ("/a%zz", "path-escape-malformed"),
+            ("/a/%c0%ae%c0%ae/b", "path-escape-not-utf8"),
+            ("/a%c0%afb", "path-escape-not-utf8"),
+            ("/a%e4", "path-escape-not-utf8"),
         ] {
             assert_eq!(refused(path), Some(fact), "{path}");
         }

@@ -3,6 +3,7 @@
 //! Everything that judges, signs, logs or forwards a request works on this view, so that no two parts can disagree
 //! about what the request was.
 use crate::time::UnixMillis;
+use std::fmt;
 use std::net::IpAddr;
 
 /// A place in the raw head, in bytes. Heads are limited to 64 KiB, so two octets each are enough.
@@ -110,8 +111,15 @@ pub enum PlainHttp {
     Refuse,
 }
 
+/// Shows no field and no query: there may be secrets in them.
+impl fmt::Debug for RequestView<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RequestView({} {})", self.method.escape_ascii(), self.path.escape_ascii())
+    }
+}
+
 /// One request as received.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct RequestView<'a> {
     /// The raw head, from the first byte of the request line to the end of the empty line.
     pub raw: &'a [u8],

@@ -153,7 +153,7 @@ impl Keys {
     #[must_use]
     pub fn pseudonym(&self, id: &str) -> String {
         let m = mac(&self.pseudonym, &[id.as_bytes()]);
-        let hex: String = m[..6].iter().map(|b| format!("{b:02x}")).collect();
+        let hex: String = m[..12].iter().map(|b| format!("{b:02x}")).collect();
         format!("weak-{hex}")
     }
 }

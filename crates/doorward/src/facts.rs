@@ -46,7 +46,7 @@ pub(crate) async fn keep(store: Store, mut facts: Receiver<Fact>) {
 }
 
 fn note(waiting: &mut HashMap<String, doorward_store::Fact>, fact: Fact) {
-    let exposed_at = fact.exposed.then_some(fact.at);
+    let exposed_at = fact.exposed_at;
     match waiting.entry(fact.credential.to_string()) {
         Entry::Vacant(place) => {
             let credential = place.key().clone();
@@ -68,12 +68,15 @@ mod tests {
     #[test]
     fn the_latest_of_each_credential_is_kept() {
         let mut waiting = HashMap::new();
-        for (id, at, exposed) in [("a", 5, true), ("b", 6, false), ("a", 9, false), ("a", 7, false)] {
-            note(&mut waiting, Fact { credential: id.into(), at: UnixMillis(at), exposed });
+        for (id, at, exposed_at) in [("a", 5, Some(4)), ("b", 6, None), ("a", 9, None), ("a", 7, None)] {
+            note(
+                &mut waiting,
+                Fact { credential: id.into(), at: UnixMillis(at), exposed_at: exposed_at.map(UnixMillis) },
+            );
         }
         assert_eq!(waiting.len(), 2);
         let a = &waiting["a"];
-        assert_eq!((a.last_used, a.exposed_at), (UnixMillis(9), Some(UnixMillis(5))));
+        assert_eq!((a.last_used, a.exposed_at), (UnixMillis(9), Some(UnixMillis(4))));
         assert_eq!(waiting["b"].exposed_at, None);
     }
 }

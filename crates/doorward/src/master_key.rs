@@ -6,8 +6,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Permissions that nobody but the owner needs.
-const OTHERS: u32 = 0o077;
+/// Permissions that nobody may have on a master key: everybody, and the group for writing.
+const FORBIDDEN: u32 = 0o027;
+/// Permissions that the group should not have, but on some systems needs.
+const DOUBTFUL: u32 = 0o040;
 
 /// A master key that can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +22,10 @@ pub(crate) enum MasterKeyError {
         "{0}: a master key is {MASTER_KEY_BYTES} bytes in base64, as `doorward master-key create` writes them"
     )]
     Malformed(PathBuf),
+    #[error(
+        "{0}: others than its owner can reach the master key (mode {1:o}); `chmod 600 {0}`, and think about who may have read it"
+    )]
+    Exposed(PathBuf, u32),
     #[error("{0}: it exists already, and what it sealed would be lost with it")]
     Exists(PathBuf),
 }
@@ -41,7 +47,7 @@ pub(crate) fn create(file: &Path) -> Result<(), MasterKeyError> {
 /// Reads a master key and derives every other key from it.
 ///
 /// # Errors
-/// That it is not there, not readable, or no master key.
+/// That it is not there, not readable, open to others, or no master key.
 pub(crate) fn load(file: &Path) -> Result<Arc<Keys>, MasterKeyError> {
     let unreadable = |e: io::Error| match e.kind() {
         io::ErrorKind::NotFound => MasterKeyError::Missing(file.to_owned()),
@@ -49,9 +55,12 @@ pub(crate) fn load(file: &Path) -> Result<Arc<Keys>, MasterKeyError> {
     };
     let text = std::fs::read_to_string(file).map_err(unreadable)?;
     let mode = std::fs::metadata(file).map_err(unreadable)?.permissions().mode();
-    if mode & OTHERS != 0 {
+    if mode & FORBIDDEN != 0 {
+        return Err(MasterKeyError::Exposed(file.to_owned(), mode & 0o777));
+    }
+    if mode & DOUBTFUL != 0 {
         tracing::warn!(
-            "{}: others than its owner can reach the master key (mode {:o})",
+            "{}: the owner's group can read the master key (mode {:o})",
             file.display(),
             mode & 0o777
         );

@@ -43,7 +43,12 @@ pub(crate) fn in_folder(folder: &Path, max_staleness_s: u64) -> StoreSettings {
 
 /// Whether a store is there already.
 pub(crate) fn exists(url: &str) -> bool {
-    url.strip_prefix(SQLITE).is_some_and(|file| Path::new(file).exists())
+    file(url).is_some_and(Path::exists)
+}
+
+/// The file of a store; `None` for an address that is none of a file.
+pub(crate) fn file(url: &str) -> Option<&Path> {
+    url.strip_prefix(SQLITE).map(Path::new)
 }
 
 /// Opens the store that settings name.

@@ -86,9 +86,9 @@ impl Node {
         let certificates = certificates(config)?;
         let roots = upstream_roots(config)?;
         let events = events(config)?;
-        let plain = config.listen.plain.map(listen).transpose()?;
-        let secure = config.listen.tls.map(listen).transpose()?;
-        let operations = config.listen.operations.map(listen).transpose()?;
+        let plain = config.listen.plain.map(|at| listen("plain", at)).transpose()?;
+        let secure = config.listen.tls.map(|at| listen("tls", at)).transpose()?;
+        let operations = config.listen.operations.map(|at| listen("operations", at)).transpose()?;
         let addresses = Addresses {
             plain: plain.as_ref().map(|l| url("http", l)).transpose()?,
             tls: secure.as_ref().map(|l| url("https", l)).transpose()?,
@@ -237,8 +237,10 @@ async fn told_again(signals: &mut Signals) {
     while signals.next().await != Asked::Stop {}
 }
 
-fn listen(at: SocketAddr) -> Result<TcpListener, String> {
-    bind(at).map_err(|e| format!("{at}: can't listen there: {e}"))
+fn listen(what: &str, at: SocketAddr) -> Result<TcpListener, String> {
+    bind(at).map_err(|e| {
+        format!("can't listen on {at} ({what}): {e}; choose another address, or stop what uses it")
+    })
 }
 
 fn url(scheme: &str, listener: &TcpListener) -> io::Result<String> {

@@ -8,14 +8,16 @@ use doorward_core::decide::{Facts, Permit};
 use doorward_core::policy::Policy;
 use doorward_core::request::{FieldKind, RequestView, Transport};
 
-/// Whether a field carries credentials in one of the configured dialects, `_` counted as `-`: some servers fold them.
+/// Whether a field carries credentials in one of the configured dialects, whatever stands for its `-`: some servers fold
+/// such names.
 pub(crate) fn is_credential(policy: &Policy, name: &[u8]) -> bool {
-    policy.credential_headers.iter().any(|c| folds_to(name, c.as_bytes()))
+    policy.credential_headers.iter().any(|c| wire::folds_to(name, c.as_bytes()))
 }
 
-fn folds_to(name: &[u8], lower: &[u8]) -> bool {
-    name.len() == lower.len()
-        && name.iter().zip(lower).all(|(a, b)| a.to_ascii_lowercase() == *b || *a == b'_' && *b == b'-')
+/// Whether there is a body where servers may not look for one. One that ignores it would take it for the next request,
+/// so that nothing else may come on its connection.
+pub(crate) fn unexpected_body(method: &[u8], head: &Head) -> bool {
+    head.framing != Framing::None && !matches!(method, b"POST" | b"PUT" | b"PATCH")
 }
 
 /// What goes to the upstream besides the request itself.
@@ -48,6 +50,9 @@ pub(crate) fn request(out: &mut Vec<u8>, req: &RequestView<'_>, head: &Head, fro
             out.extend_from_slice(b"content-length: 0\r\n")
         }
         _ => {}
+    }
+    if unexpected_body(req.method, head) {
+        field(out, b"connection", b"close");
     }
     field(out, b"via", b"1.1 doorward");
     if !from.peer.text.is_empty() {
@@ -209,10 +214,10 @@ mod tests {
     #[test]
     fn names_fold_as_servers_fold_them() {
         let policy = Policy { credential_headers: vec!["x-app-token"], ..Policy::default() };
-        for yes in ["X-App-Token", "x_app_token", "X-APP_token"] {
+        for yes in ["X-App-Token", "x_app_token", "X-APP_token", "x.app-token"] {
             assert!(is_credential(&policy, yes.as_bytes()));
         }
-        for no in ["x-app-tokens", "x.app-token", "app-token"] {
+        for no in ["x-app-tokens", "xxapp-token", "app-token"] {
             assert!(!is_credential(&policy, no.as_bytes()));
         }
     }

@@ -12,6 +12,8 @@ use tokio_rustls::TlsStream;
 pub(crate) trait Io: AsyncRead + AsyncWrite + Unpin + 'static {
     /// Makes closing an abort: the peer must see that something was cut short, not an end.
     fn abort(&mut self);
+    /// Whether a write that fails has sent nothing.
+    fn tells_what_it_sent(&self) -> bool;
 }
 
 /// A TCP connection, with TLS or without.
@@ -29,6 +31,10 @@ impl Io for Stream {
         };
         // Where this fails, the peer still sees a body that is shorter than announced.
         let _ = socket2::SockRef::from(tcp).set_linger(Some(std::time::Duration::ZERO));
+    }
+
+    fn tells_what_it_sent(&self) -> bool {
+        matches!(self, Stream::Plain(_))
     }
 }
 

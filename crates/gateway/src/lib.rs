@@ -132,7 +132,7 @@ impl Gateway {
         }
         let acceptor = Arc::new(Acceptor {
             cores: senders,
-            stats: stats.clone(),
+            held: Arc::default(),
             next: AtomicUsize::new(0),
             most: settings.limits.connections,
             overloaded: AtomicU64::new(0),

@@ -4,7 +4,6 @@ use crate::io::Stream;
 use crate::pool::Network;
 use crate::serve::{plain, serve, turn_away};
 use crate::settings::Settings;
-use crate::stats::CoreStats;
 use crate::worker::Worker;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use std::future::poll_fn;
@@ -31,6 +30,8 @@ pub(crate) struct Taken {
     tls: Option<Arc<rustls::ServerConfig>>,
     /// There is no room for it: it is only told so.
     overloaded: bool,
+    /// Counts as long as the connection lives, on its way as well.
+    held: Held,
 }
 
 /// Opens a listening socket.
@@ -50,10 +51,30 @@ pub(crate) fn stop(listener: &TcpListener) {
     let _ = SockRef::from(listener).shutdown(Shutdown::Both);
 }
 
+/// A place among the connections of this node.
+struct Held(Arc<AtomicUsize>, usize);
+
+impl Held {
+    fn new(all: &Arc<AtomicUsize>) -> Held {
+        Held(Arc::clone(all), all.fetch_add(1, Relaxed))
+    }
+    /// How many there were before this one.
+    fn others(&self) -> usize {
+        self.1
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+}
+
 /// What an acceptor shares with the others.
 pub(crate) struct Acceptor {
     pub(crate) cores: Vec<UnboundedSender<Taken>>,
-    pub(crate) stats: Vec<Arc<CoreStats>>,
+    /// Connections there are, on all cores and on their way to one.
+    pub(crate) held: Arc<AtomicUsize>,
     pub(crate) next: AtomicUsize,
     /// Connections at a time.
     pub(crate) most: usize,
@@ -91,12 +112,13 @@ impl Acceptor {
     }
 
     fn hand_over(&self, socket: TcpStream, from: SocketAddr, tls: Option<&Arc<rustls::ServerConfig>>) {
-        let open: u64 = self.stats.iter().map(|s| s.is_open()).sum();
-        let overloaded = open >= self.most as u64;
+        let held = Held::new(&self.held);
+        let open = held.others();
+        let overloaded = open >= self.most;
         if overloaded {
             self.overloaded.fetch_add(1, Relaxed);
             // Telling so takes a connection as well, and a handshake would take more than that.
-            if tls.is_some() || open >= (self.most + TURNED_AWAY) as u64 {
+            if tls.is_some() || open >= self.most + TURNED_AWAY {
                 return;
             }
         }
@@ -107,7 +129,7 @@ impl Acceptor {
         let _ = socket.set_nodelay(true);
         let core = self.next.fetch_add(1, Relaxed) % self.cores.len();
         // A core only goes away when the node stops.
-        let _ = self.cores[core].send(Taken { socket, from, tls: tls.cloned(), overloaded });
+        let _ = self.cores[core].send(Taken { socket, from, tls: tls.cloned(), overloaded, held });
     }
 }
 
@@ -116,7 +138,7 @@ pub(crate) async fn begin(worker: Rc<Worker<Network>>, taken: Taken) {
     let Ok(tcp) = tokio::net::TcpStream::from_std(taken.socket) else { return };
     let settings: &Settings = &worker.settings;
     let at = plain(taken.from.ip(), taken.tls.is_some(), settings.plain_http);
-    let _open = worker.stats.opened();
+    let _open = (worker.stats.opened(), taken.held);
     if taken.overloaded {
         return turn_away(worker, Stream::Plain(tcp), at).await;
     }

@@ -42,9 +42,9 @@ impl Peer {
             TrustedHeader::XForwardedFor => {
                 let hops: Vec<Hop> = listed(&values("x-forwarded-for")).into_iter().map(hop).collect();
                 let proto = listed(&values("x-forwarded-proto"));
-                (hops, !proto.is_empty() && proto.iter().all(|p| p.eq_ignore_ascii_case(b"https")))
+                (hops, (!proto.is_empty()).then(|| proto.iter().all(|p| p.eq_ignore_ascii_case(b"https"))))
             }
-            TrustedHeader::Forwarded => forwarded(&listed(&values("forwarded"))),
+            TrustedHeader::Forwarded => forwarded(&listed(&values("forwarded")), trusted),
         };
         // From the right: what our own proxies added, then the first that is none of them.
         let client = hops.into_iter().rev().find(|h| !matches!(h, Hop::At(ip) if is_trusted(trusted, *ip)));
@@ -52,7 +52,9 @@ impl Peer {
             Some(Hop::At(ip)) => Some(ip),
             _ => None,
         };
-        let transport = if at.tls || https { Transport::Secure } else { Transport::Plain(at.plain_http) };
+        // Our own TLS says nothing about how the caller came to the proxy, where that tells.
+        let transport =
+            if https.unwrap_or(at.tls) { Transport::Secure } else { Transport::Plain(at.plain_http) };
         Some(Peer { client, text: client.map(|ip| ip.to_string()).unwrap_or_default(), transport })
     }
 }
@@ -97,28 +99,35 @@ fn port_ok(text: &str) -> bool {
         .is_some_and(|p| !p.is_empty() && p.len() <= 5 && p.bytes().all(|b| b.is_ascii_digit()))
 }
 
-/// The hops of `Forwarded` elements (RFC 7239 4), and whether every one that tells says https.
-fn forwarded(elements: &[&[u8]]) -> (Vec<Hop>, bool) {
+/// The hops of `Forwarded` elements (RFC 7239 4), and whether those that our own proxies added say https; `None` where
+/// none of them says anything.
+fn forwarded(elements: &[&[u8]], trusted: &Trusted) -> (Vec<Hop>, Option<bool>) {
+    let read: Vec<(Hop, Option<bool>)> = elements.iter().map(|element| one_forwarded(element)).collect();
     let mut told = Vec::new();
-    let hops = elements
-        .iter()
-        .map(|element| {
-            let mut of = Hop::Unknown;
-            let mut seen = false;
-            for pair in element.split(|b| *b == b';') {
-                let Some(eq) = pair.iter().position(|b| *b == b'=') else { return Hop::Unknown };
-                let (name, value) = (pair[..eq].trim_ascii(), unquoted(pair[eq + 1..].trim_ascii()));
-                if name.eq_ignore_ascii_case(b"for") {
-                    of = if seen { Hop::Unknown } else { hop(value) };
-                    seen = true;
-                } else if name.eq_ignore_ascii_case(b"proto") {
-                    told.push(value.eq_ignore_ascii_case(b"https"));
-                }
-            }
-            of
-        })
-        .collect();
-    (hops, !told.is_empty() && told.iter().all(|https| *https))
+    for (of, https) in read.iter().rev() {
+        told.push(*https);
+        // Whoever this one is about added the element before it.
+        if !matches!(of, Hop::At(ip) if is_trusted(trusted, *ip)) {
+            break;
+        }
+    }
+    let https = told.iter().any(Option::is_some).then(|| told.iter().all(|https| *https == Some(true)));
+    (read.into_iter().map(|(of, _)| of).collect(), https)
+}
+
+fn one_forwarded(element: &[u8]) -> (Hop, Option<bool>) {
+    let (mut of, mut seen, mut https) = (Hop::Unknown, false, None);
+    for pair in element.split(|b| *b == b';') {
+        let Some(eq) = pair.iter().position(|b| *b == b'=') else { return (Hop::Unknown, https) };
+        let (name, value) = (pair[..eq].trim_ascii(), unquoted(pair[eq + 1..].trim_ascii()));
+        if name.eq_ignore_ascii_case(b"for") {
+            of = if seen { Hop::Unknown } else { hop(value) };
+            seen = true;
+        } else if name.eq_ignore_ascii_case(b"proto") {
+            https = Some(https != Some(false) && value.eq_ignore_ascii_case(b"https"));
+        }
+    }
+    (of, https)
 }
 
 fn unquoted(value: &[u8]) -> &[u8] {
@@ -131,6 +140,10 @@ mod tests {
     use crate::wire;
 
     fn behind(socket: &str, header: TrustedHeader, lines: &[&str]) -> Option<(String, bool)> {
+        over(socket, header, lines, false)
+    }
+
+    fn over(socket: &str, header: TrustedHeader, lines: &[&str], tls: bool) -> Option<(String, bool)> {
         let raw = format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n\r\n", lines.join("\r\n"));
         let mut head = wire::Head::default();
         wire::request(
@@ -139,7 +152,7 @@ mod tests {
             &mut head,
         )
         .unwrap();
-        let at = Connected { socket: socket.parse().unwrap(), tls: false, plain_http: PlainHttp::Refuse };
+        let at = Connected { socket: socket.parse().unwrap(), tls, plain_http: PlainHttp::Refuse };
         let networks = ["10.0.0.0/8", "::1/128"].iter().map(|n| n.parse().unwrap()).collect();
         let peer = Peer::behind(at, &Trusted { networks, header }, raw.as_bytes(), &head.fields)?;
         Some((peer.text, peer.transport == Transport::Secure))
@@ -174,9 +187,12 @@ mod tests {
         assert_eq!(behind("11.0.0.1", TrustedHeader::XForwardedFor, &["X-Forwarded-For: 1.2.3.4"]), None);
         let fwd = |line: &str| behind("10.0.0.1", TrustedHeader::Forwarded, &[line]).unwrap();
         assert_eq!(
-            fwd("Forwarded: for=6.6.6.6, for=\"[2001:db8::1]:80\";proto=https, for=10.0.0.2"),
+            fwd("Forwarded: for=6.6.6.6, for=\"[2001:db8::1]:80\";proto=https, for=10.0.0.2;proto=https"),
             ("2001:db8::1".into(), true)
         );
+        // What the caller wrote itself counts for nothing, and one of ours that is silent does not help.
+        assert_eq!(fwd("Forwarded: for=6.6.6.6;proto=https, for=9.9.9.9"), ("9.9.9.9".into(), false));
+        assert_eq!(fwd("Forwarded: for=9.9.9.9;proto=https, for=10.0.0.2"), ("9.9.9.9".into(), false));
         assert_eq!(fwd("Forwarded: for=1.2.3.4, for=_hidden"), (String::new(), false));
         assert_eq!(fwd("Forwarded: for=1.2.3.4;for=5.6.7.8;proto=http"), (String::new(), false));
         assert_eq!(fwd("X-Forwarded-For: 1.2.3.4"), (String::new(), false));
@@ -192,5 +208,13 @@ mod tests {
                 && !secure(&["A: b"])
         );
         assert!(!secure(&["X-Forwarded-Proto: https", "X-Forwarded-Proto: http"]));
+        // Over our own TLS, a proxy that says how the caller came is believed; a silent one leaves it at ours.
+        let over_tls =
+            |lines: &[&str]| over("10.0.0.1", TrustedHeader::XForwardedFor, lines, true).unwrap().1;
+        assert!(
+            over_tls(&["A: b"])
+                && over_tls(&["X-Forwarded-Proto: https"])
+                && !over_tls(&["X-Forwarded-Proto: http"])
+        );
     }
 }

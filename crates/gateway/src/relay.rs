@@ -29,6 +29,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) minor: u8,
     /// Whether the connection is meant to be kept.
     pub(crate) keep: bool,
+    /// Whether the upstream's may be: see [`headers::unexpected_body`].
+    pub(crate) share: bool,
     /// The caller waits for 100 before it sends its body.
     pub(crate) expects_continue: bool,
     /// Field lines of ours for the answer.
@@ -73,6 +75,7 @@ struct Exchange<'x, S, D: Dial> {
     phase: Phase,
     uploading: bool,
     interim: usize,
+    answered_early: bool,
     started: Instant,
     started_tick: u32,
     waits: Waits,
@@ -128,6 +131,7 @@ pub(crate) async fn exchange<S: Io, D: Dial>(
             phase: Phase::Head,
             uploading: true,
             interim: 0,
+            answered_early: false,
             started,
             started_tick: worker.clock.now(),
             waits: Waits::default(),
@@ -201,7 +205,12 @@ impl<S: Io, D: Dial> Exchange<'_, S, D> {
             }
             // The upstream takes no more. It may have answered before that, so its answer is still read.
             Poll::Ready(Err(Broken::Sink)) => {
-                if self.reused && self.up.sent == 0 && self.phase == Phase::Head && self.reply.is_empty() {
+                if self.reused
+                    && self.upstream.tells_what_it_sent()
+                    && self.up.sent == 0
+                    && self.phase == Phase::Head
+                    && self.reply.is_empty()
+                {
                     return Err(Stop::NotSent);
                 }
                 self.uploading = false;
@@ -262,6 +271,7 @@ impl<S: Io, D: Dial> Exchange<'_, S, D> {
         let unbounded = matches!(framing, Framing::Chunked | Framing::UntilClose);
         self.ended.upstream_us = Some(self.started.elapsed().as_micros() as u64);
         self.ended.status = self.head.status;
+        self.answered_early = self.uploading;
         // An HTTP/1.0 caller sees where such a body ends by the end of the connection.
         self.ended.keep &= plan.minor > 0 || !unbounded;
         self.ended.keep &= !worker.draining();
@@ -353,7 +363,9 @@ impl<S: Io, D: Dial> Exchange<'_, S, D> {
         self.ended.begun |= self.down.sent > 0 && (self.phase != Phase::Head || self.down.is_torn());
         let whole = self.ended.failure.is_none() && self.phase == Phase::Answered;
         let sent = !self.uploading && self.up.done();
-        if whole && sent && !self.head.close && self.reply.is_empty() {
+        // An upstream that answers before it has the whole request may not have read it at all.
+        let in_step = self.plan.share && !self.answered_early;
+        if whole && sent && in_step && !self.head.close && self.reply.is_empty() {
             self.worker.pool.give(self.plan.permit.upstream(), self.upstream, self.worker.clock.now());
         }
         self.reply.discard(&self.worker.buffers);

@@ -73,12 +73,13 @@ impl<S: Io, D: Dial> Connection<S, D> {
                 s.up.allowed = worker.settings.limits.body_bytes;
                 let from = Sender { policy: &policy, permit, facts: &facts, peer, request_id: id.as_bytes() };
                 headers::request(&mut s.up.out, &req, &s.head, &from);
+                let share = !headers::unexpected_body(req.method, &s.head);
                 return self
                     .permitted(
                         permit,
                         &policy,
                         &HowToFail { style, request_id: id.as_bytes(), to_head, minor, now },
-                        keep,
+                        (keep, share),
                         started,
                         s,
                     )
@@ -145,7 +146,7 @@ impl<S: Io, D: Dial> Connection<S, D> {
         permit: &Permit,
         policy: &Policy,
         how: &HowToFail<'_>,
-        keep: bool,
+        (keep, share): (bool, bool),
         started: Instant,
         s: &mut Scratch,
     ) -> After {
@@ -156,6 +157,7 @@ impl<S: Io, D: Dial> Connection<S, D> {
             to_head: how.to_head,
             minor: how.minor,
             keep,
+            share,
             expects_continue: s.head.expect == Expect::Continue,
             extra: &s.extra,
         };
@@ -299,7 +301,7 @@ fn location(req: &RequestView<'_>, port: Option<u16>) -> Vec<u8> {
     if let Some(port) = port.filter(|p| *p != 443) {
         to.extend_from_slice(format!(":{port}").as_bytes());
     }
-    to.extend_from_slice(req.path);
+    to.extend_from_slice(if req.path == b"*" { b"/" } else { req.path });
     if let Some(query) = req.query {
         to.push(b'?');
         to.extend_from_slice(query);

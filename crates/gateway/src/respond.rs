@@ -152,7 +152,7 @@ fn voucherify(out: &mut Vec<u8>, refused: &Refused<'_>, how: &Manner<'_>) {
         405 => ("method_not_allowed", "HTTP Method Not Allowed"),
         413 => ("payload_too_large", "Payload Too Large"),
         429 => ("too_many_requests", "API limit reached"),
-        502..=504 => ("service_unavailable", "Service Unavailable"),
+        502..=504 => ("service_unavailable", phrase(status)),
         _ => ("bad_request", phrase(status)),
     };
     let details = format!("{} {}", said(refused), refused.reason.help());

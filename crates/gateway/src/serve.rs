@@ -8,7 +8,6 @@ use crate::pool::Dial;
 use crate::respond::{self, Manner, Refused};
 use crate::wire::{self, Reject};
 use crate::worker::{Scratch, Worker};
-use doorward_core::decide::Refusal;
 use doorward_core::dialect::ErrorStyle;
 use doorward_core::reason::Reason;
 use doorward_core::request::PlainHttp;
@@ -33,9 +32,9 @@ pub(crate) async fn serve<S: Io, D: Dial>(worker: Rc<Worker<D>>, io: S, at: Conn
     loop {
         let after = match c.next_head().await {
             Next::Head(end, started) => c.request(end, started).await,
-            Next::Rejected(reason, detail) => {
+            Next::Rejected(reason, detail, note) => {
                 let bytes = c.input.bytes().len();
-                c.rejected(reason, detail, bytes).await
+                c.rejected(reason, detail, note, bytes).await
             }
             Next::Ended => After::Close,
         };
@@ -58,7 +57,9 @@ pub(crate) async fn serve<S: Io, D: Dial>(worker: Rc<Worker<D>>, io: S, at: Conn
 /// Tells a caller that there is no room for its connection.
 pub(crate) async fn turn_away<S: Io, D: Dial>(worker: Rc<Worker<D>>, io: S, at: Connected) {
     let mut c = Connection::new(worker, io, at);
-    if c.rejected(Reason::Overloaded, "connections", 0).await == After::Linger {
+    if c.rejected(Reason::Overloaded, "connections", "Too many connections are open at the moment.", 0).await
+        == After::Linger
+    {
         c.linger().await;
     }
 }
@@ -71,12 +72,15 @@ pub(crate) struct Connection<S, D: Dial> {
     pub(crate) peer: Peer,
     pub(crate) input: Input,
     pub(crate) slot: Rc<Slot>,
+    /// Nothing was received yet.
+    fresh: bool,
 }
 
 enum Next {
     /// A head that ends there, and when its last byte came.
     Head(usize, Instant),
-    Rejected(Reason, &'static str),
+    /// Refused: why, a fact for the log, a sentence for the caller.
+    Rejected(Reason, &'static str, &'static str),
     Ended,
 }
 
@@ -108,6 +112,7 @@ impl<S: Io, D: Dial> Connection<S, D> {
             input: Input::default(),
             slot: worker.clock.slot(),
             worker,
+            fresh: true,
         }
     }
 
@@ -120,7 +125,8 @@ impl<S: Io, D: Dial> Connection<S, D> {
             if w.draining() {
                 return Next::Ended;
             }
-            self.slot.set(w.clock.after(t.idle_ms));
+            // A new connection is there to ask something.
+            self.slot.set(w.clock.after(if self.fresh { t.head_ms } else { t.idle_ms }));
             self.slot.set_idle(true);
             let (io, input, slot) = (&mut self.io, &mut self.input, &self.slot);
             let first = poll_fn(|cx| {
@@ -136,6 +142,7 @@ impl<S: Io, D: Dial> Connection<S, D> {
             });
             let first = first.await;
             self.slot.set_idle(false);
+            self.fresh = false;
             match first {
                 Ok(n) if n > 0 => self.input.filled(n),
                 _ => return Next::Ended,
@@ -153,7 +160,11 @@ impl<S: Io, D: Dial> Connection<S, D> {
                 Ok(0) => return Next::Ended,
                 Ok(n) => self.input.filled(n),
                 Err(e) if e.kind() == ErrorKind::TimedOut => {
-                    return Next::Rejected(Reason::RequestTimeout, "head-timeout");
+                    return Next::Rejected(
+                        Reason::RequestTimeout,
+                        "head-timeout",
+                        "The head of the request did not arrive in time.",
+                    );
                 }
                 Err(_) => return Next::Ended,
             }
@@ -161,7 +172,7 @@ impl<S: Io, D: Dial> Connection<S, D> {
     }
 
     /// What the wire rules refuse, `bytes` of which have come: answered where that is still possible, and always an event.
-    async fn rejected(&mut self, reason: Reason, detail: &'static str, bytes: usize) -> After {
+    async fn rejected(&mut self, reason: Reason, detail: &'static str, note: &str, bytes: usize) -> After {
         let started = Instant::now();
         let mut s = self.worker.scratch();
         let id = self.worker.request_id();
@@ -169,7 +180,6 @@ impl<S: Io, D: Dial> Connection<S, D> {
         let now = (self.worker.clocks.now)();
         event::begin(&mut s.line, &self.worker.instant(now), id.as_str(), &self.peer, None);
         self.extra(&mut s, id.as_bytes(), self.at.tls, None);
-        let refusal = Refusal::new(reason, detail);
         let own = Own {
             verdict: Verdict::Reject,
             reason: Some(reason),
@@ -187,7 +197,7 @@ impl<S: Io, D: Dial> Connection<S, D> {
             now,
         };
         s.own.clear();
-        respond::refusal(&mut s.own, &Refused { reason, note: refusal.note.as_deref(), allow: &[] }, &how);
+        respond::refusal(&mut s.own, &Refused { reason, note: Some(note), allow: &[] }, &how);
         let after = self.answer(&mut s, &own, started, bytes as u64).await;
         self.worker.give_back(s);
         after
@@ -205,7 +215,7 @@ impl<S: Io, D: Dial> Connection<S, D> {
         let after = match wire::request(&self.input.raw()[range], &self.worker.wire, &mut s.head) {
             Ok(()) => self.decided(end, started, &mut s).await,
             Err(reject) => match rejected(reject) {
-                Next::Rejected(reason, detail) => self.rejected(reason, detail, end).await,
+                Next::Rejected(reason, detail, note) => self.rejected(reason, detail, note, end).await,
                 _ => After::Close,
             },
         };
@@ -271,7 +281,7 @@ impl<S: Io, D: Dial> Connection<S, D> {
 
 fn rejected(reject: Reject) -> Next {
     let reason = if reject.too_large() { Reason::HeadTooLarge } else { Reason::RequestAmbiguous };
-    Next::Rejected(reason, reject.detail())
+    Next::Rejected(reason, reject.detail(), reject.sentence())
 }
 
 /// What a listener without TLS does with requests that are not over HTTPS.

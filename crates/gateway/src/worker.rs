@@ -31,12 +31,12 @@ pub struct Fact {
     pub credential: Arc<str>,
     /// When it was last proved.
     pub at: UnixMillis,
-    /// Whether it was proved over plain HTTP since the last fact.
-    pub exposed: bool,
+    /// When it was last proved over plain HTTP, if it was since the last fact.
+    pub exposed_at: Option<UnixMillis>,
 }
 
-/// A credential, when it was last proved, and whether that was over plain HTTP since the last fact.
-type Proved = (Arc<Credential>, UnixMillis, bool);
+/// A credential, when it was last proved, and when over plain HTTP since the last fact.
+type Proved = (Arc<Credential>, UnixMillis, Option<UnixMillis>);
 
 /// The memory that one request works in; kept from request to request, but not by idle connections.
 #[derive(Default)]
@@ -200,9 +200,9 @@ impl<D: Dial> Worker<D> {
         let mut facts = self.facts.borrow_mut();
         let entry = facts
             .entry(Arc::as_ptr(credential) as usize)
-            .or_insert_with(|| (Arc::clone(credential), at, false));
+            .or_insert_with(|| (Arc::clone(credential), at, None));
         entry.1 = at;
-        entry.2 |= exposed;
+        entry.2 = exposed.then_some(at).or(entry.2);
     }
 
     /// What has to be done now and then.
@@ -225,8 +225,8 @@ impl<D: Dial> Worker<D> {
 
     /// Hands facts on. Where nobody takes them they are kept and grow no further than there are credentials.
     pub(crate) fn hand_over_facts(&self) {
-        self.facts.borrow_mut().retain(|_, (credential, at, exposed)| {
-            let fact = Fact { credential: Arc::from(&*credential.id), at: *at, exposed: *exposed };
+        self.facts.borrow_mut().retain(|_, (credential, at, exposed_at)| {
+            let fact = Fact { credential: Arc::from(&*credential.id), at: *at, exposed_at: *exposed_at };
             matches!(self.send_facts.try_send(fact), Err(mpsc::error::TrySendError::Full(_)))
         });
     }

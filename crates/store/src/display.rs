@@ -59,11 +59,12 @@ impl Store {
     /// The store fails.
     pub async fn erase_closed(&self, now: UnixMillis) -> Result<u64, StoreError> {
         let closed: i64 = sqlx::query(CLOSED).bind(now.0).fetch_one(&self.pool).await?.try_get(0)?;
-        if closed == 0 {
-            return Ok(0);
-        }
-        let erased = sqlx::query(ERASE).bind(now.0).execute(&self.pool).await?.rows_affected();
-        // The log still has the pages as they were. While others read from it, this waits for its next turn.
+        let erased = match closed {
+            0 => 0,
+            _ => sqlx::query(ERASE).bind(now.0).execute(&self.pool).await?.rows_affected(),
+        };
+        // The log still has pages as they were: of these copies, and of those that another process has replaced or
+        // removed meanwhile. Where others are reading from it, the next turn does what this one could not.
         if let Err(e) = sqlx::query(self.engine.truncate_log()).execute(&self.pool).await {
             tracing::warn!(error = %e, "the log of recent writes could not be shortened");
         }

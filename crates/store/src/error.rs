@@ -36,6 +36,11 @@ pub enum StoreError {
         /// Of this program.
         known: i64,
     },
+    /// Another file lies where the store was opened, or none.
+    #[error(
+        "the store's file was replaced or removed while it was in use; start this program again to use what is there now"
+    )]
+    Replaced,
     /// Others kept the store for too long.
     #[error("the store is busy: others have been writing to it for seconds; try again")]
     Busy,

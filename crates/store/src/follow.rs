@@ -1,7 +1,8 @@
 //! Keeps what a node decides from in step with the store, whoever writes to it.
 use crate::changes::{self, Mark};
-use crate::row::Reader;
+use crate::row::{Reader, Row};
 use crate::{Store, StoreError, credentials, load, objects};
+use doorward_core::credential::Credential;
 use doorward_core::live::Live;
 use doorward_core::policy;
 use sqlx::Any;
@@ -82,6 +83,16 @@ pub async fn follow(
     }
 }
 
+/// One credential that can't be read is refused; the others are served.
+fn readable(row: Result<Row, StoreError>, take: impl FnOnce(Credential)) -> Result<(), StoreError> {
+    match row {
+        Ok(row) => take(row.credential),
+        Err(StoreError::Damaged(why)) => tracing::error!(%why, "a credential can't be read, and is refused"),
+        Err(other) => return Err(other),
+    }
+    Ok(())
+}
+
 struct Follower {
     store: Store,
     live: Arc<Live>,
@@ -120,6 +131,7 @@ impl Follower {
     /// The last change there is. Asked ten times a second, so it has a connection of its own: taking one from the pool
     /// and giving it back costs more than the question.
     async fn look(&mut self) -> Result<Mark, StoreError> {
+        self.store.still_there()?;
         let mut conn = match self.conn.take() {
             Some(conn) => conn,
             None => self.store.pool.acquire().await?,
@@ -141,11 +153,11 @@ impl Follower {
         let mark = changes::mark(&mut tx).await?;
         let reader = &mut Reader::new(&self.store.keys);
         if directory.is_empty() {
-            load::each(&mut tx, reader, |row| directory.put(row.credential)).await?;
+            load::each(&mut tx, reader, |row| readable(row, |c| directory.put(c))).await?;
         } else {
             // A load that fails half-way must not take away what is good.
             let mut all = Vec::new();
-            load::each(&mut tx, reader, |row| all.push(row.credential)).await?;
+            load::each(&mut tx, reader, |row| readable(row, |c| all.push(c))).await?;
             directory.replace_all(all);
         }
         tx.rollback().await?;

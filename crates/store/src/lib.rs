@@ -41,6 +41,7 @@ pub struct Store {
     pool: AnyPool,
     keys: Arc<Keys>,
     engine: engine::Engine,
+    file: Arc<open::OpenedFile>,
     /// Names this installation; the first change's MAC stands on it.
     installation: Arc<str>,
 }

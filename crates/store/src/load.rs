@@ -18,17 +18,17 @@ const PAGE_TOLD: &str = concat!(
      FROM credential c WHERE c.id > $1 ORDER BY c.id LIMIT $2"
 );
 
-/// Gives each credential to `take`, in the order of their ids.
+/// Gives each credential to `take`, in the order of their ids, and also those that can't be read.
 pub(crate) async fn each(
     conn: &mut AnyConnection,
     reader: &mut Reader<'_>,
-    mut take: impl FnMut(Row),
+    mut take: impl FnMut(Result<Row, StoreError>) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
     let mut last = String::new();
     while let Some((rows, next)) = page(conn, PAGE, &last).await? {
         last = next;
         for row in &rows {
-            take(reader.read(row)?);
+            take(reader.read(row).map_err(StoreError::from))?;
         }
     }
     Ok(())
@@ -71,7 +71,11 @@ impl Store {
         let Mark { epoch, seq, .. } = changes::mark(&mut tx).await?;
         let policy = objects::whole(objects::all(&mut tx).await?)?;
         let mut credentials = Vec::new();
-        each(&mut tx, &mut Reader::new(&self.keys), |row| credentials.push(row.credential)).await?;
+        each(&mut tx, &mut Reader::new(&self.keys), |row| {
+            credentials.push(row?.credential);
+            Ok(())
+        })
+        .await?;
         tx.rollback().await?;
         Ok(Snapshot { head: Head { epoch, seq }, policy, credentials })
     }

@@ -6,6 +6,7 @@ use doorward_core::time::UnixMillis;
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, ConnectOptions, Connection, Row};
 use std::fmt::Write as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
@@ -66,9 +67,25 @@ impl Store {
         let file = existing_file(Path::new(path)).map_err(|e| cannot(url, &e))?;
         let pool = connect(&file, Engine::Sqlite).await.map_err(told)?;
         let installation = schema::ensure(&pool, Engine::Sqlite, &keys, purpose).await.map_err(told)?;
-        let store = Store { pool, keys, engine: Engine::Sqlite, installation: installation.into() };
+        let opened = OpenedFile::new(file).map_err(|e| cannot(url, &e))?;
+        let store = Store {
+            pool,
+            keys,
+            engine: Engine::Sqlite,
+            file: Arc::new(opened),
+            installation: installation.into(),
+        };
         store.erase_closed(now).await?;
         Ok(store)
+    }
+
+    /// Whether the file that was opened is still the one under its name. A connection to another one, or to none, goes on
+    /// reading the old pages for ever.
+    ///
+    /// # Errors
+    /// [`StoreError::Replaced`].
+    pub(crate) fn still_there(&self) -> Result<(), StoreError> {
+        if self.file.is_still_there() { Ok(()) } else { Err(StoreError::Replaced) }
     }
 
     /// Closes all connections; waits for those in use.
@@ -79,6 +96,24 @@ impl Store {
 
 fn cannot(store: &str, why: &dyn std::fmt::Display) -> StoreError {
     StoreError::CannotOpen { store: store.to_owned(), why: why.to_string() }
+}
+
+/// Which file was opened, whatever its name leads to later.
+pub(crate) struct OpenedFile {
+    path: PathBuf,
+    device: u64,
+    inode: u64,
+}
+
+impl OpenedFile {
+    fn new(path: PathBuf) -> std::io::Result<OpenedFile> {
+        let file = std::fs::metadata(&path)?;
+        Ok(OpenedFile { path, device: file.dev(), inode: file.ino() })
+    }
+
+    fn is_still_there(&self) -> bool {
+        std::fs::metadata(&self.path).is_ok_and(|file| (file.dev(), file.ino()) == (self.device, self.inode))
+    }
 }
 
 /// Makes the file where there is none: for its owner's eyes alone, as SQLite then makes the files beside it.

@@ -213,6 +213,9 @@ fn imported(import: &Import, wrong: &mut Vec<String>) {
     if import.id.is_empty() || import.id.len() > MAX_ID_BYTES || !import.id.bytes().all(ok) {
         wrong.push(format!("an id has 1 to {MAX_ID_BYTES} letters, digits, `-` or `_`"));
     }
+    if import.id.starts_with("weak-") {
+        wrong.push("an id can't start with `weak-`: under such names logs and upstreams know credentials whose id is a secret".to_owned());
+    }
     let Some(secret) = &import.secret else { return };
     let visible = secret.bytes().all(|b| (0x21..=0x7e).contains(&b));
     if !(MIN_SECRET_BYTES..=MAX_SECRET_BYTES).contains(&secret.len()) || !visible {

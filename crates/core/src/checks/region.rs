@@ -4,11 +4,15 @@ use crate::decide::Refusal;
 use crate::reason::Reason;
 
 pub(super) fn check(s: &Subject<'_>) -> Result<(), Refusal> {
+    let denied = |fact, note: String| Err(Refusal::new(Reason::RegionDenied, fact).saying(note));
     match (&s.workspace.region, &s.policy.region) {
-        (Some(theirs), Some(ours)) if theirs != ours => {
-            Err(Refusal::new(Reason::RegionDenied, "other-region")
-                .saying(format!("The credential belongs to the region {theirs}; this is {ours}.")))
+        (None, _) => Ok(()),
+        (Some(theirs), Some(ours)) if theirs == ours => Ok(()),
+        (Some(theirs), Some(ours)) => {
+            denied("other-region", format!("The credential belongs to the region {theirs}; this is {ours}."))
         }
-        _ => Ok(()),
+        (Some(theirs), None) => {
+            denied("node-without-region", format!("The credential belongs to the region {theirs}."))
+        }
     }
 }

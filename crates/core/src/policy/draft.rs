@@ -185,7 +185,7 @@ fn host(text: &str) -> Result<String, String> {
         || !text.bytes().all(ok)
         || super::host_name(text.as_bytes()) != text.to_ascii_lowercase()
     {
-        return Err(format!("`{text}` is not a host name; write it without port and scheme"));
+        return Err(format!("`{text}` is not a host name; write it without port, scheme and wildcards"));
     }
     Ok(text.to_ascii_lowercase())
 }

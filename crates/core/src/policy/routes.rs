@@ -46,6 +46,10 @@ impl Template {
         for s in inner.split('/').filter(|_| !inner.is_empty()) {
             if s.strip_prefix('{').and_then(|s| s.strip_suffix('}')).is_some_and(parameter_name) {
                 segments.push(Segment::Any);
+            } else if s == "*" {
+                return Err(format!(
+                    "`{text}`: `*` can only be the last segment; for one segment write {{name}}"
+                ));
             } else if s.is_empty() || s == "." || s == ".." {
                 return Err(format!("`{text}` has an empty or dot segment"));
             } else if s.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~!$&'()+,=:@".contains(&b)) {

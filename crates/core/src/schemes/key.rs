@@ -163,8 +163,21 @@ fn disguised(sent: &[u8], name: &str) -> bool {
             }
         }
     }
-    let end = plain.iter().position(|b| matches!(b, b'[' | 0)).unwrap_or(plain.len());
-    plain[..end].trim_ascii().eq_ignore_ascii_case(name.as_bytes())
+    // Some servers cut the name at a bracket or a NUL, drop white space before it, and put `_` for what can't stand in
+    // the name of a variable.
+    let end = plain.iter().position(|b| *b == 0).unwrap_or(plain.len());
+    let plain = plain[..end].trim_ascii();
+    let folded = |part: &[u8]| {
+        let same = |(have, want): (&u8, u8)| {
+            have.eq_ignore_ascii_case(&want) || want == b'_' && matches!(have, b'.' | b' ' | b'[' | b'-')
+        };
+        part.len() == name.len() && part.iter().zip(name.bytes()).all(same)
+    };
+    folded(plain)
+        || plain
+            .iter()
+            .position(|b| *b == b'[')
+            .is_some_and(|at| folded(&plain[..at]) || plain.get(..name.len()).is_some_and(folded))
 }
 
 /// Adds a key to a request that is being made.

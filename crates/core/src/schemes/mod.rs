@@ -16,12 +16,19 @@ pub use key::{KeyPresented, KeySecret};
 pub use publishable::Publishable;
 
 /// A request that is being made, as far as schemes care.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Outgoing {
     /// Path and query.
     pub target: String,
     /// Header fields to add, names in lower case.
     pub headers: Vec<(String, String)>,
+}
+
+/// Shows nothing of it: there are secrets in it.
+impl std::fmt::Debug for Outgoing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Outgoing({} header fields)", self.headers.len())
+    }
 }
 
 /// A request can't be signed.

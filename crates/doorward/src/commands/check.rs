@@ -8,9 +8,10 @@ use std::path::Path;
 
 pub(super) async fn run(file: &Path) -> Result<(), Failure> {
     let config = config::load(file)?;
-    print::line(format_args!("ok: {}", file.display()))?;
+    print::line(format_args!("ok: the settings in {}", file.display()))?;
     let mut wrong = beside(&config);
     if wrong.is_empty() {
+        print::line("ok: the files that they name")?;
         wrong.extend(store(&config).await?);
     }
     if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n").into()) }
@@ -22,6 +23,11 @@ fn beside(config: &Config) -> Vec<String> {
     wrong.extend(run::certificates(config).err().map(|e| e.to_string()));
     wrong.extend(run::upstream_roots(config).err().map(|e| e.to_string()));
     wrong.extend(master_key::load(&config.store.master_key_file).err().map(|e| e.to_string()));
+    let store = place::file(&config.store.url);
+    for (setting, file) in [("store.url", store), ("events.file", config.events_file.as_deref())] {
+        let folder = file.and_then(Path::parent).filter(|f| !f.as_os_str().is_empty() && !f.is_dir());
+        wrong.extend(folder.map(|f| format!("{setting}: there is no folder {}; make it first", f.display())));
+    }
     wrong
 }
 

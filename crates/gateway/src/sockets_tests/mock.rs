@@ -63,6 +63,9 @@ impl Io for Mock {
     fn abort(&mut self) {
         self.state.borrow_mut().aborted = true;
     }
+    fn tells_what_it_sent(&self) -> bool {
+        true
+    }
 }
 
 impl AsyncRead for Mock {

@@ -15,16 +15,22 @@ pub fn kind(name: &[u8]) -> FieldKind {
         (8.., b'd') => return identity(name),
         (2, b't') => (b"te", Hop),
         (3, b'v') => (b"via", Via),
+        // Servers that speak CGI take it for the address of a proxy.
+        (5, b'p') => (b"proxy", Hop),
         (4, b'h') => (b"host", Host),
         (6, b'e') => (b"expect", Expect),
         (7, b'u') => (b"upgrade", Hop),
         (9, b'f') => (b"forwarded", Forwarded),
+        (9, b'c') => (b"client-ip", Forwarded),
         (10, b'c') => (b"connection", Connection),
         (10, b'k') => (b"keep-alive", Hop),
         (14, b'c') => (b"content-length", ContentLength),
         (14, b't') => (b"true-client-ip", Forwarded),
         (14, b'h') => (b"http2-settings", Hop),
+        (15, b'f') => (b"front-end-https", Forwarded),
         (16, b'c') => (b"cf-connecting-ip", Forwarded),
+        (16, b'f') => (b"fastly-client-ip", Forwarded),
+        (18, b'c') => (b"cf-connecting-ipv6", Forwarded),
         (16, b'p') => (b"proxy-connection", Hop),
         (17, b't') => (b"transfer-encoding", TransferEncoding),
         (18, b'p') => (b"proxy-authenticate", Hop),
@@ -45,15 +51,33 @@ fn identity(name: &[u8]) -> FieldKind {
     if starts_word(name, b"doorward") { FieldKind::Identity } else { FieldKind::Other }
 }
 
-/// `X-*`: what proxies tell about the caller and the address that was asked for.
+/// `X-*`: what proxies tell about the caller and the address that was asked for, and what would make another request
+/// of this one.
 fn extension(name: &[u8]) -> FieldKind {
+    let overrides = match name.len() {
+        13 => folds_to(name, b"x-http-method"),
+        17 => folds_to(name, b"x-method-override"),
+        22 => folds_to(name, b"x-http-method-override"),
+        _ => false,
+    };
+    if overrides {
+        return FieldKind::Hop;
+    }
     let known = match name.len() {
+        6 => folds_to(name, b"x-host"),
+        8 => folds_to(name, b"x-scheme"),
         9 => folds_to(name, b"x-real-ip"),
         11 => folds_to(name, b"x-client-ip"),
-        13 => folds_to(name, b"x-rewrite-url"),
-        14 => folds_to(name, b"x-original-url") || folds_to(name, b"x-original-uri"),
+        12 => folds_to(name, b"x-url-scheme"),
+        13 => folds_to(name, b"x-rewrite-url") || folds_to(name, b"x-remote-addr"),
+        14 => {
+            [&b"x-original-url"[..], b"x-original-uri", b"x-forwardedfor"].iter().any(|n| folds_to(name, n))
+        }
         15 => folds_to(name, b"x-original-host"),
+        16 => folds_to(name, b"x-originating-ip"),
         19 => folds_to(name, b"x-cluster-client-ip"),
+        20 => folds_to(name, b"x-http-host-override"),
+        24 => folds_to(name, b"x-envoy-external-address"),
         _ => false,
     };
     if known || starts_word(name, b"x-forwarded") { FieldKind::Forwarded } else { FieldKind::Other }
@@ -66,7 +90,7 @@ fn starts_word(name: &[u8], lower: &[u8]) -> bool {
 }
 
 /// Whether `name` is `lower` in any case, with any octet that is no letter and no digit in place of `-`.
-pub(super) fn folds_to(name: &[u8], lower: &[u8]) -> bool {
+pub(crate) fn folds_to(name: &[u8], lower: &[u8]) -> bool {
     name.len() == lower.len()
         && name.iter().zip(lower).all(|(have, want)| match want {
             b'-' => !have.is_ascii_alphanumeric(),
@@ -117,7 +141,20 @@ mod tests {
             ("Accept", Other),
             ("Authorization", Other),
             ("Doorwards", Other),
-            ("X-Forwardedfor", Other),
+            ("X-ForwardedFor", Forwarded),
+            ("X-Scheme", Forwarded),
+            ("X-Remote-Addr", Forwarded),
+            ("X-Originating-IP", Forwarded),
+            ("X-HTTP-Host-Override", Forwarded),
+            ("X-Envoy-External-Address", Forwarded),
+            ("Client-IP", Forwarded),
+            ("Front-End-Https", Forwarded),
+            ("CF-Connecting-IPv6", Forwarded),
+            ("Proxy", Hop),
+            ("X-HTTP-Method", Hop),
+            ("X-HTTP-Method-Override", Hop),
+            ("X-Method-Override", Hop),
+            ("X-Forwardedfors", Other),
             ("X-Original-Urn", Other),
             ("Content-Lengths", Other),
             ("Hosts", Other),

@@ -15,12 +15,14 @@ mod head;
 mod kind;
 mod lines;
 mod reject;
+mod sentence;
 mod target;
 mod trailers;
 
 pub use chunked::Chunked;
 pub use fields::{Towards, end_to_end, nominated};
 pub use head::{Expect, Framing, Head, request, response};
+pub(crate) use kind::folds_to;
 pub use kind::kind;
 pub use lines::Lines;
 pub use reject::Reject;
