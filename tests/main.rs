@@ -27,6 +27,7 @@ mod proxies;
 mod reasons;
 mod refusals;
 mod sdk;
+mod sharing;
 mod splits;
 mod store;
 mod streaming;
