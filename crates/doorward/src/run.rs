@@ -57,9 +57,10 @@ pub(crate) struct Addresses {
 
 impl fmt::Display for Addresses {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let all: Vec<&str> =
-            [&self.plain, &self.tls, &self.operations].into_iter().flatten().map(String::as_str).collect();
-        f.write_str(&all.join(" "))
+        let named = [("plain", &self.plain), ("tls", &self.tls), ("operations", &self.operations)];
+        let all: Vec<String> =
+            named.into_iter().filter_map(|(name, at)| at.as_ref().map(|at| format!("{name} {at}"))).collect();
+        f.write_str(&all.join(", "))
     }
 }
 
@@ -98,7 +99,8 @@ impl Node {
         let mut limits = config.limits.clone();
         if let Some(fit) = harden::connections_that_fit().filter(|fit| *fit < limits.connections as u64) {
             tracing::warn!(
-                "limits.connections is {}, but the file descriptors of this process are enough for {fit}: that is the limit now",
+                "limits.connections is {}, but the file descriptors of this process are enough for {fit}, which is the \
+                 limit now; raise its hard limit (ulimit -Hn, LimitNOFILE) or lower the setting",
                 limits.connections
             );
             limits.connections = usize::try_from(fit).unwrap_or(limits.connections);

@@ -1,7 +1,7 @@
 //! `doorward credential ...`.
 use super::{ACTOR, print};
 use crate::cli::{Create, Credential, One, Output};
-use crate::{Failure, place, random};
+use crate::{Failure, clock, place, random};
 use doorward_control::actions::{CredentialView, Import, Showing, Wanted, credentials};
 use std::io::{self, Read as _};
 use std::path::Path;
@@ -101,12 +101,25 @@ fn told(c: &CredentialView, output: Output) -> io::Result<()> {
     if output.json { print::json(c) } else { card(c) }
 }
 
+/// The status as people care about it: what is expired opens nothing, whatever else it is.
+fn status(c: &CredentialView) -> String {
+    match c.expires_at {
+        Some(at) if at <= clock::now() => format!("{}, expired", c.status),
+        _ => c.status.to_owned(),
+    }
+}
+
 /// One line of a list.
 fn row(c: &CredentialView) -> io::Result<()> {
     let mark = if c.weak { " weak" } else { "" };
     print::line(format_args!(
         "{}  {}  {} {} {}{mark}  {}",
-        c.id, c.workspace, c.kind, c.dialect, c.status, c.name
+        c.id,
+        c.workspace,
+        c.kind,
+        c.dialect,
+        status(c),
+        c.name
     ))
 }
 
@@ -122,7 +135,7 @@ fn card(c: &CredentialView) -> io::Result<()> {
         ("kind", Some(c.kind.to_owned())),
         ("name", Some(c.name.clone()).filter(|n| !n.is_empty())),
         ("dialect", Some(c.dialect.to_owned())),
-        ("status", Some(c.status.to_owned())),
+        ("status", Some(status(c))),
         ("origins", some(&c.origins)),
         ("scopes", some(&c.scopes)),
         ("expires", time(c.expires_at)),
