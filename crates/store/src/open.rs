@@ -10,7 +10,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Connections of one process. SQLite has one writer at a time anyway.
 const CONNECTIONS: u32 = 4;
@@ -88,6 +88,11 @@ impl Store {
         if self.file.is_still_there() { Ok(()) } else { Err(StoreError::Replaced) }
     }
 
+    /// When the store's files were last written.
+    pub(crate) fn traces(&self) -> Traces {
+        self.file.traces()
+    }
+
     /// Closes all connections; waits for those in use.
     pub async fn close(&self) {
         self.pool.close().await;
@@ -105,10 +110,33 @@ pub(crate) struct OpenedFile {
     inode: u64,
 }
 
+/// What a look at the files alone tells: when the database and its log were last written, and how long they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Traces([Option<(SystemTime, u64)>; 2]);
+
+impl Traces {
+    /// Whether every write since would have left another trace. Times of files are as coarse as the kernel's ticks, so a
+    /// trace that is very young may stand for more than one write.
+    pub(crate) fn are_settled(&self) -> bool {
+        const SETTLED: Duration = Duration::from_millis(50);
+        let now = SystemTime::now();
+        let old = |written: &SystemTime| now.duration_since(*written).is_ok_and(|age| age > SETTLED);
+        self.0.iter().flatten().all(|(written, _)| old(written))
+    }
+}
+
 impl OpenedFile {
     fn new(path: PathBuf) -> std::io::Result<OpenedFile> {
         let file = std::fs::metadata(&path)?;
         Ok(OpenedFile { path, device: file.dev(), inode: file.ino() })
+    }
+
+    fn traces(&self) -> Traces {
+        let mut log = self.path.clone().into_os_string();
+        log.push("-wal");
+        let trace =
+            |path: &Path| std::fs::metadata(path).ok().and_then(|f| Some((f.modified().ok()?, f.len())));
+        Traces([trace(&self.path), trace(Path::new(&log))])
     }
 
     fn is_still_there(&self) -> bool {
