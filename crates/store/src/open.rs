@@ -226,4 +226,32 @@ mod tests {
         let url = sqlite_url(Path::new("/a b/c?d#e%41/\u{e4}.db"));
         assert_eq!(url.as_deref(), Some("sqlite:///a%20b/c%3Fd%23e%2541/%C3%A4.db?mode=rw"));
     }
+
+    /// A look that skips the store rests on this: a write leaves a trace, and a trace too young to tell two writes apart
+    /// does not count.
+    #[test]
+    fn every_write_leaves_a_trace() {
+        let path = std::env::temp_dir().join(format!("doorward-traces-{}", std::process::id()));
+        let log = PathBuf::from(format!("{}-wal", path.display()));
+        std::fs::write(&path, "a").unwrap();
+        let file = OpenedFile::new(path.clone()).unwrap();
+        let age = |of: &Path, seconds: u64| {
+            let then = SystemTime::now() - Duration::from_secs(seconds);
+            std::fs::File::options().write(true).open(of).unwrap().set_modified(then).unwrap();
+        };
+        assert!(!file.traces().are_settled(), "it was written just now");
+        age(&path, 9);
+        let quiet = file.traces();
+        assert!(quiet.are_settled() && quiet == file.traces());
+        std::fs::write(&log, "b").unwrap();
+        assert!(file.traces() != quiet && !file.traces().are_settled(), "the log was made");
+        age(&log, 9);
+        let quiet = file.traces();
+        age(&log, 8);
+        assert_ne!(file.traces(), quiet, "the log was written again, and is as long as before");
+        assert!(file.is_still_there());
+        std::fs::rename(&path, &log).unwrap();
+        assert!(!file.is_still_there());
+        std::fs::remove_file(&log).unwrap();
+    }
 }
