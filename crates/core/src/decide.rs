@@ -28,22 +28,26 @@ pub struct Refusal {
 impl Refusal {
     /// A refusal that tells the caller no more than its reason.
     #[must_use]
+    #[cold]
     pub fn new(reason: Reason, detail: &'static str) -> Refusal {
         Refusal { reason, detail, note: None }
     }
     /// The same, with a sentence for the caller.
     #[must_use]
+    #[cold]
     pub fn saying(mut self, note: impl Into<String>) -> Refusal {
         self.note = Some(note.into());
         self
     }
     /// A credential that is there, but can't be read.
     #[must_use]
+    #[cold]
     pub fn malformed(detail: &'static str, note: impl Into<String>) -> Refusal {
         Refusal::new(Reason::CredentialMalformed, detail).saying(note)
     }
     /// A second credential.
     #[must_use]
+    #[cold]
     pub fn credential_ambiguous() -> Refusal {
         Refusal::new(Reason::CredentialAmbiguous, "two-credentials")
     }
@@ -182,10 +186,9 @@ fn judge(req: &RequestView<'_>, world: World<'_>, facts: &mut Facts) -> Result<S
     let api = &world.policy.apis[route.api];
     (facts.route, facts.style) = (Some(route_id), Some(api.dialect.errors));
     facts.by_origin = route.client_side;
-    let origin = origin_of(req);
     // Pages may read answers, refusals included, where some key of the route is meant for their origin.
     facts.readable =
-        route.client_side && origin.as_ref().is_some_and(|o| world.directory.lets_in(o, |w| api.serves(w)));
+        route.client_side && origin_of(req).is_some_and(|o| world.directory.lets_in(&o, |w| api.serves(w)));
     if let Asked::Preflight(methods) = asked {
         if !facts.readable {
             return Err(Refusal::new(Reason::OriginDenied, "preflight-origin").into());
@@ -247,6 +250,15 @@ fn origin_of(req: &RequestView<'_>) -> Option<Origin> {
     }
 }
 
+/// The method that a preflight asks about.
+fn preflight_for<'a>(req: &RequestView<'a>) -> Option<&'a [u8]> {
+    match req.field("access-control-request-method") {
+        Lookup::One(method) if req.field("origin") != Lookup::Absent => Some(method),
+        _ => None,
+    }
+}
+
+#[cold]
 fn ambiguous(detail: &'static str, note: &str) -> Denial {
     Refusal::new(Reason::RequestAmbiguous, detail).saying(note).into()
 }
@@ -257,24 +269,11 @@ fn find(req: &RequestView<'_>, policy: &Policy, facts: &mut Facts) -> Result<(Ro
         return Err(Refusal::new(Reason::RouteUnknown, "no-path").into());
     }
     let host = if policy.table.hosts_matter() { host_name(req.host) } else { String::new() };
-    let odd = path::oddities(req.path);
-    facts.style = policy.table.style_near(&host, req.path);
-    let found = policy.table.as_sent(&host, req.path);
-    let rules =
-        found.first().map_or_else(path::PathRules::default, |r| policy.apis[policy.routes[r.0].api].paths);
-    if let Some(fact) = odd.against(rules) {
-        return Err(ambiguous(fact, path::sentence(fact)));
-    }
-    if odd.readings_differ && policy.table.as_read_leniently(&host, req.path) != found {
-        return Err(ambiguous(
-            "path-two-routes",
-            "The path leads to different routes before and after decoding.",
-        ));
-    }
-    if found.is_empty() {
-        return Err(Refusal::new(Reason::RouteUnknown, "no-route").into());
-    }
+    let found = only_route(req.path, &host, policy).inspect_err(|_| {
+        facts.style = policy.table.style_near(&host, req.path);
+    })?;
     facts.route = found.first().copied();
+    facts.style = facts.route.map(|r| policy.apis[policy.routes[r.0].api].dialect.errors);
     let taking = |method: &[u8]| found.iter().copied().find(|r| policy.routes[r.0].methods.has(method));
     let all = || {
         let mut names: Vec<String> =
@@ -283,12 +282,7 @@ fn find(req: &RequestView<'_>, policy: &Policy, facts: &mut Facts) -> Result<(Ro
         names.dedup();
         names
     };
-    let wanted = match req.field("access-control-request-method") {
-        Lookup::One(method) if req.method == b"OPTIONS" && req.field("origin") != Lookup::Absent => {
-            Some(method)
-        }
-        _ => None,
-    };
+    let wanted = if req.method == b"OPTIONS" { preflight_for(req) } else { None };
     let refused = || {
         let allow = all();
         let method = String::from_utf8_lossy(wanted.unwrap_or(req.method));
@@ -308,6 +302,27 @@ fn find(req: &RequestView<'_>, policy: &Policy, facts: &mut Facts) -> Result<(Ro
     }
 }
 
+/// The routes of a path, which every reader must take for the same.
+fn only_route<'p>(path: &[u8], host: &str, policy: &'p Policy) -> Result<&'p [RouteId], Denial> {
+    let odd = path::oddities(path);
+    let found = policy.table.as_sent(host, path);
+    let rules =
+        found.first().map_or_else(path::PathRules::default, |r| policy.apis[policy.routes[r.0].api].paths);
+    if let Some(fact) = odd.against(rules) {
+        return Err(ambiguous(fact, path::sentence(fact)));
+    }
+    if odd.readings_differ && policy.table.as_read_leniently(host, path) != found {
+        return Err(ambiguous(
+            "path-two-routes",
+            "The path leads to different routes before and after decoding.",
+        ));
+    }
+    if found.is_empty() {
+        return Err(Refusal::new(Reason::RouteUnknown, "no-route").into());
+    }
+    Ok(found)
+}
+
 /// Without a credential, a public route leads to production.
 fn anonymous(api: &Api) -> Result<Step, Denial> {
     match api.upstream(Environment::Production) {
@@ -317,6 +332,7 @@ fn anonymous(api: &Api) -> Result<Step, Denial> {
 }
 
 /// Nothing was presented: says what would be.
+#[cold]
 fn missing(api: &Api) -> Denial {
     let refusal = Refusal::new(Reason::CredentialMissing, "nothing-presented");
     match ways(api) {
@@ -326,6 +342,7 @@ fn missing(api: &Api) -> Denial {
 }
 
 /// How an API takes credentials.
+#[cold]
 fn ways(api: &Api) -> Option<String> {
     let mut ways = Vec::new();
     for dialect in &api.names {
@@ -340,12 +357,15 @@ fn ways(api: &Api) -> Option<String> {
     (!ways.is_empty()).then(|| ways.join(", or "))
 }
 
+#[cold]
+fn not_accepted(api: &Api, detail: &'static str, note: &str) -> Refusal {
+    let expected = ways(api).map(|ways| format!(" It expects {ways}.")).unwrap_or_default();
+    Refusal::new(Reason::SchemeNotAccepted, detail).saying(format!("{note}{expected}"))
+}
+
 /// Whether the route takes this kind of credential at all: decided before anybody is looked up.
 fn accepted(presented: &Presented<'_>, route: &Route, api: &Api) -> Result<(), Refusal> {
-    let expected = ways(api).map(|ways| format!(" It expects {ways}.")).unwrap_or_default();
-    let not = |detail, note: &str| {
-        Err(Refusal::new(Reason::SchemeNotAccepted, detail).saying(format!("{note}{expected}")))
-    };
+    let not = |detail, note| Err(not_accepted(api, detail, note));
     if !api.names.iter().any(|d| d.name == presented.dialect.name) || !api.schemes.contains(&presented.scheme)
     {
         return not("scheme-not-of-this-api", "This API does not take credentials sent this way.");

@@ -12,6 +12,7 @@ pub(crate) enum Failure {
     Refused(Reason, &'static str),
 }
 
+#[cold]
 pub(crate) fn too_late(why: Why) -> Stop {
     match why {
         Why::CallerSends => refused(Reason::RequestTimeout, "body-timeout"),
@@ -30,6 +31,7 @@ pub(crate) enum Stop {
 }
 
 /// What a broken request body means before anything was sent.
+#[cold]
 pub(crate) fn why(broken: Broken) -> Failure {
     match broken {
         Broken::Framing(reject) => Failure::Refused(Reason::RequestAmbiguous, reject.detail()),
@@ -38,10 +40,12 @@ pub(crate) fn why(broken: Broken) -> Failure {
     }
 }
 
+#[cold]
 pub(crate) fn refused(reason: Reason, detail: &'static str) -> Stop {
     Stop::Failed(Failure::Refused(reason, detail))
 }
 
+#[cold]
 pub(crate) fn gone(detail: &'static str) -> Stop {
     Stop::Failed(Failure::CallerGone(detail))
 }

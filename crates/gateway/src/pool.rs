@@ -2,9 +2,9 @@
 use crate::clock::TICK_MS;
 use crate::io::{Io, Stream, poll_read};
 use doorward_core::policy::Upstream;
+use hashbrown::HashMap;
 use rustls::pki_types::ServerName;
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;

@@ -42,10 +42,10 @@ impl<S: Io, D: Dial> Connection<S, D> {
             worker.proved(credential, now, facts.exposed);
             worker.stats.proof(facts.exposed, facts.weak);
         }
-        let readable_by = match req.field("origin") {
-            Lookup::One(origin) if facts.readable => Some(origin),
+        let readable_by = facts.readable.then(|| req.field("origin")).and_then(|origin| match origin {
+            Lookup::One(origin) => Some(origin),
             _ => None,
-        };
+        });
         let secure = req.transport == Transport::Secure;
         s.extra.clear();
         respond::extra(
@@ -292,6 +292,7 @@ fn engine_refusal(
     }
 }
 
+#[cold]
 fn location(req: &RequestView<'_>, port: Option<u16>) -> Vec<u8> {
     let host = req.host;
     let end =

@@ -91,6 +91,7 @@ fn head(out: &mut Vec<u8>, status: u16, how: &Manner<'_>) {
 }
 
 /// The whole answer to a refused request.
+#[cold]
 pub(crate) fn refusal(out: &mut Vec<u8>, refused: &Refused<'_>, how: &Manner<'_>) {
     let reason = refused.reason;
     let mut body = Vec::with_capacity(512);
@@ -192,6 +193,7 @@ fn antavo(out: &mut Vec<u8>, refused: &Refused<'_>) {
 const PREFLIGHT_MAX_AGE_S: u32 = 600;
 
 /// The answer to a preflight. Credentials in the browser's sense (cookies) are never allowed.
+#[cold]
 pub(crate) fn preflight(out: &mut Vec<u8>, answer: &Preflight, asked: Option<&[u8]>, how: &Manner<'_>) {
     head(out, 204, how);
     line(out, "access-control-allow-methods", answer.methods.join(", ").as_bytes());
@@ -206,6 +208,7 @@ pub(crate) fn preflight(out: &mut Vec<u8>, answer: &Preflight, asked: Option<&[u
 }
 
 /// The same address over HTTPS.
+#[cold]
 pub(crate) fn redirect(out: &mut Vec<u8>, to: &[u8], how: &Manner<'_>) {
     head(out, 308, how);
     line(out, "location", to);

@@ -135,7 +135,8 @@ impl Methods {
 
 #[derive(Debug, Default)]
 struct Node {
-    literals: HashMap<Box<str>, usize>,
+    /// Sorted: a path has few segments, and comparing a few texts costs less than hashing one.
+    literals: Vec<(Box<[u8]>, usize)>,
     any: Option<usize>,
     /// Routes whose template ends here.
     here: Vec<RouteId>,
@@ -143,6 +144,18 @@ struct Node {
     rest: Vec<RouteId>,
     /// The shape of errors of the routes here and below.
     style: Style,
+}
+
+impl Node {
+    fn literal(&self, segment: &[u8]) -> Option<usize> {
+        let at = self.literals.binary_search_by(|(text, _)| (**text).cmp(segment)).ok()?;
+        Some(self.literals[at].1)
+    }
+
+    fn add_literal(&mut self, segment: &[u8], node: usize) {
+        let at = self.literals.partition_point(|(text, _)| **text < *segment);
+        self.literals.insert(at, (segment.into(), node));
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -201,13 +214,13 @@ impl Routes {
         self.nodes[at].style = self.nodes[at].style.and(style);
         for segment in &template.segments {
             let next = match segment {
-                Segment::Literal(s) => self.nodes[at].literals.get(s.as_str()).copied(),
+                Segment::Literal(s) => self.nodes[at].literal(s.as_bytes()),
                 Segment::Any => self.nodes[at].any,
             };
             at = next.unwrap_or_else(|| {
                 let n = self.node();
                 match segment {
-                    Segment::Literal(s) => drop(self.nodes[at].literals.insert(s.as_str().into(), n)),
+                    Segment::Literal(s) => self.nodes[at].add_literal(s.as_bytes(), n),
                     Segment::Any => self.nodes[at].any = Some(n),
                 }
                 n
@@ -224,9 +237,9 @@ impl Routes {
         let Some((first, below)) = segments.split_first() else {
             return [&node.here, &node.rest].into_iter().find(|l| !l.is_empty()).map(Vec::as_slice);
         };
-        let literal = std::str::from_utf8(first.as_ref()).ok().and_then(|s| node.literals.get(s));
+        let literal = node.literal(first.as_ref());
         literal
-            .and_then(|n| self.descend(*n, below))
+            .and_then(|n| self.descend(n, below))
             .or_else(|| node.any.filter(|_| !first.as_ref().is_empty()).and_then(|n| self.descend(n, below)))
             .or_else(|| Some(node.rest.as_slice()).filter(|l| !l.is_empty()))
     }
@@ -256,8 +269,7 @@ impl Routes {
         let mut at = self.hosts.get(host).copied().or(self.any_host)?;
         for segment in path::segments(sent) {
             let node = &self.nodes[at];
-            let literal = std::str::from_utf8(segment).ok().and_then(|s| node.literals.get(s).copied());
-            match literal.or(node.any) {
+            match node.literal(segment).or(node.any) {
                 Some(next) => at = next,
                 None => break,
             }
