@@ -121,12 +121,23 @@ impl Gateway {
                 facts: facts.clone(),
                 seed,
             };
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             let drain = Duration::from_millis(settings.timeouts.drain_ms);
             let thread = std::thread::Builder::new().name(format!("core-{index}"));
+            // A runtime of this kind stays where it was made.
+            let (made, told) = std::sync::mpsc::sync_channel(1);
             cores.push(thread.spawn(move || {
-                tokio::task::LocalSet::new().block_on(&runtime, core(parts, receive, drain));
+                let runtime = tokio::runtime::Builder::new_current_thread()
+                    .enable_all()
+                    .build_local(tokio::runtime::LocalOptions::default());
+                match runtime {
+                    Ok(runtime) => {
+                        let _ = made.send(Ok(()));
+                        runtime.block_on(core(parts, receive, drain));
+                    }
+                    Err(e) => drop(made.send(Err(e))),
+                }
             })?);
+            told.recv().map_err(std::io::Error::other)??;
             senders.push(send);
             stats.push(counters);
         }

@@ -37,7 +37,13 @@ impl<S: Io, D: Dial> Connection<S, D> {
             step = Step::Denied(denial);
         }
         s.line.clear();
-        event::begin(&mut s.line, &worker.instant(now), id.as_str(), peer, Some((&req, &policy, &facts)));
+        event::begin(
+            &mut s.line,
+            worker.instant(now).as_str(),
+            id.as_str(),
+            peer,
+            Some((&req, &policy, &facts)),
+        );
         if let Some(credential) = &facts.credential {
             worker.proved(credential, now, facts.exposed);
             worker.stats.proof(facts.exposed, facts.weak);

@@ -178,7 +178,7 @@ impl<S: Io, D: Dial> Connection<S, D> {
         let id = self.worker.request_id();
         s.line.clear();
         let now = (self.worker.clocks.now)();
-        event::begin(&mut s.line, &self.worker.instant(now), id.as_str(), &self.peer, None);
+        event::begin(&mut s.line, self.worker.instant(now).as_str(), id.as_str(), &self.peer, None);
         self.extra(&mut s, id.as_bytes(), self.at.tls, None);
         let own = Own {
             verdict: Verdict::Reject,

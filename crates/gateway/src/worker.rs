@@ -12,7 +12,6 @@ use doorward_core::live::Live;
 use doorward_core::time::UnixMillis;
 use hashbrown::HashMap;
 use std::cell::{Cell, RefCell};
-use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use tokio::sync::mpsc;
@@ -64,6 +63,30 @@ impl RequestId {
     }
 }
 
+/// An instant as text: `2026-11-21T20:00:00.000Z`.
+#[derive(Clone, Copy)]
+pub(crate) struct Stamp([u8; Stamp::BYTES]);
+
+impl Stamp {
+    const BYTES: usize = "2026-11-21T20:00:00.000Z".len();
+    const MS_AT: usize = "2026-11-21T20:00:00.".len();
+
+    #[cold]
+    fn of(at: UnixMillis) -> Stamp {
+        // Any other length is a year beyond 9999.
+        Stamp(at.to_string().as_bytes().try_into().unwrap_or(*b"9999-12-31T23:59:59.999Z"))
+    }
+
+    fn set_ms(&mut self, ms: i64) {
+        let digit = |n: i64| b'0' + (n % 10) as u8;
+        self.0[Stamp::MS_AT..Stamp::MS_AT + 3].copy_from_slice(&[digit(ms / 100), digit(ms / 10), digit(ms)]);
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).expect("digits and signs are ASCII")
+    }
+}
+
 /// The clocks that a worker reads; tests bring their own.
 #[derive(Clone, Copy)]
 pub(crate) struct Clocks {
@@ -95,7 +118,8 @@ pub(crate) struct Worker<D: Dial> {
     facts: RefCell<HashMap<usize, Proved>>,
     send_facts: mpsc::Sender<Fact>,
     next_id: Cell<u128>,
-    last_instant: RefCell<(UnixMillis, Rc<str>)>,
+    /// The last second that was written out, and how.
+    last_second: Cell<(i64, Stamp)>,
 }
 
 /// What a worker is made of.
@@ -136,7 +160,7 @@ impl<D: Dial> Worker<D> {
             cut_off: Cell::new(false),
             facts: RefCell::default(),
             send_facts: p.facts,
-            last_instant: RefCell::new((UnixMillis(0), UnixMillis(0).to_string().into())),
+            last_second: Cell::new((0, Stamp::of(UnixMillis(0)))),
             next_id: Cell::new(u128::from_be_bytes(p.seed)),
         }
     }
@@ -180,13 +204,16 @@ impl<D: Dial> Worker<D> {
         }
     }
 
-    /// An instant as text. Formatting it costs more than a decision, so the last one is kept.
-    pub(crate) fn instant(&self, at: UnixMillis) -> Rc<str> {
-        let mut last = self.last_instant.borrow_mut();
-        if last.0 != at {
-            *last = (at, at.to_string().into());
+    /// An instant as text. Writing out a date costs more than a decision, so the second is written out once.
+    pub(crate) fn instant(&self, at: UnixMillis) -> Stamp {
+        let (second, ms) = (at.0.div_euclid(1000), at.0.rem_euclid(1000));
+        let (last, mut stamp) = self.last_second.get();
+        if last != second {
+            stamp = Stamp::of(at);
+            self.last_second.set((second, stamp));
         }
-        Rc::clone(&last.1)
+        stamp.set_ms(ms);
+        stamp
     }
 
     /// Writes a finished event line.
@@ -229,5 +256,20 @@ impl<D: Dial> Worker<D> {
             let fact = Fact { credential: Arc::from(&*credential.id), at: *at, exposed_at: *exposed_at };
             matches!(self.send_facts.try_send(fact), Err(mpsc::error::TrySendError::Full(_)))
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stamp_is_the_instant_with_its_milliseconds() {
+        for ms in [0, 7, 45, 999] {
+            let mut stamp = Stamp::of(UnixMillis(1_795_291_200_000));
+            stamp.set_ms(ms);
+            assert_eq!(stamp.as_str(), UnixMillis(1_795_291_200_000 + ms).to_string());
+        }
+        assert_eq!(Stamp::of(UnixMillis(i64::MAX)).as_str(), "9999-12-31T23:59:59.999Z");
     }
 }
