@@ -1,5 +1,5 @@
 //! The demo: one command, and everything it says is true.
-use crate::support::{Conn, Demo, HOST, doorward};
+use crate::support::{Conn, Demo, HOST, doorward, skips_unless_sqlite};
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::process::Command;
@@ -10,6 +10,9 @@ fn address(url: &str) -> SocketAddr {
 
 #[test]
 fn every_command_that_it_prints_works() {
+    if skips_unless_sqlite() {
+        return;
+    }
     let demo = Demo::start();
     println!("the demo was ready after {:?}", demo.started_in);
     let examples = demo.told["examples"].as_array().expect("examples");
@@ -48,6 +51,9 @@ fn every_command_that_it_prints_works() {
 /// The sample upstream tells exactly what reached it.
 #[test]
 fn the_sample_upstream_echoes_what_reached_it() {
+    if skips_unless_sqlite() {
+        return;
+    }
     let demo = Demo::start();
     let caller = demo.actor("production", "server", "voucherify");
     let mut connection = Conn::open(address(demo.text("gateway")));
@@ -66,6 +72,9 @@ fn the_sample_upstream_echoes_what_reached_it() {
 /// What others rely on: the fields, the credentials, the table of APIs.
 #[test]
 fn it_brings_what_it_promises() {
+    if skips_unless_sqlite() {
+        return;
+    }
     let demo = Demo::start();
     assert!(std::fs::read_to_string(demo.text("ca_file")).expect("a file").contains("BEGIN CERTIFICATE"));
     let single = demo.actor("production", "server", "standard");
@@ -99,6 +108,9 @@ fn it_brings_what_it_promises() {
 /// A demo is no installation: its keys are known to whoever saw its output.
 #[test]
 fn its_store_is_not_served() {
+    if skips_unless_sqlite() {
+        return;
+    }
     let demo = Demo::start();
     let data = demo.data();
     let config = format!(
@@ -114,6 +126,9 @@ fn its_store_is_not_served() {
 
 #[test]
 fn off_loopback_it_needs_to_be_told() {
+    if skips_unless_sqlite() {
+        return;
+    }
     let folder = crate::support::Folder::new();
     let run = doorward(&[
         "demo",
@@ -130,6 +145,9 @@ fn off_loopback_it_needs_to_be_told() {
 /// It starts again on the folder that it made.
 #[test]
 fn a_folder_is_used_again() {
+    if skips_unless_sqlite() {
+        return;
+    }
     let demo = Demo::start();
     let before = demo.actor("production", "server", "voucherify");
     let demo = demo.restart();

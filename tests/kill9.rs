@@ -1,78 +1,142 @@
-//! Killed while it writes: what was acknowledged is there, nothing is there by half.
-use crate::support::{Actor, Dice, Gateway, Setup, Upstream, World, number_of_trials, rows};
+//! Killed while they write: what was acknowledged is there, nothing is there by half, and others go on.
+use crate::feed::{Asker, figures};
+use crate::support::{Dice, Engine, Gateway, Setup, Upstream, World, number_of_trials};
+use crate::writes::{Expected, Told, Writer, listed};
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// Creates credentials until it is killed; the ones that were acknowledged, each a whole line.
-fn create_until_killed(gateway: &Gateway, after: Duration) -> Vec<Actor> {
-    let words = [
-        "credential",
-        "create",
-        "--workspace",
-        "acme-live",
-        "--kind",
-        "server",
-        "--dialect",
-        "voucherify",
-        "--count",
-        "1000",
-        "--json",
-    ];
+/// How long a start after a kill may take.
+const LONGEST_START: Duration = Duration::from_secs(5);
+/// The store is looked over whole after so many kills, and in the end.
+const LOOKED_OVER_EVERY: u64 = 10;
+/// Between two requests of somebody who calls all the time.
+const PAUSE: Duration = Duration::from_millis(1);
+/// More changes than a writer comes to make.
+const ENDLESS: u64 = 1_000_000;
+
+/// Has a command create credentials, many a transaction, and kills it: soon after it was started, or in the midst.
+fn create_until_killed(gateway: &Gateway, name: &str, dice: &mut Dice) -> Vec<Told> {
+    let words = ["--workspace", "acme-live", "--kind", "server", "--dialect", "voucherify", "--count", "400"];
     let mut child = Command::new(env!("CARGO_BIN_EXE_doorward"))
+        .args(["credential", "create", "--json", "--name", name, "--config", &gateway.config])
         .args(words)
-        .args(["--config", &gateway.config])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()
         .expect("the program runs");
-    let out = BufReader::new(child.stdout.take().expect("a pipe"));
-    let reader = std::thread::spawn(move || {
-        let mut acknowledged = Vec::new();
-        for line in out.lines().map_while(Result::ok) {
-            // A line that was cut off is no acknowledgement.
-            match serde_json::from_str(&line) {
-                Ok(row) => acknowledged.push(Actor::from_row(&row)),
-                Err(_) => break,
-            }
-        }
-        acknowledged
-    });
-    std::thread::sleep(after);
+    let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+    let mut next = move || lines.next().and_then(Result::ok).as_deref().and_then(Told::read);
+    let mut told = Vec::new();
+    if dice.roll(4) > 0 {
+        told.extend(next());
+    }
+    std::thread::sleep(Duration::from_micros(dice.roll(30_000)));
     let _ = child.kill();
     let _ = child.wait();
-    reader.join().expect("the reader")
+    told.extend(std::iter::from_fn(next));
+    told
 }
 
-#[test]
-fn kill9_loses_nothing_that_was_acknowledged() {
-    let trials = number_of_trials(5);
-    let (production, sandbox) = (Upstream::start(), Upstream::start());
-    let mut gateway = Setup::new().policy(World::policy(&production, &sandbox)).prepare();
+/// Has a process change single credentials, a transaction each, and kills it.
+fn change_until_killed(gateway: &Gateway, name: &str, dice: &mut Dice) -> Vec<Told> {
+    let mut writer = Writer::start(gateway, name, ENDLESS);
+    writer.go();
+    let mut told: Vec<Told> = writer.next().into_iter().collect();
+    std::thread::sleep(Duration::from_micros(dice.roll(60_000)));
+    told.extend(writer.kill());
+    told
+}
+
+/// Kills writers and a node again and again, and tells what became of what they did.
+fn kill_again_and_again(gateway: &mut Gateway, trials: u64) {
     let mut dice = Dice(9);
-    let (mut slowest_start, mut acknowledged) = (Duration::ZERO, Vec::new());
+    let (mut all, mut changes, mut slowest_start) = (Expected::default(), 0, Duration::ZERO);
     for trial in 0..trials {
-        let after = Duration::from_micros(20_000 + dice.roll(300_000));
-        let new = create_until_killed(&gateway, after);
-        acknowledged.extend(new.iter().map(|actor| actor.id.clone()));
-        let check = gateway.command(&["check"]);
-        assert_eq!(check.code, 0, "trial {trial}: {check:?}");
-        let listed = rows(&gateway.command(&["credential", "list", "--json"]).ok().stdout);
-        let listed: std::collections::HashSet<&str> =
-            listed.iter().filter_map(|row| row["id"].as_str()).collect();
-        for id in &acknowledged {
-            assert!(listed.contains(id.as_str()), "trial {trial}: {id} was acknowledged and is gone");
-        }
-        let started = Instant::now();
         gateway.start();
-        slowest_start = slowest_start.max(started.elapsed());
-        if let Some(last) = new.last() {
-            gateway.ask(last.get("/v1/x")).expect_ok();
-        }
+        slowest_start = slowest_start.max(gateway.started_in);
+        let (name, when) = (format!("trial {trial:06}"), format!("trial {trial}"));
+        let one_by_one = trial % 2 == 0;
+        let told = match one_by_one {
+            true => change_until_killed(gateway, &name, &mut dice),
+            false => create_until_killed(gateway, &name, &mut dice),
+        };
         // The node is killed as well, in the midst of what it does.
         gateway.kill();
+        changes += told.len();
+        let mut expected = Expected::default();
+        expected.add(told);
+        let untold = expected.compare(&listed(gateway, Some(&name)), &when);
+        assert!(!one_by_one || untold <= 1, "{when}: {untold} were made without a word");
+        all.append(expected);
+        if trial % LOOKED_OVER_EVERY == 0 || trial + 1 == trials {
+            let check = gateway.command(&["check"]);
+            assert_eq!(check.code, 0, "{when}: {check:?}");
+        }
     }
-    assert!(!acknowledged.is_empty(), "nothing was ever acknowledged");
-    println!("{trials} kills, {} credentials, the longest start {slowest_start:?}", acknowledged.len());
-    assert!(slowest_start < Duration::from_secs(5));
+    all.compare(&listed(gateway, None), "in the end");
+    assert!(changes > 0, "nothing was ever acknowledged");
+    let (engine, count) = (Engine::of_this_run(), all.len());
+    figures(format_args!(
+        "{engine:?}, {trials} kills: {changes} acknowledged changes of {count} credentials, lost 0, half done 0, \
+         the longest start {slowest_start:.1?}"
+    ));
+    assert!(slowest_start < LONGEST_START, "{slowest_start:?}");
+}
+
+fn prepared() -> (Gateway, [Upstream; 2]) {
+    let upstreams = [Upstream::start(), Upstream::start()];
+    (Setup::new().policy(World::policy(&upstreams[0], &upstreams[1])).prepare(), upstreams)
+}
+
+/// Nobody else has the store open: each start finds what a killed process has left.
+#[test]
+fn kill9_loses_nothing_that_was_acknowledged() {
+    let (mut gateway, _upstreams) = prepared();
+    kill_again_and_again(&mut gateway, number_of_trials(4));
+}
+
+/// Another node on the same store answers all the while as if nothing had happened, and knows everything in the end.
+#[test]
+fn kill9_disturbs_no_other_node() {
+    let (mut gateway, _upstreams) = prepared();
+    let known = gateway.actor("acme-live", "server", &[]);
+    let other = Gateway::beside(&gateway);
+    let over = AtomicBool::new(false);
+    let asked = std::thread::scope(|scope| {
+        let caller = scope.spawn(|| {
+            let (mut asker, mut asked, mut longest) = (Asker::new(&other, &known), 0, Duration::ZERO);
+            while !over.load(Ordering::Relaxed) {
+                let began = Instant::now();
+                let status = asker.ask();
+                assert_eq!(status, 200, "request {asked} during a kill");
+                longest = longest.max(began.elapsed());
+                asked += 1;
+                std::thread::sleep(PAUSE);
+            }
+            (asked, longest)
+        });
+        // The caller is told to stop whatever happens, or the scope would never end.
+        let stop = Stop(&over);
+        kill_again_and_again(&mut gateway, number_of_trials(4));
+        drop(stop);
+        caller.join().expect("no request fails")
+    });
+    let (count, longest) = asked;
+    assert!(count > 0, "nobody asked");
+    figures(format_args!(
+        "meanwhile another node answered {count} requests, failed 0, the longest took {longest:.1?}"
+    ));
+    let last = gateway.actor("acme-live", "server", &[]);
+    Asker::new(&other, &last).until(200);
+}
+
+/// Tells a thread to stop when it goes.
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }

@@ -137,8 +137,7 @@ fn overloaded(world: &World, address: SocketAddr) -> Answer {
 fn unavailable() -> Answer {
     let world = World::with(|s| s.set("store", "max_staleness_s", 1));
     world.ask(world.server.get("/v1/x")).expect_ok();
-    let store = world.gateway.folder.file("doorward.db");
-    std::fs::rename(&store, store.clone() + ".old").expect("moved");
+    world.gateway.take_store_away();
     let denied = || Some(world.ask(world.server.get("/v1/x"))).filter(|a| a.status != 200);
     let answer = wait_for("decisions to end", denied);
     let ready = world.gateway.operations("/readyz");

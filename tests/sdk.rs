@@ -1,5 +1,5 @@
 //! A vendor's public client library, unmodified, against the demo. Needs Node.js and the libraries in `DOORWARD_CLIENTS`.
-use crate::support::{Actor, Demo, eventually, skipped};
+use crate::support::{Actor, Demo, eventually, skipped, skips_unless_sqlite};
 use serde_json::{Value, json};
 use std::process::Command;
 
@@ -42,6 +42,9 @@ fn expect_arrived(demo: &Demo, caller: &Actor, told: &Value, calls: &[(&str, &st
 
 #[test]
 fn the_voucherify_sdk_works_from_a_server() {
+    if skips_unless_sqlite() {
+        return;
+    }
     let demo = Demo::start();
     let caller = demo.actor("production", "server", "voucherify");
     let Some(told) = run("voucherify-server.mjs", &demo, &caller) else { return };
@@ -75,6 +78,9 @@ fn the_voucherify_sdk_works_from_a_server() {
 
 #[test]
 fn the_voucherify_sdk_works_from_a_page() {
+    if skips_unless_sqlite() {
+        return;
+    }
     let demo = Demo::start();
     let caller = demo.actor("production", "client", "voucherify");
     let Some(told) = run("voucherify-client.mjs", &demo, &caller) else { return };
@@ -93,6 +99,9 @@ fn the_voucherify_sdk_works_from_a_page() {
 /// The library makes an error of the vendor's kind of a refusal.
 #[test]
 fn the_voucherify_sdk_understands_a_refusal() {
+    if skips_unless_sqlite() {
+        return;
+    }
     let demo = Demo::start();
     let caller = demo.actor("production", "server", "voucherify").with_secret("wrong");
     let Some(told) = run("voucherify-server.mjs", &demo, &caller) else { return };

@@ -1,5 +1,5 @@
 //! What one caller sends is never taken for part of another's request, however an upstream reads it.
-use crate::support::{Conn, Do, World, eventually, tag};
+use crate::support::{Conn, Do, World, eventually, skips_unless_sqlite, tag};
 
 /// An upstream that looks for no body in a GET would take it for the next request on its connection: so that connection
 /// is announced to end, and carries nothing else.
@@ -67,6 +67,9 @@ fn names_that_servers_fold_or_obey_stay_here() {
 /// A store that is put in the place of the one in use is noticed: what changes there would never be obeyed.
 #[test]
 fn a_replaced_store_is_noticed() {
+    if skips_unless_sqlite() {
+        return;
+    }
     let world = World::with(|s| s.set("store", "max_staleness_s", 1));
     world.ask(world.server.get("/v1/x")).expect_ok();
     let store = world.gateway.folder.file("doorward.db");

@@ -1,9 +1,15 @@
 //! The program's command line.
 use serde_json::Value;
+use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
 
 /// The program under test.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_doorward");
+
+/// How long a command may take. One that should have ended by itself, and did not, is killed.
+const ENDS: Duration = Duration::from_secs(60);
 
 /// What a command did.
 #[derive(Debug)]
@@ -36,7 +42,18 @@ pub(crate) fn doorward(words: &[&str]) -> Run {
 pub(crate) fn doorward_with(words: &[&str], environment: &[(&str, &str)]) -> Run {
     let mut command = Command::new(PROGRAM);
     command.envs(environment.iter().copied());
-    let out = command.args(words).stdin(Stdio::null()).output().expect("the program runs");
+    command.args(words).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().expect("the program runs");
+    let (done, ended) = mpsc::channel::<()>();
+    let pid = child.id().to_string();
+    std::thread::spawn(move || {
+        if ended.recv_timeout(ENDS) == Err(mpsc::RecvTimeoutError::Timeout) {
+            let _ = Command::new("kill").args(["-KILL", &pid]).status();
+        }
+    });
+    let out = child.wait_with_output().expect("the program runs");
+    drop(done);
+    assert_ne!(out.status.signal(), Some(9), "{words:?} did not end within {ENDS:?}: {out:?}");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let run =
         Run { code: out.status.code().unwrap_or(-1), stdout: text(&out.stdout), stderr: text(&out.stderr) };

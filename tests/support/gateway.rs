@@ -2,13 +2,16 @@
 use super::actor::Actor;
 use super::cli::{Run, doorward, rows};
 use super::client::Conn;
+use super::engine::{Database, Engine};
 use super::process::{Folder, spawn};
 use super::wait::{DEADLINE, wait_for};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::io::Write;
 use std::net::SocketAddr;
 use std::process::{Child, Command, ExitStatus};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// What a gateway is to be like.
@@ -16,18 +19,51 @@ pub(crate) struct Setup {
     sections: BTreeMap<&'static str, BTreeMap<&'static str, String>>,
     policy: String,
     environment: Vec<(String, String)>,
+    store: Store,
     folder: Folder,
 }
 
+/// What a gateway remembers in, and the master key's file if it has one already.
+#[derive(Clone)]
+struct Store {
+    database: Option<Arc<Database>>,
+    url: String,
+    key: Option<Vec<u8>>,
+}
+
 impl Setup {
-    /// Plain HTTP, served; a policy with nothing in it.
+    /// Plain HTTP, served; a policy with nothing in it; a store of its own on the engine of this run.
     pub(crate) fn new() -> Setup {
         let folder = Folder::new();
-        let setup =
-            Setup { sections: BTreeMap::new(), policy: String::new(), environment: Vec::new(), folder };
+        let store = match Engine::of_this_run() {
+            Engine::Sqlite => {
+                Store { database: None, url: format!("sqlite:{}", folder.file("doorward.db")), key: None }
+            }
+            Engine::Postgres => Store::on(Database::prepared()),
+        };
+        Setup::on(folder, store)
+    }
+
+    /// A gateway on a PostgreSQL database that was made with the key of [`Database::master_key`], or is empty.
+    pub(crate) fn on_database(database: Database) -> Setup {
+        Setup::on(Folder::new(), Store::on(database))
+    }
+
+    /// Another node on the store of this one, with the same master key and all else its own.
+    pub(crate) fn beside(other: &Gateway) -> Setup {
+        let key = std::fs::read(other.folder.file("master.key")).expect("the other's master key");
+        Setup::on(Folder::new(), Store { key: Some(key), ..other.store.clone() }).set(
+            "",
+            "name",
+            "\"another\"",
+        )
+    }
+
+    fn on(folder: Folder, store: Store) -> Setup {
+        let (sections, url) = (BTreeMap::new(), format!("{:?}", store.url));
+        let setup = Setup { sections, policy: String::new(), environment: Vec::new(), store, folder };
         let quoted = |file: &str| format!("{:?}", setup.folder.file(file));
         let (key, events) = (quoted("master.key"), quoted("events.jsonl"));
-        let url = format!("{:?}", format!("sqlite:{}", setup.folder.file("doorward.db")));
         setup
             .set("", "name", "\"test\"")
             .set("", "region", "\"us\"")
@@ -54,6 +90,12 @@ impl Setup {
     pub(crate) fn policy(mut self, policy: impl Into<String>) -> Setup {
         self.policy = policy.into();
         self
+    }
+
+    /// Talks to its database by way of something else that listens.
+    pub(crate) fn through(self, address: SocketAddr) -> Setup {
+        let url = self.store.database.as_ref().expect("a store on PostgreSQL").url_at(address);
+        self.set("store", "url", format!("{url:?}"))
     }
 
     pub(crate) fn env(mut self, name: &str, value: &str) -> Setup {
@@ -84,9 +126,14 @@ impl Setup {
             lines.iter().for_each(|(key, value)| text.push_str(&format!("{key} = {value}\n")));
         }
         let config = self.folder.write("doorward.toml", &text);
-        doorward(&["master-key", "create", &self.folder.file("master.key")]).ok();
+        let key = self.folder.file("master.key");
+        match &self.store.key {
+            None => drop(doorward(&["master-key", "create", &key]).ok()),
+            Some(known) => write_for_owner(&key, known),
+        }
         Gateway {
             config,
+            store: self.store,
             environment: self.environment,
             folder: self.folder,
             process: None,
@@ -106,11 +153,25 @@ impl Setup {
     }
 }
 
+impl Store {
+    fn on(database: Database) -> Store {
+        let (url, key) = (database.url(), Some(Database::master_key()));
+        Store { database: Some(Arc::new(database)), url, key }
+    }
+}
+
+fn write_for_owner(file: &str, content: &[u8]) {
+    use std::os::unix::fs::OpenOptionsExt;
+    let opened = File::options().write(true).create_new(true).mode(0o600).open(file);
+    opened.and_then(|mut file| file.write_all(content)).expect("the folder takes files");
+}
+
 /// A gateway, running or not.
 pub(crate) struct Gateway {
     pub(crate) folder: Folder,
     pub(crate) config: String,
     environment: Vec<(String, String)>,
+    store: Store,
     process: Option<Child>,
     addresses: Value,
     /// From the start of the process until it was ready.
@@ -118,6 +179,57 @@ pub(crate) struct Gateway {
 }
 
 impl Gateway {
+    /// Another node on the store of this one, running.
+    pub(crate) fn beside(other: &Gateway) -> Gateway {
+        let mut gateway = Setup::beside(other).prepare_unchecked();
+        gateway.start();
+        gateway
+    }
+
+    /// Its database, where it is one on PostgreSQL.
+    pub(crate) fn database(&self) -> &Database {
+        self.store.database.as_ref().expect("a store on PostgreSQL")
+    }
+
+    /// Everything that its store holds, as it lies there.
+    pub(crate) fn stored(&self) -> Vec<u8> {
+        let read = |name: &str| std::fs::read(self.folder.file(name)).unwrap_or_default();
+        match &self.store.database {
+            None => [read("doorward.db"), read("doorward.db-wal")].concat(),
+            Some(database) => database.bytes(),
+        }
+    }
+
+    /// Takes the store out of every node's reach; nothing in it is lost.
+    pub(crate) fn take_store_away(&self) {
+        match &self.store.database {
+            Some(database) => database.close_to_all(),
+            None => self.rename_store("doorward.db", "doorward.db.away"),
+        }
+    }
+
+    /// Undoes [`Gateway::take_store_away`].
+    pub(crate) fn give_store_back(&self) {
+        match &self.store.database {
+            Some(database) => database.open_again(),
+            None => self.rename_store("doorward.db.away", "doorward.db"),
+        }
+    }
+
+    fn rename_store(&self, from: &str, to: &str) {
+        let file = self.store.url.strip_prefix("sqlite:").expect("a file");
+        let file = |name: &str| file.replace("doorward.db", name);
+        std::fs::rename(file(from), file(to)).expect("moved");
+    }
+
+    /// Ends it in good order and starts it again.
+    pub(crate) fn restart(&mut self) {
+        self.signal("TERM");
+        let status = self.ended();
+        assert_eq!(status.code(), Some(0), "{status:?}: {}", self.log());
+        self.start();
+    }
+
     /// Starts it and waits until it is ready.
     pub(crate) fn start(&mut self) {
         let ready = self.folder.file("ready.json");

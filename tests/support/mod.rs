@@ -4,6 +4,7 @@ mod actor;
 mod cli;
 mod client;
 mod demo;
+mod engine;
 mod events;
 mod gateway;
 mod message;
@@ -11,18 +12,21 @@ mod process;
 mod tls;
 mod upstream;
 mod wait;
+mod wire;
 mod world;
 
 pub(crate) use actor::Actor;
-pub(crate) use cli::{doorward, doorward_with, rows};
+pub(crate) use cli::{Run, doorward, doorward_with, rows};
 pub(crate) use client::{Conn, HOST};
 pub(crate) use demo::Demo;
+pub(crate) use engine::{Database, Engine, skips_unless_postgres, skips_unless_sqlite};
 pub(crate) use gateway::{Gateway, Setup};
 pub(crate) use message::{Answer, Fault, Inbox};
 pub(crate) use process::Folder;
 pub(crate) use tls::{Authority, TlsVersion};
 pub(crate) use upstream::{Do, Seen, Upstream};
 pub(crate) use wait::{DEADLINE, eventually, never_within, number_of_trials, skipped, tag, wait_for};
+pub(crate) use wire::Wire;
 pub(crate) use world::{Shared, World};
 
 /// SHA-256 in lower-case hexadecimal.

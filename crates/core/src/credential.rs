@@ -88,7 +88,9 @@ impl fmt::Debug for Credential {
 }
 
 /// A credential as decisions see it.
-#[derive(Clone)]
+///
+/// A million of these lie in the memory of every node: what most credentials don't have must not cost them anything.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Credential {
     /// What the caller presents; unique in the installation.
     pub id: Box<str>,

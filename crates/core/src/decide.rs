@@ -9,49 +9,11 @@ use crate::origin::Origin;
 use crate::path;
 use crate::policy::{Api, Policy, Route, RouteId, Upstream, Workspace, host_name};
 use crate::reason::Reason;
+pub use crate::refusal::Refusal;
 use crate::request::{Lookup, PlainHttp, RequestView, Transport};
 use crate::schemes::{self, Presented};
 use crate::secret::Keys;
 use std::sync::Arc;
-
-/// Why a part of the decision says no.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    /// The public reason.
-    pub reason: Reason,
-    /// For the log alone.
-    pub detail: &'static str,
-    /// For the caller: about facts that it knows already, or that it may know after the proof.
-    pub note: Option<String>,
-}
-
-impl Refusal {
-    /// A refusal that tells the caller no more than its reason.
-    #[must_use]
-    #[cold]
-    pub fn new(reason: Reason, detail: &'static str) -> Refusal {
-        Refusal { reason, detail, note: None }
-    }
-    /// The same, with a sentence for the caller.
-    #[must_use]
-    #[cold]
-    pub fn saying(mut self, note: impl Into<String>) -> Refusal {
-        self.note = Some(note.into());
-        self
-    }
-    /// A credential that is there, but can't be read.
-    #[must_use]
-    #[cold]
-    pub fn malformed(detail: &'static str, note: impl Into<String>) -> Refusal {
-        Refusal::new(Reason::CredentialMalformed, detail).saying(note)
-    }
-    /// A second credential.
-    #[must_use]
-    #[cold]
-    pub fn credential_ambiguous() -> Refusal {
-        Refusal::new(Reason::CredentialAmbiguous, "two-credentials")
-    }
-}
 
 /// Whether this node may decide at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,11 +1,12 @@
 //! What a node decides from at this moment. One task follows the store and writes it; every core reads it.
+use crate::clock::HighWater;
 use crate::decide::{Lease, World};
 use crate::directory::Directory;
 use crate::policy::Policy;
 use crate::secret::Keys;
 use arc_swap::ArcSwap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 /// Policy, credentials, keys, and until when they may be relied on.
 #[derive(Debug)]
@@ -16,8 +17,14 @@ pub struct Live {
     pub keys: Arc<Keys>,
     /// The policy in force; swapped whole.
     pub policy: ArcSwap<Policy>,
+    /// What time it is at least.
+    pub clock: HighWater,
     lease_until_ms: AtomicU64,
+    /// When the store was last asked with success; 0: never.
+    heard_ms: AtomicU64,
     seq: AtomicI64,
+    store_answers: AtomicBool,
+    outages: AtomicU64,
 }
 
 impl Live {
@@ -28,15 +35,45 @@ impl Live {
             directory: Directory::default(),
             keys,
             policy: ArcSwap::default(),
+            clock: HighWater::default(),
             lease_until_ms: AtomicU64::new(0),
+            heard_ms: AtomicU64::new(0),
             seq: AtomicI64::new(0),
+            store_answers: AtomicBool::new(false),
+            outages: AtomicU64::new(0),
         }
     }
 
-    /// Says that everything up to change `seq` is in, and may be relied on until `until_ms` of a monotonic clock.
-    pub fn renew(&self, seq: i64, until_ms: u64) {
+    /// Says that everything up to change `seq` is in, which was all there was at `heard_ms` of a monotonic clock, and that
+    /// it may be relied on for `lasts_ms` from then on.
+    pub fn renew(&self, seq: i64, heard_ms: u64, lasts_ms: u64) {
         self.seq.store(seq, Ordering::Release);
-        self.lease_until_ms.store(until_ms, Ordering::Release);
+        self.heard_ms.store(heard_ms, Ordering::Release);
+        self.lease_until_ms.store(heard_ms.saturating_add(lasts_ms), Ordering::Release);
+    }
+
+    /// How old what decisions are made from is at `now_ms` of the same monotonic clock; `None` before the first load.
+    #[must_use]
+    pub fn age_ms(&self, now_ms: u64) -> Option<u64> {
+        let heard_ms = self.heard_ms.load(Ordering::Acquire);
+        (heard_ms > 0).then(|| now_ms.saturating_sub(heard_ms))
+    }
+
+    /// Notes that the store answered.
+    pub fn store_answered(&self) {
+        self.store_answers.store(true, Ordering::Relaxed);
+    }
+
+    /// Notes that the store did not answer, for the first time since it last did.
+    pub fn store_lost(&self) {
+        self.store_answers.store(false, Ordering::Relaxed);
+        self.outages.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Whether the store answered when it was last asked, and how often it has stopped answering.
+    #[must_use]
+    pub fn store(&self) -> (bool, u64) {
+        (self.store_answers.load(Ordering::Relaxed), self.outages.load(Ordering::Relaxed))
     }
 
     /// The last change that is in.
@@ -55,5 +92,26 @@ impl Live {
     #[must_use]
     pub fn world<'a>(&'a self, policy: &'a Policy, now_ms: u64) -> World<'a> {
         World { policy, directory: &self.directory, keys: &self.keys, lease: self.lease(now_ms) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn age_lease_and_outages_are_told() {
+        let live = Live::new(Arc::new(Keys::derive(&[1; 32])));
+        assert_eq!((live.age_ms(5), live.lease(5), live.store()), (None, Lease::Lapsed, (false, 0)));
+        live.store_answered();
+        live.renew(3, 100, 50);
+        assert_eq!((live.seq(), live.age_ms(100), live.age_ms(149)), (3, Some(0), Some(49)));
+        assert_eq!((live.lease(149), live.lease(150)), (Lease::Held, Lease::Lapsed));
+        live.store_lost();
+        assert_eq!(live.store(), (false, 1));
+        live.store_answered();
+        live.renew(4, 200, u64::MAX);
+        assert_eq!((live.lease(u64::MAX - 1), live.store()), (Lease::Held, (true, 1)));
+        assert_eq!(live.age_ms(150), Some(0), "a clock that was read before the store was asked");
     }
 }

@@ -1,15 +1,16 @@
-//! What the master key is used for: hashing key secrets, sealing what must be read again, chaining the change table,
-//! and pseudonyms of ids that are as good as secrets.
+//! What keys are used for: hashing key secrets, sealing what must be read again, chaining the change table, and
+//! pseudonyms of ids that are as good as secrets.
+use crate::keyring::{KEY_BYTES, Keyring, MasterKey};
+use arc_swap::ArcSwap;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
-use aws_lc_rs::{constant_time, hkdf, hmac};
+use aws_lc_rs::{constant_time, hmac};
 use smallvec::SmallVec;
+use std::collections::BTreeMap;
 use std::fmt;
-
-/// Length of the master key in bytes.
-pub const MASTER_KEY_BYTES: usize = 32;
+use std::sync::Arc;
 
 /// HMAC-SHA256 of a key's id and secret. Secrets have at least 128 random bits, so a fast keyed hash is enough: without
-/// the master key, the store does not even allow guessing.
+/// its key, the store does not even allow guessing.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct SecretHash(pub [u8; 32]);
 
@@ -19,13 +20,27 @@ impl fmt::Debug for SecretHash {
     }
 }
 
-/// The keys derived from the master key, one a purpose.
+/// An installation's keys, ready for use. Those that seal change while a process runs, the others never.
 pub struct Keys {
     hash: hmac::Key,
-    seal: RandomizedNonceKey,
     chain: hmac::Key,
     pseudonym: hmac::Key,
-    check: [u8; 32],
+    /// Names the three above.
+    lasting: [u8; KEY_BYTES],
+    seals: ArcSwap<Seals>,
+}
+
+/// The keys that seal, as they are at one moment: the newest one seals, all of them open.
+pub struct Seals {
+    newest: i64,
+    name: String,
+    keys: BTreeMap<i64, RandomizedNonceKey>,
+}
+
+impl fmt::Debug for Seals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Seals({})", self.name)
+    }
 }
 
 impl fmt::Debug for Keys {
@@ -47,27 +62,15 @@ pub struct SealedFor<'a> {
     pub version: i64,
 }
 
-/// A sealed secret does not open: another master key, another owner, or it was changed.
+/// A sealed secret does not open: another key, another owner, or it was changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a sealed secret does not open with this master key, or does not belong here")]
+#[error("a sealed secret does not open with these keys, or does not belong here")]
 pub struct SealBroken;
 
-struct Len(usize);
-impl hkdf::KeyType for Len {
-    fn len(&self) -> usize {
-        self.0
-    }
-}
-
-/// One purpose's key (RFC 5869 2.3). Thirty-two bytes are well within HKDF's limit, so expanding can't fail.
-fn derive(prk: &hkdf::Prk, purpose: &str) -> [u8; 32] {
-    let mut out = [0; 32];
-    let info = [b"doorward/1/".as_slice(), purpose.as_bytes()];
-    prk.expand(&info, Len(out.len()))
-        .and_then(|okm| okm.fill(&mut out))
-        .expect("32 bytes are within HKDF's limit");
-    out
-}
+/// A keyring has other lasting keys: it is another installation's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the keyring is another installation's")]
+pub struct OtherInstallation;
 
 /// Each part with its length before it, so that no two lists of parts look alike.
 fn mac(key: &hmac::Key, parts: &[&[u8]]) -> [u8; 32] {
@@ -82,25 +85,42 @@ fn mac(key: &hmac::Key, parts: &[&[u8]]) -> [u8; 32] {
 }
 
 impl Keys {
-    /// Derives every key from the master key with HKDF-SHA256 (RFC 5869).
+    /// The keys of a keyring.
     #[must_use]
-    pub fn derive(master: &[u8; MASTER_KEY_BYTES]) -> Keys {
-        let prk = hkdf::Salt::new(hkdf::HKDF_SHA256, b"doorward").extract(master);
-        let key = |purpose| hmac::Key::new(hmac::HMAC_SHA256, &derive(&prk, purpose));
+    pub fn new(ring: &Keyring) -> Keys {
+        let key = |bytes: &[u8; KEY_BYTES]| hmac::Key::new(hmac::HMAC_SHA256, bytes);
         Keys {
-            hash: key("key-secret"),
-            seal: RandomizedNonceKey::new(&AES_256_GCM, &derive(&prk, "seal"))
-                .expect("AES-256 takes 32 bytes"),
-            chain: key("change-chain"),
-            pseudonym: key("pseudonym"),
-            check: derive(&prk, "check"),
+            hash: key(&ring.hash),
+            chain: key(&ring.chain),
+            pseudonym: key(&ring.pseudonym),
+            lasting: ring.lasting(),
+            seals: ArcSwap::from_pointee(Seals::new(ring)),
         }
     }
 
-    /// A value that tells whether a master key fits a store, and tells nothing else.
+    /// The keys of [`MasterKey::first_keyring`].
     #[must_use]
-    pub fn check(&self) -> [u8; 32] {
-        self.check
+    pub fn derive(master: &[u8; KEY_BYTES]) -> Keys {
+        Keys::new(&MasterKey::new(*master).first_keyring())
+    }
+
+    /// The keys that seal, as they are now.
+    #[must_use]
+    pub fn seals(&self) -> Arc<Seals> {
+        self.seals.load_full()
+    }
+
+    /// Takes the seal keys of a keyring in the place of those before, and returns them.
+    ///
+    /// # Errors
+    /// [`OtherInstallation`], and nothing has changed.
+    pub fn renew(&self, ring: &Keyring) -> Result<Arc<Seals>, OtherInstallation> {
+        if ring.lasting() != self.lasting {
+            return Err(OtherInstallation);
+        }
+        let seals = Arc::new(Seals::new(ring));
+        self.seals.store(Arc::clone(&seals));
+        Ok(seals)
     }
 
     /// The hash under which the secret of `id` is kept.
@@ -126,30 +146,6 @@ impl Keys {
         same.is_ok() & known.is_some()
     }
 
-    /// Seals a secret with AES-256-GCM: a random nonce, the ciphertext, the tag.
-    #[must_use]
-    pub fn seal(&self, owner: &SealedFor<'_>, secret: &[u8]) -> Vec<u8> {
-        let mut data = secret.to_vec();
-        let nonce = self
-            .seal
-            .seal_in_place_append_tag(Aad::from(aad(owner)), &mut data)
-            .expect("a short secret can be sealed");
-        [nonce.as_ref().as_slice(), &data].concat()
-    }
-
-    /// Opens what [`Keys::seal`] sealed for the same owner.
-    ///
-    /// # Errors
-    /// [`SealBroken`] for another owner, another master key, or changed bytes.
-    pub fn open(&self, owner: &SealedFor<'_>, sealed: &[u8]) -> Result<Vec<u8>, SealBroken> {
-        let (nonce, data) = sealed.split_at_checked(NONCE_LEN).ok_or(SealBroken)?;
-        let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| SealBroken)?;
-        let mut data = data.to_vec();
-        let plain =
-            self.seal.open_in_place(nonce, Aad::from(aad(owner)), &mut data).map_err(|_| SealBroken)?;
-        Ok(plain.to_vec())
-    }
-
     /// The MAC of one row of the change table, over the MAC of the row before it.
     #[must_use]
     pub fn chain(&self, before: &[u8], parts: &[&[u8]]) -> [u8; 32] {
@@ -167,6 +163,52 @@ impl Keys {
     }
 }
 
+impl Seals {
+    /// The keys of a keyring that seal.
+    #[must_use]
+    pub fn new(ring: &Keyring) -> Seals {
+        let key =
+            |bytes: &[u8]| RandomizedNonceKey::new(&AES_256_GCM, bytes).expect("AES-256 takes 32 bytes");
+        let keys = ring.seals.iter().map(|(version, bytes)| (*version, key(bytes))).collect();
+        Seals { newest: ring.newest(), name: ring.name(), keys }
+    }
+
+    /// The version of the key that seals; it is stored beside what it sealed.
+    #[must_use]
+    pub fn newest(&self) -> i64 {
+        self.newest
+    }
+
+    /// The public name of the key that seals, as [`Keyring::name`] tells it.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Seals a secret with AES-256-GCM and the newest key: a random nonce, the ciphertext, the tag.
+    #[must_use]
+    pub fn seal(&self, owner: &SealedFor<'_>, secret: &[u8]) -> Vec<u8> {
+        let mut data = secret.to_vec();
+        let nonce = self.keys[&self.newest]
+            .seal_in_place_append_tag(Aad::from(aad(owner)), &mut data)
+            .expect("a short secret can be sealed");
+        [nonce.as_ref().as_slice(), &data].concat()
+    }
+
+    /// Opens what the key of a version sealed for the same owner.
+    ///
+    /// # Errors
+    /// [`SealBroken`] for another owner, another key, a version that is not there, or changed bytes.
+    pub fn open(&self, version: i64, owner: &SealedFor<'_>, sealed: &[u8]) -> Result<Vec<u8>, SealBroken> {
+        let key = self.keys.get(&version).ok_or(SealBroken)?;
+        let (nonce, data) = sealed.split_at_checked(NONCE_LEN).ok_or(SealBroken)?;
+        let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| SealBroken)?;
+        let mut data = data.to_vec();
+        let plain = key.open_in_place(nonce, Aad::from(aad(owner)), &mut data).map_err(|_| SealBroken)?;
+        Ok(plain.to_vec())
+    }
+}
+
 fn aad(o: &SealedFor<'_>) -> Vec<u8> {
     let mut out = Vec::new();
     for part in [o.workspace, o.credential, o.purpose] {
@@ -181,13 +223,15 @@ fn aad(o: &SealedFor<'_>) -> Vec<u8> {
 mod tests {
     use super::*;
 
+    const OWNER: SealedFor<'static> =
+        SealedFor { workspace: "w", credential: "c", purpose: "display", version: 1 };
+
     #[test]
     fn a_sealed_secret_opens_only_where_it_belongs() {
-        let keys = Keys::derive(&[1; 32]);
-        let owner = SealedFor { workspace: "w", credential: "c", purpose: "display", version: 1 };
-        let sealed = keys.seal(&owner, b"hush");
-        assert_eq!(keys.open(&owner, &sealed).as_deref(), Ok(b"hush".as_slice()));
-        assert_ne!(sealed, keys.seal(&owner, b"hush"), "a nonce is never used twice");
+        let (seals, owner) = (Keys::derive(&[1; 32]).seals(), OWNER);
+        let sealed = seals.seal(&owner, b"hush");
+        assert_eq!(seals.open(1, &owner, &sealed).as_deref(), Ok(b"hush".as_slice()));
+        assert_ne!(sealed, seals.seal(&owner, b"hush"), "a nonce is never used twice");
         for other in [
             SealedFor { workspace: "v", ..owner },
             SealedFor { credential: "d", ..owner },
@@ -195,15 +239,37 @@ mod tests {
             SealedFor { version: 2, ..owner },
             SealedFor { workspace: "wc", credential: "", ..owner },
         ] {
-            assert_eq!(keys.open(&other, &sealed), Err(SealBroken));
+            assert_eq!(seals.open(1, &other, &sealed), Err(SealBroken));
         }
-        assert_eq!(Keys::derive(&[2; 32]).open(&owner, &sealed), Err(SealBroken));
+        assert_eq!(seals.open(2, &owner, &sealed), Err(SealBroken), "there is no such version");
+        assert_eq!(Keys::derive(&[2; 32]).seals().open(1, &owner, &sealed), Err(SealBroken));
         for i in 0..sealed.len() {
             let mut bad = sealed.clone();
             bad[i] ^= 1;
-            assert_eq!(keys.open(&owner, &bad), Err(SealBroken));
-            assert_eq!(keys.open(&owner, &sealed[..i]), Err(SealBroken));
+            assert_eq!(seals.open(1, &owner, &bad), Err(SealBroken));
+            assert_eq!(seals.open(1, &owner, &sealed[..i]), Err(SealBroken));
         }
+    }
+
+    #[test]
+    fn seal_keys_are_renewed_and_the_others_last() {
+        let mut ring = MasterKey::new([1; 32]).first_keyring();
+        let keys = Keys::new(&ring);
+        let (hash, pseudonym) = (keys.hash(b"id", b"secret"), keys.pseudonym("id"));
+        let old = keys.seals().seal(&OWNER, b"old");
+        ring.add_seal([9; 32]);
+        let seals = keys.renew(&ring).unwrap();
+        let new = seals.seal(&OWNER, b"new");
+        assert_eq!((seals.newest(), seals.name()), (2, ring.name().as_str()));
+        assert_eq!(seals.open(1, &OWNER, &old).as_deref(), Ok(b"old".as_slice()));
+        assert_eq!(seals.open(1, &OWNER, &new), Err(SealBroken));
+        ring.keep_newest();
+        keys.renew(&ring).unwrap();
+        assert_eq!(keys.seals().open(1, &OWNER, &old), Err(SealBroken));
+        assert_eq!(keys.seals().open(2, &OWNER, &new).as_deref(), Ok(b"new".as_slice()));
+        assert!(keys.hash(b"id", b"secret") == hash && keys.pseudonym("id") == pseudonym);
+        assert_eq!(keys.renew(&Keyring::new(&[5; 128])).err(), Some(OtherInstallation));
+        assert_eq!(keys.seals().newest(), 2, "what was refused changes nothing");
     }
 
     #[test]

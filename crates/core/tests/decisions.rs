@@ -68,7 +68,7 @@ fn world() -> Live {
     let keys = Arc::new(Keys::derive(&[3; 32]));
     let live = Live::new(Arc::clone(&keys));
     live.policy.store(Arc::new(compile(&draft::read(POLICY).unwrap(), Some("us")).unwrap()));
-    live.renew(1, 1000);
+    live.renew(1, 1, 999);
     for (id, workspace, kind, dialect) in [
         ("server", "live", Kind::Server, "voucherify"),
         ("integration", "live", Kind::Integration, "voucherify"),

@@ -1,10 +1,13 @@
 //! The command line.
+use crate::role::Role;
 use clap::{Args, Parser, Subcommand};
-use doorward_core::credential::Kind;
-use doorward_core::dialect::Dialect;
-use doorward_core::time::UnixMillis;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+
+mod credential;
+mod whole;
+pub(crate) use credential::{Create, Credential, Import, List, One};
+pub(crate) use whole::{Backup, Migrate, Restore};
 
 /// Stands in front of HTTP APIs and answers who is calling, and whether they may.
 #[derive(Debug, Parser)]
@@ -21,11 +24,14 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run everything on a store of its own with a sample upstream, to try things out
     Demo(Demo),
-    /// Run the gateway
+    /// Run a node
     Serve {
         /// The file of settings
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
+        /// gateway (serves callers), control (manages, and keeps the store tidy) or all; left out, what the settings say
+        #[arg(long, value_parser = Role::parse)]
+        role: Option<Role>,
         /// Write the addresses there, as JSON, once requests are answered
         #[arg(long, value_name = "FILE")]
         ready_file: Option<PathBuf>,
@@ -62,6 +68,15 @@ pub(crate) enum Command {
     /// Who may call
     #[command(subcommand)]
     Credential(Credential),
+    /// Copy the store into a file while it is in use
+    Backup(Backup),
+    /// Put a backup in the place of the store
+    Restore(Restore),
+    /// Move everything to another store, which may have another engine
+    Migrate(Migrate),
+    /// Who runs on the store
+    #[command(subcommand)]
+    Node(Node),
 }
 
 #[derive(Debug, Args)]
@@ -90,6 +105,43 @@ pub(crate) enum MasterKey {
         /// The file, which must not exist yet
         file: PathBuf,
     },
+    /// Have another master key open the store, and seal every secret anew; nodes go on serving
+    Rotate(Rotate),
+    /// Have a former master key open nothing any more
+    Retire(Retire),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Rotate {
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// The file of the other master key, made by `master-key create`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) to: PathBuf,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Retire {
+    #[command(flatten)]
+    pub(crate) place: Place,
+    #[command(flatten)]
+    pub(crate) former: Former,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+/// A former master key.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct Former {
+    /// Its fingerprint, as `rotate` prints it
+    #[arg(value_name = "FINGERPRINT")]
+    pub(crate) fingerprint: Option<String>,
+    /// Its file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
 }
 
 /// Where the store is.
@@ -112,91 +164,14 @@ pub(crate) struct Output {
 }
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum Credential {
-    /// Make credentials; each secret is printed now
-    Create(Create),
-    /// Every credential, without secrets
+pub(crate) enum Node {
+    /// Every node, and what has become of it
     List {
         #[command(flatten)]
         place: Place,
-        /// Those of this workspace
-        #[arg(long, value_name = "ID")]
-        workspace: Option<String>,
         #[command(flatten)]
         output: Output,
     },
-    /// One credential
-    Show {
-        #[command(flatten)]
-        one: One,
-        /// With its secret, while that may still be shown
-        #[arg(long)]
-        reveal: bool,
-    },
-    /// Let it open nothing until it is unblocked
-    Block(One),
-    /// Let a blocked one in again
-    Unblock(One),
-    /// Remove it for good
-    Delete(One),
-    /// Make a new secret for it; the old one opens nothing from then on
-    Regenerate(One),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct One {
-    #[command(flatten)]
-    pub(crate) place: Place,
-    /// The credential's id
-    #[arg(value_name = "ID")]
-    pub(crate) id: String,
-    #[command(flatten)]
-    pub(crate) output: Output,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Create {
-    #[command(flatten)]
-    pub(crate) place: Place,
-    /// The workspace it belongs to
-    #[arg(long, value_name = "ID")]
-    pub(crate) workspace: String,
-    /// server, client or integration
-    #[arg(long, value_parser = Kind::parse)]
-    pub(crate) kind: Kind,
-    /// The names under which it is sent: voucherify, antavo or standard; left out, the first that knows such keys
-    #[arg(long, value_parser = Dialect::parse)]
-    pub(crate) dialect: Option<&'static Dialect>,
-    /// For people
-    #[arg(long, default_value = "")]
-    pub(crate) name: String,
-    /// Let its id alone open APIs that allow it: weak, since ids are no secrets
-    #[arg(long)]
-    pub(crate) plain_key: bool,
-    /// Where a client credential may be used, as in https://shop.example
-    #[arg(long = "origin", value_name = "ORIGIN")]
-    pub(crate) origins: Vec<String>,
-    /// What it may do; upstreams are told
-    #[arg(long = "scope", value_name = "SCOPE")]
-    pub(crate) scopes: Vec<String>,
-    /// From when on it is expired, as in 2026-12-31T00:00:00Z
-    #[arg(long, value_name = "TIME", value_parser = instant)]
-    pub(crate) expires: Option<UnixMillis>,
-    /// Take over this id
-    #[arg(long)]
-    pub(crate) id: Option<String>,
-    /// Take over the secret in this file; `-` for standard input
-    #[arg(long, value_name = "FILE", requires = "id")]
-    pub(crate) secret_file: Option<PathBuf>,
-    /// How many
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000), conflicts_with = "id")]
-    pub(crate) count: u32,
-    #[command(flatten)]
-    pub(crate) output: Output,
-}
-
-fn instant(text: &str) -> Result<UnixMillis, String> {
-    UnixMillis::parse(text).ok_or_else(|| "write it as 2026-12-31T00:00:00Z".to_owned())
 }
 
 #[cfg(test)]

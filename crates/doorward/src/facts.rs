@@ -1,8 +1,11 @@
 //! What the gateway learns about credentials on the way is written down now and then, not with each request.
+use crate::outage::Outage;
+use doorward_core::live::Live;
 use doorward_gateway::Fact;
 use doorward_store::Store;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc::Receiver;
 
@@ -12,9 +15,9 @@ const EVERY: Duration = Duration::from_secs(2);
 pub(crate) const QUEUE: usize = 16_384;
 
 /// Gathers facts, the latest of each credential, and writes them down, until nobody sends any more.
-pub(crate) async fn keep(store: Store, mut facts: Receiver<Fact>) {
+pub(crate) async fn keep(store: Store, live: Arc<Live>, mut facts: Receiver<Fact>) {
     let mut waiting = HashMap::new();
-    let mut failing = false;
+    let mut outage = Outage::default();
     let mut every = tokio::time::interval(EVERY);
     every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -30,13 +33,9 @@ pub(crate) async fn keep(store: Store, mut facts: Receiver<Fact>) {
             match store.record(&all).await {
                 Ok(()) => {
                     waiting.clear();
-                    failing = false;
+                    outage.over();
                 }
-                Err(e) if !failing => {
-                    tracing::warn!("when credentials were used can't be written down: {e}");
-                    failing = true;
-                }
-                Err(_) => {}
+                Err(e) => outage.goes_on(&live, "when credentials were used can't be written down", &e),
             }
         }
         if last {

@@ -1,10 +1,9 @@
 //! The master key: 32 random bytes in a file of their own, never in the store.
 use crate::{base64, files, random};
-use doorward_core::secret::{Keys, MASTER_KEY_BYTES};
+use doorward_core::keyring::{MASTER_KEY_BYTES, MasterKey};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 /// Permissions that nobody may have on a master key: everybody, and the group for writing.
 const FORBIDDEN: u32 = 0o027;
@@ -44,11 +43,11 @@ pub(crate) fn create(file: &Path) -> Result<(), MasterKeyError> {
     })
 }
 
-/// Reads a master key and derives every other key from it.
+/// Reads a master key.
 ///
 /// # Errors
 /// That it is not there, not readable, open to others, or no master key.
-pub(crate) fn load(file: &Path) -> Result<Arc<Keys>, MasterKeyError> {
+pub(crate) fn load(file: &Path) -> Result<MasterKey, MasterKeyError> {
     let unreadable = |e: io::Error| match e.kind() {
         io::ErrorKind::NotFound => MasterKeyError::Missing(file.to_owned()),
         _ => MasterKeyError::Unreadable(file.to_owned(), e),
@@ -67,5 +66,5 @@ pub(crate) fn load(file: &Path) -> Result<Arc<Keys>, MasterKeyError> {
     }
     let bytes = base64::decode(text.trim()).and_then(|b| <[u8; MASTER_KEY_BYTES]>::try_from(b).ok());
     let bytes = bytes.ok_or_else(|| MasterKeyError::Malformed(file.to_owned()))?;
-    Ok(Arc::new(Keys::derive(&bytes)))
+    Ok(MasterKey::new(bytes))
 }

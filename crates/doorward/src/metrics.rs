@@ -1,9 +1,25 @@
 //! Counts in the text form that Prometheus reads (exposition format 0.0.4).
+use crate::config::Config;
 use doorward_gateway::{LATENCY_BOUNDS_US, Snapshot};
 use std::fmt::{Display, Write};
 
 /// The media type of [`render`]'s text.
 pub(crate) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// The labels of a node, as samples have them.
+pub(crate) struct About(String);
+
+/// What a node is called, and what it is there for.
+pub(crate) fn about(config: &Config) -> About {
+    // Names and regions are letters, digits, `-`, `_` and `.`: nothing to escape.
+    About(format!(
+        "{{name=\"{}\",version=\"{}\",role=\"{}\",region=\"{}\"}}",
+        config.name,
+        env!("CARGO_PKG_VERSION"),
+        config.role.name(),
+        config.region.as_deref().unwrap_or_default()
+    ))
+}
 
 /// What is true at this moment.
 pub(crate) struct Gauges {
@@ -11,7 +27,17 @@ pub(crate) struct Gauges {
     /// Credentials in memory.
     pub(crate) credentials: u64,
     /// The last change of the store that is obeyed.
-    pub(crate) change: i64,
+    pub(crate) seq: i64,
+    /// How old what decisions are made from is; `None` before the first load.
+    pub(crate) age_ms: Option<u64>,
+    /// Whether the store answered when it was last asked.
+    pub(crate) store_up: bool,
+    /// How often it has stopped answering.
+    pub(crate) store_outages: u64,
+    /// How often the wall clock was set.
+    pub(crate) clock_jumps: u64,
+    /// How far the wall clock is behind the time that expiry is judged by.
+    pub(crate) clock_behind_ms: u64,
 }
 
 struct Page(String);
@@ -23,7 +49,7 @@ impl Page {
         name: &str,
         kind: &str,
         help: &str,
-        samples: impl IntoIterator<Item = (String, V)>,
+        samples: impl IntoIterator<Item = (impl Display, V)>,
     ) {
         // Writing to a string can't fail.
         let _ = writeln!(self.0, "# HELP doorward_{name} {help}\n# TYPE doorward_{name} {kind}");
@@ -32,10 +58,10 @@ impl Page {
         }
     }
     fn counter(&mut self, name: &str, help: &str, value: u64) {
-        self.family(name, "counter", help, [(String::new(), value)]);
+        self.family(name, "counter", help, [("", value)]);
     }
     fn gauge(&mut self, name: &str, help: &str, value: impl Display) {
-        self.family(name, "gauge", help, [(String::new(), value)]);
+        self.family(name, "gauge", help, [("", value)]);
     }
 }
 
@@ -46,13 +72,21 @@ fn seconds(us: u64) -> String {
 }
 
 /// Everything there is to scrape.
-pub(crate) fn render(s: &Snapshot, g: &Gauges) -> String {
+pub(crate) fn render(about: &About, s: &Snapshot, g: &Gauges) -> String {
     let mut page = Page(String::new());
-    let version = format!("{{version=\"{}\"}}", env!("CARGO_PKG_VERSION"));
-    page.family("info", "gauge", "The running version.", [(version, 1)]);
+    page.family("node_info", "gauge", "This node.", [(&about.0, 1)]);
     page.gauge("ready", "Whether requests are welcome.", u8::from(g.ready));
     page.gauge("credentials", "Credentials in memory.", g.credentials);
-    page.gauge("change_seq", "The last change of the store that is obeyed.", g.change);
+    page.gauge("directory_seq", "The last change of the store that is obeyed.", g.seq);
+    // No sample before there is an age to tell.
+    let age = g.age_ms.map(|ms| ("", seconds(ms.saturating_mul(1000))));
+    page.family("directory_age_seconds", "gauge", "Since the store last said that nothing is missing.", age);
+    page.gauge("store_up", "Whether the store answered when it was last asked.", u8::from(g.store_up));
+    page.counter("store_outages_total", "How often the store has stopped answering.", g.store_outages);
+    page.counter("clock_jumps_total", "How often the wall clock was set, forward or back.", g.clock_jumps);
+    let behind = seconds(g.clock_behind_ms.saturating_mul(1000));
+    let help = "How far the wall clock is behind the time that expiry is judged by.";
+    page.gauge("clock_behind_seconds", help, behind);
     let classes = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
     let of_class = classes.iter().zip(s.classes).map(|(c, n)| (format!("{{class=\"{c}\"}}"), n));
     page.family("requests_total", "counter", "Requests by the class of the answer's status.", of_class);
@@ -100,7 +134,18 @@ mod tests {
         s.denials = Reason::ALL.iter().map(|r| (*r, 0)).collect();
         s.latency[0] = 1;
         s.latency[3] = 2;
-        let text = render(&s, &Gauges { ready: true, credentials: 7, change: 12 });
+        let gauges = Gauges {
+            ready: true,
+            credentials: 7,
+            seq: 12,
+            age_ms: Some(1_230),
+            store_up: true,
+            store_outages: 2,
+            clock_jumps: 4,
+            clock_behind_ms: 3_600_000,
+        };
+        let about = About("{name=\"edge-1\"}".to_owned());
+        let text = render(&about, &s, &gauges);
         for line in [
             "# TYPE doorward_request_duration_seconds histogram",
             "doorward_request_duration_seconds_bucket{le=\"0.0001\"} 1",
@@ -112,7 +157,14 @@ mod tests {
             "doorward_denials_total{code=\"credential_invalid\"} 0",
             "doorward_failopen_total 0",
             "doorward_ready 1",
-            "doorward_change_seq 12",
+            "doorward_node_info{name=\"edge-1\"} 1",
+            "doorward_credentials 7",
+            "doorward_directory_seq 12",
+            "doorward_directory_age_seconds 1.23",
+            "doorward_store_up 1",
+            "doorward_store_outages_total 2",
+            "doorward_clock_jumps_total 4",
+            "doorward_clock_behind_seconds 3600",
         ] {
             assert!(text.lines().any(|l| l == line), "{line} is missing in\n{text}");
         }
@@ -125,5 +177,7 @@ mod tests {
         let before = types.len();
         types.dedup();
         assert_eq!(types.len(), before);
+        let unread = render(&about, &s, &Gauges { age_ms: None, ..gauges });
+        assert!(!unread.contains("\ndoorward_directory_age_seconds"), "nothing was read yet");
     }
 }

@@ -1,5 +1,5 @@
 //! What operators and their tools ask a node: `/metrics`, `/healthz`, `/readyz`, on an address of their own.
-use crate::metrics::{self, Gauges};
+use crate::metrics::{self, About, Gauges};
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -7,7 +7,7 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use doorward_core::decide::Lease;
 use doorward_core::live::Live;
-use doorward_gateway::{Gateway, Snapshot, monotonic_ms};
+use doorward_gateway::{Gateway, Snapshot, monotonic_ms, now};
 use std::io;
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,49 +16,52 @@ use tokio::task::JoinHandle;
 
 /// What a node tells about itself.
 pub(crate) struct Board {
+    about: About,
     live: Arc<Live>,
     ready: watch::Receiver<bool>,
     gateway: Mutex<Doing>,
 }
 
 enum Doing {
-    Serving(Gateway),
+    /// `None`: this node takes no callers.
+    Serving(Option<Gateway>),
     /// Asked to stop: the last counts from before.
     Draining(Box<Snapshot>),
 }
 
 impl Board {
-    pub(crate) fn new(live: Arc<Live>, ready: watch::Receiver<bool>, gateway: Gateway) -> Board {
-        Board { live, ready, gateway: Mutex::new(Doing::Serving(gateway)) }
+    pub(crate) fn new(
+        about: About,
+        live: Arc<Live>,
+        ready: watch::Receiver<bool>,
+        gateway: Option<Gateway>,
+    ) -> Board {
+        Board { about, live, ready, gateway: Mutex::new(Doing::Serving(gateway)) }
     }
 
     fn doing<T>(&self, f: impl FnOnce(&mut Doing) -> T) -> T {
         f(&mut self.gateway.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Asks the running gateway something; `None` once it was asked to stop.
+    /// Asks the running gateway something; `None` once it was asked to stop, and where there is none.
     pub(crate) fn with_gateway<T>(&self, f: impl FnOnce(&Gateway) -> T) -> Option<T> {
-        self.doing(|doing| if let Doing::Serving(gateway) = doing { Some(f(gateway)) } else { None })
+        self.doing(|doing| if let Doing::Serving(Some(gateway)) = doing { Some(f(gateway)) } else { None })
     }
 
-    /// From now on this node is not ready, and its gateway ends what is in flight. `None` where that was asked before.
+    /// From now on this node is not ready, and its gateway ends what is in flight. `None` where that was asked before, and
+    /// where there is no gateway.
     pub(crate) fn drain(&self) -> Option<Gateway> {
         self.doing(|doing| {
             let Doing::Serving(gateway) = doing else { return None };
-            let last = Box::new(gateway.stats());
-            match std::mem::replace(doing, Doing::Draining(last)) {
-                Doing::Serving(gateway) => {
-                    gateway.drain();
-                    Some(gateway)
-                }
-                Doing::Draining(_) => None,
-            }
+            let gateway = gateway.take();
+            *doing = Doing::Draining(Box::new(counts(gateway.as_ref())));
+            gateway.inspect(Gateway::drain)
         })
     }
 
     fn counts(&self) -> (Snapshot, bool) {
         self.doing(|doing| match doing {
-            Doing::Serving(gateway) => (gateway.stats(), false),
+            Doing::Serving(gateway) => (counts(gateway.as_ref()), false),
             Doing::Draining(last) => ((**last).clone(), true),
         })
     }
@@ -75,6 +78,11 @@ impl Board {
             None
         }
     }
+}
+
+/// A node that takes no callers has counted nothing.
+fn counts(gateway: Option<&Gateway>) -> Snapshot {
+    gateway.map(Gateway::stats).unwrap_or_default()
 }
 
 /// Serves the three addresses.
@@ -106,10 +114,17 @@ async fn ready(State(board): State<Arc<Board>>) -> impl IntoResponse {
 
 async fn metrics(State(board): State<Arc<Board>>) -> impl IntoResponse {
     let (counts, draining) = board.counts();
+    let (store_up, store_outages) = board.live.store();
+    let clock = &board.live.clock;
     let gauges = Gauges {
         ready: board.unready(draining).is_none(),
         credentials: board.live.directory.len() as u64,
-        change: board.live.seq(),
+        seq: board.live.seq(),
+        age_ms: board.live.age_ms(monotonic_ms()),
+        store_up,
+        store_outages,
+        clock_jumps: clock.jumps(),
+        clock_behind_ms: clock.behind_ms(now(), monotonic_ms()),
     };
-    ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], metrics::render(&counts, &gauges))
+    ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], metrics::render(&board.about, &counts, &gauges))
 }

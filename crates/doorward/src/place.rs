@@ -1,9 +1,11 @@
 //! Where the store is, and how it is opened.
 use crate::config::{self, StoreSettings};
+use crate::password::{self, PasswordError};
+use crate::role::Role;
 use crate::{Failure, cli, clock, master_key};
 use doorward_control::actions::Desk;
 use doorward_core::secret::Keys;
-use doorward_store::{Purpose, Store, StoreError};
+use doorward_store::{Address, Purpose, Store, StoreError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,8 +13,6 @@ use std::sync::Arc;
 const STORE_FILE: &str = "doorward.db";
 /// The master key in a data folder.
 const MASTER_KEY_FILE: &str = "master.key";
-/// What a store's address starts with.
-const SQLITE: &str = "sqlite:";
 
 /// An open store with its keys.
 pub(crate) struct Opened {
@@ -35,20 +35,23 @@ pub(crate) fn master_key_in(folder: &Path) -> PathBuf {
 /// The settings of the store in a data folder.
 pub(crate) fn in_folder(folder: &Path, max_staleness_s: u64) -> StoreSettings {
     StoreSettings {
-        url: format!("{SQLITE}{}", folder.join(STORE_FILE).display()),
+        url: Address::Sqlite(folder.join(STORE_FILE)),
+        password_file: None,
         master_key_file: master_key_in(folder),
         max_staleness_s,
     }
 }
 
-/// Whether a store is there already.
-pub(crate) fn exists(url: &str) -> bool {
-    file(url).is_some_and(Path::exists)
-}
-
-/// The file of a store; `None` for an address that is none of a file.
-pub(crate) fn file(url: &str) -> Option<&Path> {
-    url.strip_prefix(SQLITE).map(Path::new)
+/// The address of the store that settings name, with the password where that is in a file of its own.
+///
+/// # Errors
+/// That the file can't be used.
+pub(crate) fn address(settings: &StoreSettings) -> Result<Address, PasswordError> {
+    let url = settings.url.clone();
+    Ok(match &settings.password_file {
+        Some(file) => url.with_password(&password::load(file)?),
+        None => url,
+    })
 }
 
 /// Opens the store that settings name.
@@ -56,9 +59,9 @@ pub(crate) fn file(url: &str) -> Option<&Path> {
 /// # Errors
 /// That the master key or the store can't be used, or is another's.
 pub(crate) async fn open_configured(settings: &StoreSettings, purpose: Purpose) -> Result<Opened, Failure> {
-    let keys = master_key::load(&settings.master_key_file)?;
-    let store = Store::open(&settings.url, Arc::clone(&keys), purpose, clock::now()).await?;
-    Ok(Opened { store, keys })
+    let master = master_key::load(&settings.master_key_file)?;
+    let store = Store::open_at(&address(settings)?, &master, purpose, clock::now()).await?;
+    Ok(Opened { keys: store.keys(), store })
 }
 
 /// Opens the store that a command names: one of its own, or a demo's in a data folder.
@@ -67,7 +70,9 @@ pub(crate) async fn open_configured(settings: &StoreSettings, purpose: Purpose) 
 /// As [`open_configured`].
 pub(crate) async fn open(place: &cli::Place) -> Result<Opened, Failure> {
     if let Some(file) = &place.config {
-        return open_configured(&config::load(file)?.store, Purpose::Own).await;
+        // A command takes no callers, whatever the node does that shares these settings.
+        let config = config::load_as(file, Some(Role::Control))?;
+        return open_configured(&config.store, Purpose::Own).await;
     }
     let folder = place.data.as_deref().unwrap_or(Path::new("."));
     let settings = in_folder(folder, 0);

@@ -23,6 +23,7 @@ mod sink;
 mod sockets_tests;
 mod stats;
 mod text;
+mod time;
 pub mod tls;
 pub mod wire;
 mod worker;
@@ -31,20 +32,19 @@ pub use listen::bind;
 pub use settings::{Hsts, Limits, Settings, Timeouts, Trusted, TrustedHeader};
 pub use sink::Events;
 pub use stats::{LATENCY_BOUNDS_US, Snapshot};
+pub use time::{monotonic_ms, now};
 pub use worker::Fact;
 
 use doorward_core::live::Live;
-use doorward_core::time::UnixMillis;
 use listen::{Acceptor, Taken};
 use pool::Network;
 use stats::CoreStats;
 use std::net::TcpListener;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Duration;
 use tokio::sync::mpsc;
 use worker::{Clocks, Parts, Worker};
 
@@ -55,21 +55,6 @@ pub struct Listeners {
     pub plain: Option<TcpListener>,
     /// HTTPS.
     pub tls: Option<(TcpListener, Arc<rustls::ServerConfig>)>,
-}
-
-/// Milliseconds of a clock that only goes forward: the one that leases are measured by.
-#[must_use]
-pub fn monotonic_ms() -> u64 {
-    static START: OnceLock<Instant> = OnceLock::new();
-    // Not from 0: a lease until 0 is one that was never given.
-    START.get_or_init(Instant::now).elapsed().as_millis() as u64 + 1
-}
-
-/// The wall clock.
-#[must_use]
-pub fn now() -> UnixMillis {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    UnixMillis(since.map_or(0, |d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX)))
 }
 
 /// A running data plane.

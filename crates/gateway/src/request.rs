@@ -30,8 +30,10 @@ impl<S: Io, D: Dial> Connection<S, D> {
         let raw = self.input.before(end);
         let behind = Peer::behind(self.at, &worker.settings.trusted, raw, &s.head.fields);
         let peer = behind.as_ref().unwrap_or(&self.peer);
-        let req = view(raw, &s.head, peer, now);
-        let world = worker.live.world(&policy, (worker.clocks.monotonic_ms)());
+        let steady_ms = (worker.clocks.monotonic_ms)();
+        // Events tell the wall clock's time; what is over stays over, wherever that clock was set.
+        let req = view(raw, &s.head, peer, worker.live.clock.judge(now, steady_ms));
+        let world = worker.live.world(&policy, steady_ms);
         let Decision { mut step, facts } = decide::start(&req, world);
         if let Some(denial) = engine_refusal(&req, &s.head, &policy, &step, &worker.settings.limits) {
             step = Step::Denied(denial);

@@ -45,7 +45,7 @@ fn live() -> &'static Arc<Live> {
             [[api.route]]\npath = \"/open/*\"\npublic = true\n[[api.route]]\npath = \"/keyed\"\n";
         let live = Live::new(Arc::new(Keys::derive(&[7; 32])));
         live.policy.store(Arc::new(compile(&draft::read(text).unwrap(), None).unwrap()));
-        live.renew(1, u64::MAX);
+        live.renew(1, 1, u64::MAX);
         Arc::new(live)
     })
 }

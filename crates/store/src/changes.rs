@@ -1,4 +1,5 @@
 //! The change table: feed and audit in one.
+use crate::connect::{ANSWER_MS, within};
 use crate::{Head, Store, StoreError};
 use doorward_core::secret::Keys;
 use doorward_core::time::UnixMillis;
@@ -21,11 +22,11 @@ pub struct Change {
     pub actor: String,
     /// In which workspace; `None`: the installation's own.
     pub workspace: Option<String>,
-    /// `workspace`, `api` or `credential`.
+    /// `workspace`, `api` or `credential`; `store` for the whole.
     pub kind: String,
-    /// The id of what was changed.
+    /// The id of what was changed; of the whole store its new epoch.
     pub id: String,
-    /// `created`, `changed`, `deleted`, `blocked`, `unblocked` or `regenerated`.
+    /// `created`, `changed`, `deleted`, `blocked`, `unblocked`, `regenerated`, or `restored` for the whole store.
     pub action: String,
     /// What it was: JSON for a credential, TOML for the rest. Never a secret.
     pub before: Option<String>,
@@ -48,8 +49,11 @@ impl Store {
     /// # Errors
     /// The store fails.
     pub async fn head(&self) -> Result<Head, StoreError> {
-        let mark = mark(&mut *self.pool.acquire().await?).await?;
-        Ok(Head { epoch: mark.epoch, seq: mark.seq })
+        within(ANSWER_MS, async {
+            let mark = mark(&mut *self.pool.acquire().await?).await?;
+            Ok(Head { epoch: mark.epoch, seq: mark.seq })
+        })
+        .await
     }
 
     /// Up to `limit` changes after change `seq`, in their order.
@@ -57,8 +61,11 @@ impl Store {
     /// # Errors
     /// The store fails.
     pub async fn changes_after(&self, seq: i64, limit: i64) -> Result<Vec<Change>, StoreError> {
-        let mut conn = self.pool.acquire().await?;
-        Ok(after(&mut conn, seq, limit).await?.into_iter().map(|(change, _)| change).collect())
+        within(ANSWER_MS, async {
+            let mut conn = self.pool.acquire().await?;
+            Ok(after(&mut conn, seq, limit).await?.into_iter().map(|(change, _)| change).collect())
+        })
+        .await
     }
 }
 

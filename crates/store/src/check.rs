@@ -1,8 +1,9 @@
 //! Whether the store is whole: the file, the chain of changes, and what the tables say against what the changes say.
-use crate::display::owner;
+use crate::keyring::{SEALED, Sealed};
 use crate::row::Reader;
-use crate::{Store, StoreError, changes, load, objects, record};
-use sqlx::{AnyConnection, Row};
+use crate::{Store, StoreError, changes, keyring, load, objects, record};
+use doorward_core::secret::Seals;
+use sqlx::{AnyConnection, AssertSqlSafe, Row};
 
 /// Changes read at a time.
 const PAGE_ROWS: i64 = 1_000;
@@ -15,9 +16,6 @@ const MISSING: &str = "SELECT h.kind, h.seq FROM change h WHERE h.after IS NOT N
      AND NOT EXISTS (SELECT 1 FROM change l WHERE l.kind = h.kind AND l.id = h.id AND l.seq > h.seq) \
      AND NOT EXISTS (SELECT 1 FROM credential c WHERE h.kind = 'credential' AND c.id = h.id) \
      AND NOT EXISTS (SELECT 1 FROM object o WHERE o.kind = h.kind AND o.id = h.id) ORDER BY h.seq LIMIT 1";
-const DISPLAYS: &str = "SELECT d.credential, c.workspace, c.secret_version, d.sealed, c.plain_key \
-     FROM secret_display d LEFT JOIN credential c ON c.id = d.credential \
-     WHERE d.credential > $1 ORDER BY d.credential LIMIT $2";
 
 /// What was checked, and found well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +26,10 @@ pub struct Report {
     pub credentials: i64,
     /// Workspaces and APIs.
     pub objects: i64,
+    /// Sealed secrets.
+    pub sealed: i64,
+    /// Master keys that open the store.
+    pub master_keys: i64,
 }
 
 fn damaged<T>(what: String) -> Result<T, StoreError> {
@@ -36,29 +38,42 @@ fn damaged<T>(what: String) -> Result<T, StoreError> {
 
 impl Store {
     /// Checks the whole store as of one instant: the file itself; the chain of changes, without gaps and each with its
-    /// MAC; every object and every credential, which must read and be what its last change says; every copy of a
-    /// secret, which must open.
+    /// MAC; every object and every credential, which must read and be what its last change says; the keyring and
+    /// every sealed secret, which must open.
     ///
     /// # Errors
     /// The first damage found, or the store fails.
     pub async fn check(&self) -> Result<Report, StoreError> {
-        let mut tx = self.pool.begin_with(self.engine.begin_read()).await?;
+        let mut tx = self.pool.begin_with(AssertSqlSafe(self.engine.begin_long_read())).await?;
+        let report = self.check_in(&mut tx).await?;
+        tx.rollback().await?;
+        Ok(report)
+    }
+
+    /// The same, as far as a transaction sees it.
+    pub(crate) async fn check_in(&self, tx: &mut AnyConnection) -> Result<Report, StoreError> {
         for row in sqlx::query(self.engine.integrity()).fetch_all(&mut *tx).await? {
             let told: &str = row.try_get(0)?;
             if told != "ok" {
                 return damaged(told.to_owned());
             }
         }
-        let changes = self.check_changes(&mut tx).await?;
-        let objects = check_objects(&mut tx).await?;
-        let credentials = self.check_credentials(&mut tx).await?;
+        let changes = self.check_changes(tx).await?;
+        let objects = check_objects(tx).await?;
+        let credentials = self.check_credentials(tx).await?;
         if let Some(row) = sqlx::query(MISSING).fetch_optional(&mut *tx).await? {
             let (kind, seq): (&str, i64) = (row.try_get(0)?, row.try_get(1)?);
             return damaged(format!("what change {seq} says about a {kind} is not there"));
         }
-        self.check_displays(&mut tx).await?;
-        tx.rollback().await?;
-        Ok(Report { changes, credentials, objects })
+        // Not the keys that this process has: a rotation may have gone on since.
+        let seals = Seals::new(&self.keyring(tx).await?);
+        let mut sealed = 0;
+        for one in SEALED {
+            sealed += self.check_sealed(tx, &seals, one).await?;
+        }
+        let masters = keyring::masters(tx).await?.len();
+        let master_keys = i64::try_from(masters).unwrap_or(i64::MAX);
+        Ok(Report { changes, credentials, objects, sealed, master_keys })
     }
 
     async fn check_changes(&self, conn: &mut AnyConnection) -> Result<i64, StoreError> {
@@ -102,27 +117,39 @@ impl Store {
         Ok(count)
     }
 
-    async fn check_displays(&self, conn: &mut AnyConnection) -> Result<(), StoreError> {
-        let mut last = String::new();
+    async fn check_sealed(
+        &self,
+        conn: &mut AnyConnection,
+        seals: &Seals,
+        of: Sealed,
+    ) -> Result<i64, StoreError> {
+        let page = format!(
+            "SELECT d.credential, c.workspace, c.secret_version, d.sealed, d.key_version, c.plain_key FROM {} d \
+             LEFT JOIN credential c ON c.id = d.credential WHERE d.credential > $1 ORDER BY d.credential LIMIT $2",
+            of.table
+        );
+        let (mut last, mut count) = (String::new(), 0);
         loop {
-            let rows =
-                sqlx::query(DISPLAYS).bind(last.as_str()).bind(PAGE_ROWS).fetch_all(&mut *conn).await?;
-            let Some(row) = rows.last() else { return Ok(()) };
+            let query = sqlx::query(AssertSqlSafe(page.as_str())).bind(last.as_str()).bind(PAGE_ROWS);
+            let rows = query.fetch_all(&mut *conn).await?;
+            let Some(row) = rows.last() else { return Ok(count) };
             last = row.try_get(0)?;
             for row in &rows {
                 let id: &str = row.try_get(0)?;
                 let known: (Option<&str>, Option<i64>) = (row.try_get(1)?, row.try_get(2)?);
                 let opens = match known {
                     (Some(workspace), Some(version)) => {
-                        self.keys.open(&owner(workspace, id, version), row.try_get(3)?).is_ok()
+                        let owner = of.owner(workspace, id, version);
+                        seals.open(row.try_get(4)?, &owner, row.try_get(3)?).is_ok()
                     }
                     _ => false,
                 };
                 if !opens {
-                    let plain: Option<i64> = row.try_get(4)?;
+                    let plain: Option<i64> = row.try_get(5)?;
                     let label = if plain == Some(0) { id.to_owned() } else { self.keys.pseudonym(id) };
                     return damaged(format!("the copy of the secret of credential `{label}` does not open"));
                 }
+                count += 1;
             }
         }
     }

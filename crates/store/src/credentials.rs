@@ -1,4 +1,5 @@
 //! Credentials.
+use crate::connect::{ANSWER_MS, within};
 use crate::row::{Reader, Row, Unreadable, columns, lists};
 use crate::write::{Told, Write};
 use crate::{Display, Store, StoreError, Stored, record};
@@ -9,6 +10,7 @@ use sqlx::AnyConnection;
 /// The kind of a credential in the change table.
 pub(crate) const CREDENTIAL: &str = "credential";
 
+/// Credentials with what is known about them besides: [`Reader::read_stored`] reads such rows.
 macro_rules! with_facts {
     ($tail:literal) => {
         concat!(
@@ -20,18 +22,17 @@ macro_rules! with_facts {
         )
     };
 }
+pub(crate) use with_facts;
 
-const ONE: &str = concat!("SELECT ", columns!(), " FROM credential c WHERE c.id = $1");
-const ONE_STORED: &str = with_facts!("WHERE c.id = $1");
-const ALL_STORED: &str = with_facts!("ORDER BY c.workspace, c.created_at, c.id");
-const ALL_STORED_OF: &str = with_facts!("WHERE c.workspace = $1 ORDER BY c.created_at, c.id");
+pub(crate) const ONE: &str = concat!("SELECT ", columns!(), " FROM credential c WHERE c.id = $1");
+pub(crate) const ONE_STORED: &str = with_facts!("WHERE c.id = $1");
 const INSERT: &str = "INSERT INTO credential (id, workspace, kind, name, dialect, plain_key, status, expires_at, \
      scopes, origins, secret, secret_version, created_at) \
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
-const SET_STATUS: &str = "UPDATE credential SET status = $1 WHERE id = $2";
-const SET_SECRET: &str = "UPDATE credential SET secret = $1, secret_version = $2 WHERE id = $3";
+pub(crate) const SET_STATUS: &str = "UPDATE credential SET status = $1 WHERE id = $2";
+pub(crate) const SET_SECRET: &str = "UPDATE credential SET secret = $1, secret_version = $2 WHERE id = $3";
 const NOT_EXPOSED: &str = "UPDATE credential_fact SET exposed_at = NULL WHERE credential = $1";
-const DELETE: &str = "DELETE FROM credential WHERE id = $1";
+pub(crate) const DELETE: &str = "DELETE FROM credential WHERE id = $1";
 
 /// A credential to be created.
 #[derive(Clone, Debug)]
@@ -48,22 +49,11 @@ impl Store {
     /// # Errors
     /// It can't be read, or the store fails.
     pub async fn credential(&self, id: &str) -> Result<Option<Stored>, StoreError> {
-        let row = sqlx::query(ONE_STORED).bind(id).fetch_optional(&self.pool).await?;
-        row.map(|row| Reader::new(&self.keys).read_stored(&row)).transpose()
-    }
-
-    /// All credentials, or those of a workspace: by workspace, the oldest first.
-    ///
-    /// # Errors
-    /// One can't be read, or the store fails.
-    pub async fn credentials(&self, workspace: Option<&str>) -> Result<Vec<Stored>, StoreError> {
-        let query = match workspace {
-            None => sqlx::query(ALL_STORED),
-            Some(id) => sqlx::query(ALL_STORED_OF).bind(id),
-        };
-        let rows = query.fetch_all(&self.pool).await?;
-        let mut reader = Reader::new(&self.keys);
-        rows.iter().map(|row| reader.read_stored(row)).collect()
+        within(ANSWER_MS, async {
+            let row = sqlx::query(ONE_STORED).bind(id).fetch_optional(&self.pool).await?;
+            row.map(|row| Reader::new(&self.keys).read_stored(&row)).transpose()
+        })
+        .await
     }
 }
 
@@ -83,35 +73,38 @@ impl Write {
     /// # Errors
     /// There is no such workspace, there is such an id already, or the store fails.
     pub async fn create_credential(&mut self, new: &NewCredential) -> Result<(), StoreError> {
-        let c = &new.credential;
-        if !self.has_workspace(&c.workspace).await? {
-            return Err(StoreError::NotFound { kind: "workspace", id: c.workspace.to_string() });
-        }
-        let there = sqlx::query(ONE).bind(&*c.id).fetch_optional(&mut *self.tx).await?;
-        if there.is_some() {
-            return Err(StoreError::AlreadyExists { kind: CREDENTIAL, id: c.id.to_string() });
-        }
-        let row = Row { credential: c.clone(), secret_version: 1, created_at: self.now };
-        let (scopes, origins) = lists(c);
-        self.begin_step();
-        sqlx::query(INSERT)
-            .bind(&*c.id)
-            .bind(&*c.workspace)
-            .bind(c.kind.name())
-            .bind(&*c.name)
-            .bind(c.dialect.name)
-            .bind(i64::from(c.plain_key))
-            .bind(c.status.name())
-            .bind(c.expires_at.map(|t| t.0))
-            .bind(scopes)
-            .bind(origins)
-            .bind(c.secret.0.to_vec())
-            .bind(row.secret_version)
-            .bind(row.created_at.0)
-            .execute(&mut *self.tx)
-            .await?;
-        self.put_display(&row, new.display.as_ref()).await?;
-        self.changed("created", None, Some(&row)).await
+        within(ANSWER_MS, async {
+            let c = &new.credential;
+            if !self.has_workspace(&c.workspace).await? {
+                return Err(StoreError::NotFound { kind: "workspace", id: c.workspace.to_string() });
+            }
+            let there = sqlx::query(ONE).bind(&*c.id).fetch_optional(&mut *self.tx).await?;
+            if there.is_some() {
+                return Err(StoreError::AlreadyExists { kind: CREDENTIAL, id: c.id.to_string() });
+            }
+            let row = Row { credential: c.clone(), secret_version: 1, created_at: self.now };
+            let (scopes, origins) = lists(c);
+            self.begin_step();
+            sqlx::query(INSERT)
+                .bind(&*c.id)
+                .bind(&*c.workspace)
+                .bind(c.kind.name())
+                .bind(&*c.name)
+                .bind(c.dialect.name)
+                .bind(i64::from(c.plain_key))
+                .bind(c.status.name())
+                .bind(c.expires_at.map(|t| t.0))
+                .bind(scopes)
+                .bind(origins)
+                .bind(c.secret.0.to_vec())
+                .bind(row.secret_version)
+                .bind(row.created_at.0)
+                .execute(&mut *self.tx)
+                .await?;
+            self.put_display(&row, new.display.as_ref()).await?;
+            self.changed("created", None, Some(&row)).await
+        })
+        .await
     }
 
     /// Blocks or unblocks a credential.
@@ -119,16 +112,19 @@ impl Write {
     /// # Errors
     /// It is not there, can't be read, or the store fails.
     pub async fn set_status(&mut self, id: &str, status: Status) -> Result<(), StoreError> {
-        let before = self.present(id).await?;
-        let credential = Credential { status, ..before.credential.clone() };
-        let after = Row { credential, ..before };
-        self.begin_step();
-        sqlx::query(SET_STATUS).bind(status.name()).bind(id).execute(&mut *self.tx).await?;
-        let action = match status {
-            Status::Active => "unblocked",
-            Status::Blocked => "blocked",
-        };
-        self.changed(action, Some(&before), Some(&after)).await
+        within(ANSWER_MS, async {
+            let before = self.present(id).await?;
+            let credential = Credential { status, ..before.credential.clone() };
+            let after = Row { credential, ..before };
+            self.begin_step();
+            sqlx::query(SET_STATUS).bind(status.name()).bind(id).execute(&mut *self.tx).await?;
+            let action = match status {
+                Status::Active => "unblocked",
+                Status::Blocked => "blocked",
+            };
+            self.changed(action, Some(&before), Some(&after)).await
+        })
+        .await
     }
 
     /// Deletes a credential, the copy of its secret, and what is known about it.
@@ -136,10 +132,13 @@ impl Write {
     /// # Errors
     /// It is not there, can't be read, or the store fails.
     pub async fn delete_credential(&mut self, id: &str) -> Result<(), StoreError> {
-        let before = self.present(id).await?;
-        self.begin_step();
-        sqlx::query(DELETE).bind(id).execute(&mut *self.tx).await?;
-        self.changed("deleted", Some(&before), None).await
+        within(ANSWER_MS, async {
+            let before = self.present(id).await?;
+            self.begin_step();
+            sqlx::query(DELETE).bind(id).execute(&mut *self.tx).await?;
+            self.changed("deleted", Some(&before), None).await
+        })
+        .await
     }
 
     /// Gives a credential another secret. The former one is dead, and so is the copy of it.
@@ -152,19 +151,22 @@ impl Write {
         secret: SecretHash,
         display: Option<Display>,
     ) -> Result<(), StoreError> {
-        let before = self.present(id).await?;
-        let credential = Credential { secret, ..before.credential.clone() };
-        let after = Row { credential, secret_version: before.secret_version + 1, ..before };
-        self.begin_step();
-        sqlx::query(SET_SECRET)
-            .bind(secret.0.to_vec())
-            .bind(after.secret_version)
-            .bind(id)
-            .execute(&mut *self.tx)
-            .await?;
-        sqlx::query(NOT_EXPOSED).bind(id).execute(&mut *self.tx).await?;
-        self.put_display(&after, display.as_ref()).await?;
-        self.changed("regenerated", Some(&before), Some(&after)).await
+        within(ANSWER_MS, async {
+            let before = self.present(id).await?;
+            let credential = Credential { secret, ..before.credential.clone() };
+            let after = Row { credential, secret_version: before.secret_version + 1, ..before };
+            self.begin_step();
+            sqlx::query(SET_SECRET)
+                .bind(secret.0.to_vec())
+                .bind(after.secret_version)
+                .bind(id)
+                .execute(&mut *self.tx)
+                .await?;
+            sqlx::query(NOT_EXPOSED).bind(id).execute(&mut *self.tx).await?;
+            self.put_display(&after, display.as_ref()).await?;
+            self.changed("regenerated", Some(&before), Some(&after)).await
+        })
+        .await
     }
 
     async fn present(&mut self, id: &str) -> Result<Row, StoreError> {

@@ -1,4 +1,5 @@
 //! What nodes learn about credentials while they serve. It is no change: nobody follows it.
+use crate::connect::{ANSWER_MS, within};
 use crate::{Store, StoreError};
 use doorward_core::time::UnixMillis;
 
@@ -28,18 +29,21 @@ impl Store {
     /// # Errors
     /// The store fails.
     pub async fn record(&self, facts: &[Fact]) -> Result<(), StoreError> {
-        if facts.is_empty() {
-            return Ok(());
-        }
-        let mut tx = self.pool.begin().await?;
-        for fact in facts {
-            sqlx::query(RECORD)
-                .bind(fact.credential.as_str())
-                .bind(fact.last_used.0)
-                .bind(fact.exposed_at.map(|t| t.0))
-                .execute(&mut *tx)
-                .await?;
-        }
-        Ok(tx.commit().await?)
+        within(ANSWER_MS, async {
+            if facts.is_empty() {
+                return Ok(());
+            }
+            let mut tx = self.pool.begin().await?;
+            for fact in facts {
+                sqlx::query(RECORD)
+                    .bind(fact.credential.as_str())
+                    .bind(fact.last_used.0)
+                    .bind(fact.exposed_at.map(|t| t.0))
+                    .execute(&mut *tx)
+                    .await?;
+            }
+            Ok(tx.commit().await?)
+        })
+        .await
     }
 }

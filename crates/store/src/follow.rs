@@ -1,13 +1,14 @@
 //! Keeps what a node decides from in step with the store, whoever writes to it.
 use crate::changes::{self, Mark};
-use crate::open::Traces;
+use crate::connect::{ANSWER_MS, SIGN_OF_LIFE_MS, within};
+use crate::file::Traces;
+use crate::keyring::STORE;
 use crate::row::{Reader, Row};
 use crate::{Store, StoreError, credentials, load, objects};
 use doorward_core::credential::Credential;
 use doorward_core::live::Live;
 use doorward_core::policy;
-use sqlx::Any;
-use sqlx::pool::PoolConnection;
+use sqlx::{AnyConnection, Connection};
 use std::collections::HashSet;
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -47,14 +48,18 @@ pub async fn follow(
     ready: watch::Sender<bool>,
 ) -> Infallible {
     let staleness_ms = u64::try_from(settings.max_staleness.as_millis()).unwrap_or(u64::MAX);
+    // A store that is slow is followed as long as what it tells is still fresh when it comes.
+    let patience_ms = (staleness_ms / 4).clamp(SIGN_OF_LIFE_MS, ANSWER_MS);
     let mut follower = Follower {
         store,
         live: Arc::clone(&live),
         region: settings.region,
+        patience_ms,
         mark: None,
         settled: None,
         looks: 0,
         conn: None,
+        keys_due: true,
         policy_due: true,
         policy_good: false,
     };
@@ -67,14 +72,16 @@ pub async fn follow(
                     tracing::info!(seq, "the store can be followed again");
                 }
                 failures = 0;
+                live.store_answered();
                 if follower.policy_good {
-                    live.renew(seq, looked_at.saturating_add(staleness_ms));
+                    live.renew(seq, looked_at, staleness_ms);
                     ready.send_if_modified(|ready| !std::mem::replace(ready, true));
                 }
             }
             Err(e) => {
                 if failures == 0 {
                     tracing::warn!(error = %e, "the store can't be followed; trying on");
+                    live.store_lost();
                 }
                 failures = failures.saturating_add(1);
             }
@@ -102,6 +109,8 @@ struct Follower {
     store: Store,
     live: Arc<Live>,
     region: Option<String>,
+    /// How long a look may take, in milliseconds.
+    patience_ms: u64,
     /// The last change that is in; `None` before the first load, and after one that failed.
     mark: Option<Mark>,
     /// What the files looked like before the store was last asked, where everything it told is in.
@@ -109,7 +118,9 @@ struct Follower {
     /// Looks so far.
     looks: u32,
     /// What the store is asked through; none after a failure.
-    conn: Option<PoolConnection<Any>>,
+    conn: Option<AnyConnection>,
+    /// The store may have other keys than when they were last learnt.
+    keys_due: bool,
     /// Objects have changed since the policy was made.
     policy_due: bool,
     /// There is a policy in force.
@@ -124,77 +135,81 @@ impl Follower {
         // the same: it may no longer be able to answer.
         let traces = self.store.traces();
         self.looks = self.looks.wrapping_add(1);
-        if let (Some(mark), true) =
-            (&self.mark, self.settled == Some(traces) && !self.looks.is_multiple_of(ASK_EVERY))
-        {
+        let quiet = traces.is_some() && self.settled == traces;
+        if let (Some(mark), true) = (&self.mark, quiet && !self.looks.is_multiple_of(ASK_EVERY)) {
             return Ok(mark.seq);
         }
         self.settled = None;
-        let head = self.look().await?;
-        let seq = match self.mark.clone() {
-            Some(mark) if mark == head => mark.seq,
-            Some(mark) if mark.epoch == head.epoch && mark.seq < head.seq => {
-                match self.apply(mark, &head).await? {
-                    Some(seq) => seq,
-                    None => self.load_again().await?,
-                }
-            }
-            Some(_) => self.load_again().await?,
-            None => self.load().await?,
+        // A connection of its own, so that nobody who writes keeps this node from looking. It is given up after whatever
+        // fails: a server may have stopped in the middle of an answer.
+        let mut conn = match self.conn.take() {
+            Some(conn) => conn,
+            None => self.store.connector.connect_to_follow().await?,
         };
-        if self.policy_due {
-            self.make_policy().await?;
-        }
-        self.settled = traces.are_settled().then_some(traces);
+        let seq = self.catch_up_with(&mut conn).await?;
+        self.conn = Some(conn);
+        self.settled = traces.filter(Traces::are_settled);
         Ok(seq)
     }
 
-    /// The last change there is. Asked ten times a second, so it has a connection of its own: taking one from the pool
-    /// and giving it back costs more than the question.
-    async fn look(&mut self) -> Result<Mark, StoreError> {
-        let mut conn = match self.conn.take() {
-            Some(conn) => conn,
-            None => self.store.pool.acquire().await?,
+    async fn catch_up_with(&mut self, conn: &mut AnyConnection) -> Result<i64, StoreError> {
+        let head = within(self.patience_ms, changes::mark(conn)).await?;
+        let seq = match self.mark.clone() {
+            Some(mark) if mark == head => mark.seq,
+            Some(mark) if mark.epoch == head.epoch && mark.seq < head.seq => {
+                match self.apply(conn, mark, &head).await? {
+                    Some(seq) => seq,
+                    None => self.load_again(conn).await?,
+                }
+            }
+            Some(_) => self.load_again(conn).await?,
+            None => self.load(conn).await?,
         };
-        let mark = changes::mark(&mut conn).await?;
-        self.conn = Some(conn);
-        Ok(mark)
+        if self.keys_due {
+            within(ANSWER_MS, self.store.follow_keys(conn)).await?;
+            self.keys_due = false;
+        }
+        if self.policy_due {
+            self.make_policy(conn).await?;
+        }
+        Ok(seq)
     }
 
-    async fn load_again(&mut self) -> Result<i64, StoreError> {
+    async fn load_again(&mut self, conn: &mut AnyConnection) -> Result<i64, StoreError> {
         tracing::warn!("the store has another history than the one followed so far; loading all of it");
         self.mark = None;
-        self.load().await
+        self.load(conn).await
     }
 
-    async fn load(&mut self) -> Result<i64, StoreError> {
-        let directory = &self.live.directory;
-        let mut tx = self.store.pool.begin_with(self.store.engine.begin_read()).await?;
-        let mark = changes::mark(&mut tx).await?;
+    async fn load(&mut self, conn: &mut AnyConnection) -> Result<i64, StoreError> {
+        let begin = conn.begin_with(self.store.engine.begin_read());
+        let mut tx = within(ANSWER_MS, async { Ok(begin.await?) }).await?;
+        let mark = within(ANSWER_MS, changes::mark(&mut tx)).await?;
         let reader = &mut Reader::new(&self.store.keys);
-        if directory.is_empty() {
-            load::each(&mut tx, reader, |row| readable(row, |c| directory.put(c))).await?;
-        } else {
-            // A load that fails half-way must not take away what is good.
-            let mut all = Vec::new();
-            load::each(&mut tx, reader, |row| readable(row, |c| all.push(c))).await?;
-            directory.replace_all(all);
-        }
-        tx.rollback().await?;
-        self.policy_due = true;
+        // A load that fails half-way must not take away what is good.
+        let mut all = self.live.directory.replacement();
+        load::each(&mut tx, reader, |row| readable(row, |c| all.add(c))).await?;
+        all.finish();
+        within(ANSWER_MS, async { Ok(tx.rollback().await?) }).await?;
+        (self.policy_due, self.keys_due) = (true, true);
         let seq = mark.seq;
         self.mark = Some(mark);
         Ok(seq)
     }
 
     /// Brings in the changes from `mark` to `head`; `None` when the store has not come that way.
-    async fn apply(&mut self, mut mark: Mark, head: &Mark) -> Result<Option<i64>, StoreError> {
-        let mut conn = self.store.pool.acquire().await?;
+    async fn apply(
+        &mut self,
+        conn: &mut AnyConnection,
+        mut mark: Mark,
+        head: &Mark,
+    ) -> Result<Option<i64>, StoreError> {
         let mut reader = Reader::new(&self.store.keys);
         while mark.seq < head.seq {
             // The last change that is in comes first: it must still be the same.
             let from = (mark.seq - 1).max(0);
-            let mut page = changes::after(&mut conn, from, BATCH_ROWS + 1).await?.into_iter();
+            let page = within(ANSWER_MS, changes::after(conn, from, BATCH_ROWS + 1)).await?;
+            let mut page = page.into_iter();
             if mark.seq > 0 && page.next().map(|(_, mac)| mac) != mark.mac {
                 return Ok(None);
             }
@@ -206,6 +221,8 @@ impl Follower {
                 (next.seq, next.mac) = (change.seq, Some(mac));
                 if change.kind == credentials::CREDENTIAL {
                     ids.insert(change.id);
+                } else if change.kind == STORE {
+                    self.keys_due = true;
                 } else {
                     self.policy_due = true;
                 }
@@ -215,7 +232,7 @@ impl Follower {
             }
             // What is there now may be newer than the change; the next look will find the same again.
             for id in ids {
-                match credentials::one(&mut conn, &mut reader, &id).await? {
+                match within(ANSWER_MS, credentials::one(conn, &mut reader, &id)).await? {
                     Some(Ok(row)) => self.live.directory.put(row.credential),
                     None => self.live.directory.remove(&id),
                     Some(Err(why)) => {
@@ -231,8 +248,8 @@ impl Follower {
         Ok(Some(mark.seq))
     }
 
-    async fn make_policy(&mut self) -> Result<(), StoreError> {
-        let (draft, mut mistakes) = objects::all(&mut *self.store.pool.acquire().await?).await?;
+    async fn make_policy(&mut self, conn: &mut AnyConnection) -> Result<(), StoreError> {
+        let (draft, mut mistakes) = within(ANSWER_MS, objects::all(conn)).await?;
         self.policy_due = false;
         if mistakes.is_empty() {
             match policy::compile(&draft, self.region.as_deref()) {

@@ -3,45 +3,69 @@
 //!
 //! The SQL is the same for every engine: `$1` placeholders, integers for time and booleans, `RETURNING`,
 //! `ON CONFLICT`. Where engines differ, [`engine`] says how.
+mod address;
+mod backup;
 mod changes;
 mod check;
+mod connect;
+mod copy;
 mod credentials;
 mod display;
 mod engine;
 mod error;
 mod facts;
+mod file;
 pub mod follow;
+mod keyring;
+mod list;
 mod load;
+mod nodes;
 mod objects;
 mod open;
 mod record;
+mod relocate;
+mod reseal;
+mod restore;
+mod rotate;
 mod row;
 mod schema;
+mod server;
 mod write;
 
 use doorward_core::credential::Credential;
+use doorward_core::keyring::MasterKey;
 use doorward_core::policy::draft::Draft;
 use doorward_core::secret::Keys;
 use doorward_core::time::UnixMillis;
 use sqlx::AnyPool;
 use std::sync::Arc;
 
+pub use address::{Address, Server};
+pub use backup::Backup;
 pub use changes::Change;
 pub use check::Report;
 pub use credentials::NewCredential;
 pub use display::Display;
 pub use error::StoreError;
 pub use facts::Fact;
+pub use list::Filter;
+pub use nodes::Node;
 pub use open::Purpose;
+pub use relocate::{Counts, Moved, Target};
+pub use restore::Incoming;
+pub use rotate::{Rotated, Rotation};
 pub use write::Write;
 
 /// An open store. Clones share their connections.
 #[derive(Clone)]
 pub struct Store {
     pool: AnyPool,
+    master: Arc<MasterKey>,
     keys: Arc<Keys>,
     engine: engine::Engine,
-    file: Arc<open::OpenedFile>,
+    connector: connect::Connector,
+    /// Where it is one.
+    file: Option<Arc<file::OpenedFile>>,
     /// Names this installation; the first change's MAC stands on it.
     installation: Arc<str>,
 }

@@ -1,6 +1,7 @@
 //! Reads everything, as of one instant.
 use crate::changes::{self, Mark};
-use crate::row::{COLUMNS, Reader, Row, columns};
+use crate::connect::{ANSWER_MS, within};
+use crate::row::{self, COLUMNS, Reader, Row, columns};
 use crate::{Head, Snapshot, Store, StoreError, objects};
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row as _};
@@ -8,7 +9,7 @@ use sqlx::{AnyConnection, Row as _};
 /// Credentials read at a time.
 const PAGE_ROWS: i64 = 2_000;
 
-const PAGE: &str =
+pub(crate) const PAGE: &str =
     concat!("SELECT ", columns!(), " FROM credential c WHERE c.id > $1 ORDER BY c.id LIMIT $2");
 /// The same, with what the last change about each credential says that it is.
 const PAGE_TOLD: &str = concat!(
@@ -56,8 +57,9 @@ async fn page(
     query: &'static str,
     last: &str,
 ) -> Result<Option<(Vec<AnyRow>, String)>, StoreError> {
-    let rows = sqlx::query(query).bind(last).bind(PAGE_ROWS).fetch_all(conn).await?;
-    let next = rows.last().map(|row| row.try_get::<String, _>(0)).transpose()?;
+    let rows = sqlx::query(query).bind(last).bind(PAGE_ROWS).fetch_all(conn);
+    let rows = within(ANSWER_MS, async { Ok(rows.await?) }).await?;
+    let next = rows.last().map(|last| row::id(last).map(str::to_owned)).transpose()?;
     Ok(next.map(|next| (rows, next)))
 }
 

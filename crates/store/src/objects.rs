@@ -1,4 +1,5 @@
 //! Workspaces and APIs, kept in the form that operators write.
+use crate::connect::{ANSWER_MS, within};
 use crate::write::{Told, Write};
 use crate::{Store, StoreError};
 use doorward_core::policy::draft::{self, ApiDraft, Draft, WorkspaceDraft};
@@ -42,7 +43,7 @@ impl Store {
     /// # Errors
     /// An object can't be read, or the store fails.
     pub async fn policy(&self) -> Result<Draft, StoreError> {
-        whole(all(&mut *self.pool.acquire().await?).await?)
+        within(ANSWER_MS, async { whole(all(&mut *self.pool.acquire().await?).await?) }).await
     }
 }
 
@@ -88,18 +89,21 @@ impl Write {
     /// # Errors
     /// The environment would change, or the store fails.
     pub async fn put_workspace(&mut self, workspace: &WorkspaceDraft) -> Result<(), StoreError> {
-        let place = Place::workspace(&workspace.id);
-        let before = self.body(place).await?;
-        if let Some(was) = before.as_deref().and_then(|body| read(WORKSPACE, place.id, body).ok())
-            && was.workspaces.iter().any(|was| was.environment != workspace.environment)
-        {
-            return Err(StoreError::Refused(format!(
-                "workspace `{}`: its environment was fixed when it was created; make another workspace",
-                place.id
-            )));
-        }
-        let body = Draft { workspaces: vec![workspace.clone()], apis: Vec::new() }.write();
-        self.put(place, before, body).await
+        within(ANSWER_MS, async {
+            let place = Place::workspace(&workspace.id);
+            let before = self.body(place).await?;
+            if let Some(was) = before.as_deref().and_then(|body| read(WORKSPACE, place.id, body).ok())
+                && was.workspaces.iter().any(|was| was.environment != workspace.environment)
+            {
+                return Err(StoreError::Refused(format!(
+                    "workspace `{}`: its environment was fixed when it was created; make another workspace",
+                    place.id
+                )));
+            }
+            let body = Draft { workspaces: vec![workspace.clone()], apis: Vec::new() }.write();
+            self.put(place, before, body).await
+        })
+        .await
     }
 
     /// Deletes a workspace that has no credentials.
@@ -107,13 +111,16 @@ impl Write {
     /// # Errors
     /// It is not there, still has credentials, or the store fails.
     pub async fn delete_workspace(&mut self, id: &str) -> Result<(), StoreError> {
-        let left: i64 = sqlx::query(CREDENTIALS).bind(id).fetch_one(&mut *self.tx).await?.try_get(0)?;
-        if left > 0 {
-            return Err(StoreError::Refused(format!(
-                "workspace `{id}` still has credentials ({left}); delete them first"
-            )));
-        }
-        self.delete(Place::workspace(id)).await
+        within(ANSWER_MS, async {
+            let left: i64 = sqlx::query(CREDENTIALS).bind(id).fetch_one(&mut *self.tx).await?.try_get(0)?;
+            if left > 0 {
+                return Err(StoreError::Refused(format!(
+                    "workspace `{id}` still has credentials ({left}); delete them first"
+                )));
+            }
+            self.delete(Place::workspace(id)).await
+        })
+        .await
     }
 
     /// Creates an API, or changes the one with its id.
@@ -121,10 +128,13 @@ impl Write {
     /// # Errors
     /// The store fails.
     pub async fn put_api(&mut self, api: &ApiDraft) -> Result<(), StoreError> {
-        let place = Place::api(&api.id);
-        let before = self.body(place).await?;
-        let body = Draft { workspaces: Vec::new(), apis: vec![api.clone()] }.write();
-        self.put(place, before, body).await
+        within(ANSWER_MS, async {
+            let place = Place::api(&api.id);
+            let before = self.body(place).await?;
+            let body = Draft { workspaces: Vec::new(), apis: vec![api.clone()] }.write();
+            self.put(place, before, body).await
+        })
+        .await
     }
 
     /// Deletes an API with its routes.
@@ -132,7 +142,7 @@ impl Write {
     /// # Errors
     /// It is not there, or the store fails.
     pub async fn delete_api(&mut self, id: &str) -> Result<(), StoreError> {
-        self.delete(Place::api(id)).await
+        within(ANSWER_MS, async { self.delete(Place::api(id)).await }).await
     }
 
     /// Whether there is such a workspace.

@@ -1,14 +1,16 @@
 //! The tables, and how they came to be: a numbered list of migrations. Each only adds, so that a program one version
 //! older still runs on them.
 use crate::engine::Engine;
-use crate::{Purpose, StoreError};
-use doorward_core::secret::Keys;
-use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, Row};
+use crate::{Purpose, StoreError, keyring};
+use doorward_core::keyring::{Keyring, MasterKey};
+use sqlx::{AnyConnection, AssertSqlSafe, Connection, Row};
 
 /// The schema that this program makes and knows.
 pub(crate) const VERSION: i64 = MIGRATIONS.len() as i64;
 
-const MIGRATIONS: [&[&str]; 1] = [&[
+const MIGRATIONS: [&[&str]; 2] = [FIRST, NODES_AND_KEYS];
+
+const FIRST: &[&str] = &[
     "CREATE TABLE meta (key {text} NOT NULL PRIMARY KEY, value {text} NOT NULL) {keyed}",
     // One row. Whoever writes takes it first, so that changes are numbered in the order of their commits, without gaps.
     "CREATE TABLE head (one {bigint} NOT NULL PRIMARY KEY CHECK (one = 1), seq {bigint} NOT NULL) {table}",
@@ -61,31 +63,63 @@ const MIGRATIONS: [&[&str]; 1] = [&[
         last_used {bigint},
         exposed_at {bigint}
     ) {keyed}",
-]];
+];
+
+const NODES_AND_KEYS: &[&str] = &[
+    // Each node that runs, or did.
+    "CREATE TABLE node (
+        id {text} NOT NULL PRIMARY KEY,
+        name {text} NOT NULL,
+        version {text} NOT NULL,
+        role {text} NOT NULL,
+        region {text},
+        started_at {bigint} NOT NULL,
+        seen_at {bigint} NOT NULL,
+        seq {bigint} NOT NULL,
+        age_ms {bigint}
+    ) {keyed}",
+    // What everything is sealed with, sealed with each master key that opens the store.
+    "CREATE TABLE keyring (master {text} NOT NULL PRIMARY KEY, sealed {blob} NOT NULL) {keyed}",
+    "ALTER TABLE secret_display ADD COLUMN key_version {bigint} NOT NULL DEFAULT 1",
+];
+
+/// The first schema with a keyring.
+const KEYRING_SINCE: i64 = 2;
+
+/// Under which name the table `meta` has the installation's id.
+const INSTALLATION: &str = "installation";
+/// Under which name the table `meta` of a store that began with the first schema has what its master key was known by.
+const KEY_CHECK: &str = "key_check";
+/// Under which name the table `meta` has the epoch.
+pub(crate) const EPOCH: &str = "epoch";
 
 const META: &str = "SELECT value FROM meta WHERE key = $1";
 const SET_META: &str =
     "INSERT INTO meta (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
 
-/// Brings the tables up to date and returns the installation's id. A store of another purpose or master key is left as it is.
+/// Brings the tables up to date and returns the installation's id and its keys. A store of another purpose or master key is left as it is.
 pub(crate) async fn ensure(
-    pool: &AnyPool,
+    conn: &mut AnyConnection,
     engine: Engine,
-    keys: &Keys,
+    master: &MasterKey,
     purpose: Purpose,
-) -> Result<String, StoreError> {
-    let mut conn = pool.acquire().await?;
-    let version = version(&mut conn, engine).await?;
+) -> Result<(String, Keyring), StoreError> {
+    let version = version(conn, engine).await?;
     if version > 0 {
-        verify(&mut conn, keys, purpose).await?;
+        verify(conn, version, master, purpose).await?;
     }
     if version < VERSION {
-        drop(conn);
-        migrate(pool, engine, keys, purpose).await?;
-        conn = pool.acquire().await?;
-        verify(&mut conn, keys, purpose).await?;
+        migrate(conn, engine, master, purpose).await?;
+        verify(conn, VERSION, master, purpose).await?;
     }
-    meta(&mut conn, "installation").await
+    let installation = meta(conn, INSTALLATION).await?;
+    let ring = keyring::open(conn, master, &installation).await?;
+    Ok((installation, ring))
+}
+
+/// Whether there is any table.
+pub(crate) async fn has_tables(conn: &mut AnyConnection, engine: Engine) -> Result<bool, StoreError> {
+    Ok(sqlx::query(engine.tables()).fetch_optional(conn).await?.is_some())
 }
 
 /// The schema of the store; 0 where there is none yet.
@@ -108,30 +142,53 @@ async fn version(conn: &mut AnyConnection, engine: Engine) -> Result<i64, StoreE
     if found > VERSION { Err(StoreError::NewerSchema { found, known: VERSION }) } else { Ok(found) }
 }
 
-async fn meta(conn: &mut AnyConnection, key: &str) -> Result<String, StoreError> {
+/// What the table `meta` says about the whole store.
+pub(crate) async fn meta(conn: &mut AnyConnection, key: &str) -> Result<String, StoreError> {
     let row = sqlx::query(META).bind(key).fetch_optional(conn).await?;
     let row = row.ok_or_else(|| StoreError::Damaged(format!("`{key}` is missing in its table `meta`")))?;
     Ok(row.try_get(0)?)
 }
 
-async fn verify(conn: &mut AnyConnection, keys: &Keys, purpose: Purpose) -> Result<(), StoreError> {
+async fn verify(
+    conn: &mut AnyConnection,
+    version: i64,
+    master: &MasterKey,
+    purpose: Purpose,
+) -> Result<(), StoreError> {
     let found = meta(conn, "purpose").await?;
     let found = Purpose::named(&found)
         .ok_or_else(|| StoreError::Damaged(format!("it was made for `{found}`, which is nothing known")))?;
     if found != purpose {
         return Err(StoreError::OtherPurpose { found });
     }
-    if meta(conn, "key_check").await? == hex(&keys.check()) {
+    if version >= KEYRING_SINCE {
+        let installation = meta(conn, INSTALLATION).await?;
+        keyring::open(conn, master, &installation).await.map(|_| ())
+    } else if meta(conn, KEY_CHECK).await? == hex(&master.check()) {
         Ok(())
     } else {
         Err(StoreError::WrongMasterKey)
     }
 }
 
-async fn migrate(pool: &AnyPool, engine: Engine, keys: &Keys, purpose: Purpose) -> Result<(), StoreError> {
-    let mut tx = pool.begin_with(engine.begin_alone()).await?;
+/// Sets what the table `meta` says.
+pub(crate) async fn set_meta(conn: &mut AnyConnection, key: &str, value: &str) -> Result<(), StoreError> {
+    sqlx::query(SET_META).bind(key).bind(value).execute(conn).await?;
+    Ok(())
+}
+
+async fn migrate(
+    conn: &mut AnyConnection,
+    engine: Engine,
+    master: &MasterKey,
+    purpose: Purpose,
+) -> Result<(), StoreError> {
+    let mut tx = conn.begin_with(AssertSqlSafe(engine.begin_alone())).await?;
     // Another process may have been faster.
     let found = version(&mut tx, engine).await?;
+    if found > 0 {
+        verify(&mut tx, found, master, purpose).await?;
+    }
     for migration in MIGRATIONS.iter().skip(usize::try_from(found).unwrap_or(usize::MAX)) {
         for statement in *migration {
             sqlx::query(AssertSqlSafe(engine.ddl(statement))).execute(&mut *tx).await?;
@@ -140,25 +197,36 @@ async fn migrate(pool: &AnyPool, engine: Engine, keys: &Keys, purpose: Purpose) 
     let mut values = vec![("schema", VERSION.to_string())];
     if found == 0 {
         values.extend([
-            ("installation", random_name()?),
-            ("epoch", random_name()?),
+            (INSTALLATION, random_name()?),
+            (EPOCH, random_name()?),
             ("purpose", purpose.name().to_owned()),
-            ("key_check", hex(&keys.check())),
         ]);
     }
     for (key, value) in values {
-        sqlx::query(SET_META).bind(key).bind(value).execute(&mut *tx).await?;
+        set_meta(&mut tx, key, &value).await?;
+    }
+    if found < KEYRING_SINCE {
+        // What was hashed, chained and sealed before stays as it is.
+        let ring = if found == 0 { keyring::new()? } else { master.first_keyring() };
+        let installation = meta(&mut tx, INSTALLATION).await?;
+        keyring::put(&mut tx, master, &installation, &ring).await?;
+        set_meta(&mut tx, keyring::SEAL, &ring.name()).await?;
     }
     tx.commit().await?;
     Ok(())
 }
 
+/// Makes the tables where there are none, for what another store holds.
+pub(crate) async fn make_tables(conn: &mut AnyConnection, engine: Engine) -> Result<(), StoreError> {
+    for statement in MIGRATIONS.iter().copied().flatten() {
+        sqlx::query(AssertSqlSafe(engine.ddl(statement))).execute(&mut *conn).await?;
+    }
+    Ok(())
+}
+
 /// 128 random bits in hexadecimal digits.
-fn random_name() -> Result<String, StoreError> {
-    let mut bytes = [0; 16];
-    aws_lc_rs::rand::fill(&mut bytes)
-        .map_err(|_| StoreError::Refused("the system gave no random bytes".to_owned()))?;
-    Ok(hex(&bytes))
+pub(crate) fn random_name() -> Result<String, StoreError> {
+    keyring::random::<16>().map(|bytes| hex(&bytes))
 }
 
 /// Lower-case hexadecimal digits.

@@ -5,10 +5,13 @@ use doorward_core::credential::{Credential, Environment, Kind, Status};
 use doorward_core::dialect::Dialect;
 use doorward_core::ids;
 use doorward_core::time::UnixMillis;
-use doorward_store::{Display, NewCredential, Stored};
+use doorward_store::{Display, Filter, NewCredential, StoreError, Stored};
 
 /// Fills a buffer with random bytes.
 pub type Random<'a> = &'a mut dyn FnMut(&mut [u8]);
+
+/// Most credentials that are written in one transaction: others wait for it.
+pub const BATCH: usize = 500;
 
 /// Makes a credential. The secret is in what is returned; whether it can be seen again depends on its kind, its
 /// workspace's environment and its dialect.
@@ -16,35 +19,61 @@ pub type Random<'a> = &'a mut dyn FnMut(&mut [u8]);
 /// # Errors
 /// [`Error::Credential`] with every mistake, or the store's.
 pub async fn create(desk: Desk<'_>, wanted: &Wanted, random: Random<'_>) -> Result<CredentialView, Error> {
+    let made = create_many(desk, wanted, 1, random).await?;
+    Ok(made.into_iter().next().expect("as many as were asked for"))
+}
+
+/// Makes `count` alike, up to [`BATCH`], all or none.
+///
+/// # Errors
+/// As [`create`].
+pub async fn create_many(
+    desk: Desk<'_>,
+    wanted: &Wanted,
+    count: usize,
+    random: Random<'_>,
+) -> Result<Vec<CredentialView>, Error> {
     // The write comes first: nobody can remove the workspace between the look at it and the commit.
     let mut write = desk.store.write(desk.actor, desk.now).await?;
     let policy = desk.store.policy().await?;
-    let checked = draft::check(wanted, &policy, desk.now)?;
-    let id = match &wanted.import {
-        Some(import) => import.id.clone(),
-        None => fresh(ids::KEY_ID, ids::ID_RANDOM_BYTES, random),
-    };
-    if desk.store.credential(&id).await?.is_some() {
-        return Err(Error::Credential(vec![format!("there is a credential with the id `{id}` already")]));
+    let mut views = Vec::with_capacity(count);
+    for _ in 0..count {
+        let checked = draft::check(wanted, &policy, desk.now)?;
+        let id = match &wanted.import {
+            Some(import) => import.id.clone(),
+            None => fresh(ids::KEY_ID, ids::ID_RANDOM_BYTES, random),
+        };
+        let imported = wanted.import.as_ref().and_then(|i| i.secret.clone());
+        let secret = imported.unwrap_or_else(|| new_secret(wanted.kind, random));
+        let new = assemble(desk, wanted, checked, &id, &secret);
+        let taken = |e| match e {
+            StoreError::AlreadyExists { id, .. } => {
+                Error::Credential(vec![format!("there is a credential with the id `{id}` already")])
+            }
+            e => Error::Store(e),
+        };
+        write.create_credential(&new).await.map_err(taken)?;
+        views.push(CredentialView::new(&new.credential, Some(secret), desk.now));
     }
-    let imported = wanted.import.as_ref().and_then(|i| i.secret.clone());
-    let secret = imported.unwrap_or_else(|| new_secret(wanted.kind, random));
+    write.commit().await?;
+    Ok(views)
+}
+
+/// What was asked for and checked, as it is stored.
+pub(super) fn assemble(
+    desk: Desk<'_>,
+    wanted: &Wanted,
+    checked: Checked,
+    id: &str,
+    secret: &str,
+) -> NewCredential {
     let until = match wanted.showing {
         Showing::Always => Some(None),
         Showing::ByDialect => {
             window(wanted.kind, checked.environment, checked.dialect.shown_again_s.0, desk.now)
         }
     };
-    let credential = assemble(desk, wanted, checked, &id, &secret);
-    let view = CredentialView::new(&credential, Some(secret.clone()), desk.now);
-    let display = until.map(|until| Display { secret, until });
-    write.create_credential(&NewCredential { credential, display }).await?;
-    write.commit().await?;
-    Ok(view)
-}
-
-fn assemble(desk: Desk<'_>, wanted: &Wanted, checked: Checked, id: &str, secret: &str) -> Credential {
-    Credential {
+    let credential = Credential {
         id: id.into(),
         pseudonym: wanted.plain_key.then(|| desk.keys.pseudonym(id).into()),
         workspace: wanted.workspace.as_str().into(),
@@ -57,7 +86,8 @@ fn assemble(desk: Desk<'_>, wanted: &Wanted, checked: Checked, id: &str, secret:
         scopes: checked.scopes,
         origins: checked.origins,
         secret: desk.keys.hash(id.as_bytes(), secret.as_bytes()),
-    }
+    };
+    NewCredential { credential, display: until.map(|until| Display { secret: secret.to_owned(), until }) }
 }
 
 fn fresh(prefix: &str, bytes: usize, random: Random<'_>) -> String {
@@ -66,7 +96,7 @@ fn fresh(prefix: &str, bytes: usize, random: Random<'_>) -> String {
     ids::with_prefix(prefix, &buffer)
 }
 
-fn new_secret(kind: Kind, random: Random<'_>) -> String {
+pub(super) fn new_secret(kind: Kind, random: Random<'_>) -> String {
     let prefix = if kind == Kind::Client { ids::PUBLISHABLE_TOKEN } else { ids::KEY_SECRET };
     fresh(prefix, ids::SECRET_RANDOM_BYTES, random)
 }
@@ -80,19 +110,42 @@ fn window(kind: Kind, environment: Environment, shown_s: i64, now: UnixMillis) -
     (shown_s > 0).then(|| Some(now.plus_ms(shown_s * 1000)))
 }
 
-/// Every credential, of one workspace or of all, in the order of the store.
+/// Up to `limit` credentials that the filter lets through, in the order of their ids, from the one after `after`.
 ///
 /// # Errors
 /// [`Error::UnknownWorkspace`], or the store's.
-pub async fn list(desk: Desk<'_>, workspace: Option<&str>) -> Result<Vec<CredentialView>, Error> {
-    if let Some(id) = workspace {
+pub async fn page(
+    desk: Desk<'_>,
+    filter: &Filter,
+    after: Option<&str>,
+    limit: usize,
+) -> Result<Vec<CredentialView>, Error> {
+    if let Some(id) = &filter.workspace {
         let policy = desk.store.policy().await?;
-        if !policy.workspaces.iter().any(|w| w.id == id) {
-            return Err(Error::UnknownWorkspace(id.to_owned()));
+        if !policy.workspaces.iter().any(|w| w.id == *id) {
+            return Err(Error::UnknownWorkspace(id.clone()));
         }
     }
-    let all = desk.store.credentials(workspace).await?;
-    Ok(all.iter().map(|s| CredentialView::stored(s, None)).collect())
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let page = desk.store.credentials_page(filter, after, limit).await?;
+    Ok(page.iter().map(|s| CredentialView::stored(s, None)).collect())
+}
+
+/// Every credential, of one workspace or of all, in the order of their ids. There may be a million of them: [`page`]
+/// gives them piece by piece.
+///
+/// # Errors
+/// As [`page`].
+pub async fn list(desk: Desk<'_>, workspace: Option<&str>) -> Result<Vec<CredentialView>, Error> {
+    let filter = Filter { workspace: workspace.map(str::to_owned), ..Filter::default() };
+    let mut all: Vec<CredentialView> = Vec::new();
+    loop {
+        let next = page(desk, &filter, all.last().map(|c| c.id.as_str()), BATCH).await?;
+        if next.is_empty() {
+            return Ok(all);
+        }
+        all.extend(next);
+    }
 }
 
 async fn find(desk: Desk<'_>, id: &str) -> Result<Stored, Error> {

@@ -8,6 +8,8 @@ use doorward_store::{Store, StoreError};
 
 pub mod credentials;
 mod draft;
+pub mod import;
+pub mod nodes;
 pub mod policy;
 mod view;
 
@@ -19,7 +21,7 @@ pub use view::{CredentialView, Revealed};
 pub struct Desk<'a> {
     /// Where everything is remembered.
     pub store: &'a Store,
-    /// The keys derived from the master key.
+    /// The keys of the store.
     pub keys: &'a Keys,
     /// Who acts, as the change table names it.
     pub actor: &'a str,

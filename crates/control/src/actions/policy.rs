@@ -57,7 +57,7 @@ pub async fn apply(desk: Desk<'_>, new: &Draft, dry_run: bool) -> Result<Plan, E
     fixed_environments(&old, new, &mut mistakes);
     let plan = compare(&old, new);
     for gone in plan.removed.iter().filter(|o| o.kind == WORKSPACE) {
-        let held = desk.store.credentials(Some(&gone.id)).await?.len();
+        let held = desk.store.credentials_held(&gone.id).await?;
         if held > 0 {
             let message = format!(
                 "it has {held} credential{}, so it can't be removed; delete those first",

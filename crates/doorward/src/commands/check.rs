@@ -1,9 +1,9 @@
 //! `doorward check`: tells everything that is wrong at once, and changes nothing.
 use super::print;
 use crate::config::{self, Config};
-use crate::{Failure, master_key, place, run};
+use crate::{Failure, front, master_key, place};
 use doorward_core::policy::compile;
-use doorward_store::Purpose;
+use doorward_store::{Purpose, Store};
 use std::path::Path;
 
 pub(super) async fn run(file: &Path) -> Result<(), Failure> {
@@ -20,10 +20,11 @@ pub(super) async fn run(file: &Path) -> Result<(), Failure> {
 /// The files that the settings name.
 fn beside(config: &Config) -> Vec<String> {
     let mut wrong = Vec::new();
-    wrong.extend(run::certificates(config).err().map(|e| e.to_string()));
-    wrong.extend(run::upstream_roots(config).err().map(|e| e.to_string()));
+    wrong.extend(front::certificates(config).err().map(|e| e.to_string()));
+    wrong.extend(front::upstream_roots(config).err().map(|e| e.to_string()));
     wrong.extend(master_key::load(&config.store.master_key_file).err().map(|e| e.to_string()));
-    let store = place::file(&config.store.url);
+    wrong.extend(place::address(&config.store).err().map(|e| e.to_string()));
+    let store = config.store.url.file();
     for (setting, file) in [("store.url", store), ("events.file", config.events_file.as_deref())] {
         let folder = file.and_then(Path::parent).filter(|f| !f.as_os_str().is_empty() && !f.is_dir());
         wrong.extend(folder.map(|f| format!("{setting}: there is no folder {}; make it first", f.display())));
@@ -32,7 +33,7 @@ fn beside(config: &Config) -> Vec<String> {
 }
 
 async fn store(config: &Config) -> Result<Option<String>, Failure> {
-    if !place::exists(&config.store.url) {
+    if !Store::is_at(&place::address(&config.store)?).await? {
         // Looking must not make it.
         print::line(format_args!("ok: {} is not there yet; the first start makes it", config.store.url))?;
         return Ok(None);
@@ -43,6 +44,13 @@ async fn store(config: &Config) -> Result<Option<String>, Failure> {
         "ok: the store holds {} changes, {} credentials and {} objects",
         report.changes, report.credentials, report.objects
     ))?;
+    print::line(format_args!("ok: all {} sealed secrets open", report.sealed))?;
+    if report.master_keys > 1 {
+        print::line(format_args!(
+            "note: {} master keys open the store; when every node has the new one, retire the other (`doorward master-key retire`)",
+            report.master_keys
+        ))?;
+    }
     match compile(&opened.store.policy().await?, config.region.as_deref()) {
         Ok(policy) => {
             print::line(format_args!(

@@ -1,5 +1,5 @@
 //! `doorward credential ...`.
-use super::{ACTOR, print};
+use super::{ACTOR, import, list, print};
 use crate::cli::{Create, Credential, One, Output};
 use crate::{Failure, clock, place, random};
 use doorward_control::actions::{CredentialView, Import, Showing, Wanted, credentials};
@@ -12,14 +12,8 @@ const MAX_SECRET_FILE_BYTES: u64 = 4096;
 pub(super) async fn run(command: Credential) -> Result<(), Failure> {
     match command {
         Credential::Create(options) => create(options).await,
-        Credential::List { place, workspace, output } => {
-            let opened = place::open(&place).await?;
-            let all = credentials::list(opened.desk(ACTOR), workspace.as_deref()).await?;
-            if !output.json && all.is_empty() {
-                print::line("there are no credentials")?;
-            }
-            Ok(all.iter().try_for_each(|c| if output.json { print::json(c) } else { row(c) })?)
-        }
+        Credential::Import(options) => import::run(&options).await,
+        Credential::List(options) => list::run(options).await,
         Credential::Show { one, reveal } => {
             let opened = place::open(&one.place).await?;
             let desk = opened.desk(ACTOR);
@@ -66,10 +60,16 @@ async fn create(options: Create) -> Result<(), Failure> {
         showing: Showing::ByDialect,
     };
     let opened = place::open(&options.place).await?;
-    for _ in 0..options.count {
-        let made = credentials::create(opened.desk(ACTOR), &wanted, &mut random::fill).await?;
+    let (mut left, mut batch) = (options.count as usize, 1);
+    while left > 0 {
+        let count = left.min(batch);
+        let desk = opened.desk(ACTOR);
+        let made = credentials::create_many(desk, &wanted, count, &mut random::fill).await?;
         // What was printed is there, whatever happens next.
-        told(&made, options.output)?;
+        made.iter().try_for_each(|c| told(c, options.output))?;
+        left -= count;
+        // Few come at once, and many take few transactions.
+        batch = (batch * 2).min(credentials::BATCH);
     }
     Ok(())
 }
@@ -102,25 +102,11 @@ fn told(c: &CredentialView, output: Output) -> io::Result<()> {
 }
 
 /// The status as people care about it: what is expired opens nothing, whatever else it is.
-fn status(c: &CredentialView) -> String {
+pub(super) fn status(c: &CredentialView) -> String {
     match c.expires_at {
         Some(at) if at <= clock::now() => format!("{}, expired", c.status),
         _ => c.status.to_owned(),
     }
-}
-
-/// One line of a list.
-fn row(c: &CredentialView) -> io::Result<()> {
-    let mark = if c.weak { " weak" } else { "" };
-    print::line(format_args!(
-        "{}  {}  {} {} {}{mark}  {}",
-        c.id,
-        c.workspace,
-        c.kind,
-        c.dialect,
-        status(c),
-        c.name
-    ))
 }
 
 /// Everything about one credential, a line each.

@@ -1,13 +1,20 @@
 //! One file a command. What they do is in `doorward_control::actions`; here is only what is read and printed.
 use crate::Failure;
-use crate::cli::{Cli, Command, MasterKey};
-use crate::{demo, master_key};
+use crate::cli::{Cli, Command};
+use crate::demo;
 
 mod apply;
+mod backup;
 mod check;
 mod credential;
 mod export;
+mod import;
+mod list;
+mod master_key;
+mod migrate;
+mod node;
 mod print;
+mod restore;
 mod serve;
 
 /// Who the change table names for what is done from the command line.
@@ -20,11 +27,15 @@ const ACTOR: &str = "command-line";
 pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
     match cli.command {
         Command::Demo(options) => demo::run(options).await,
-        Command::Serve { config, ready_file } => serve::run(&config, ready_file.as_deref()).await,
+        Command::Serve { config, role, ready_file } => serve::run(&config, role, ready_file.as_deref()).await,
         Command::Check { config } => check::run(&config).await,
-        Command::MasterKey(MasterKey::Create { file }) => Ok(master_key::create(&file)?),
+        Command::MasterKey(command) => master_key::run(command).await,
         Command::Apply { place, file, dry_run, output } => apply::run(&place, &file, dry_run, output).await,
         Command::Export { place, output } => export::run(&place, output).await,
         Command::Credential(command) => credential::run(command).await,
+        Command::Backup(options) => backup::run(&options).await,
+        Command::Restore(options) => restore::run(&options).await,
+        Command::Migrate(options) => migrate::run(&options).await,
+        Command::Node(command) => node::run(command).await,
     }
 }

@@ -1,6 +1,7 @@
 //! Where this node listens, and how: sections that have to fit together.
 use super::sections::{path, section};
 use super::{Listen, Tls};
+use crate::role::Role;
 use doorward_core::document::{Entry, Table};
 use doorward_core::request::PlainHttp;
 use doorward_gateway::Hsts;
@@ -26,18 +27,18 @@ struct Named<'d, 't> {
     tls: Option<Entry<'d, 't>>,
 }
 
-pub(super) fn read(root: &Table<'_, '_>, folder: &Path) -> Listeners {
+pub(super) fn read(root: &Table<'_, '_>, folder: &Path, role: Role) -> Listeners {
     let (listen, named) = match root.table("listen") {
         Some(table) => {
             let read = (listen(&table), Named { plain: table.entry("plain"), tls: table.entry("tls") });
-            if read.1.plain.is_none() && read.1.tls.is_none() {
+            if role.takes_callers() && read.1.plain.is_none() && read.1.tls.is_none() {
                 table.wrong("nothing to listen on: write `plain`, `tls`, or both");
             }
             table.finish();
             read
         }
         None => {
-            if root.entry("listen").is_none() {
+            if role.takes_callers() && root.entry("listen").is_none() {
                 root.wrong("`listen` is missing; write [listen] with `plain`, `tls`, or both");
             }
             (Listen::default(), Named::default())

@@ -1,9 +1,11 @@
 //! The settings of a process: the file given with `--config`, and the one variable of the environment.
 //!
 //! Everything else (workspaces, APIs, credentials) is in the store.
+use crate::role::Role;
 use doorward_core::document::{Document, Mistake};
 use doorward_core::request::PlainHttp;
 use doorward_gateway::{Hsts, Limits, Timeouts, Trusted};
+use doorward_store::Address;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -19,6 +21,7 @@ pub(crate) use sections::all_cores;
 pub(crate) struct Config {
     /// The node's name, for people.
     pub(crate) name: String,
+    pub(crate) role: Role,
     /// The node's region; workspaces of another one are refused.
     pub(crate) region: Option<String>,
     pub(crate) store: StoreSettings,
@@ -41,8 +44,9 @@ pub(crate) struct Config {
 /// Where everything is remembered.
 #[derive(Clone, Debug)]
 pub(crate) struct StoreSettings {
-    /// `sqlite:PATH`.
-    pub(crate) url: String,
+    pub(crate) url: Address,
+    /// Where the password for `url` is, if it has one that is not in `url` itself.
+    pub(crate) password_file: Option<PathBuf>,
     pub(crate) master_key_file: PathBuf,
     /// Seconds without a word from the store after which this node refuses.
     pub(crate) max_staleness_s: u64,
@@ -97,19 +101,27 @@ impl fmt::Display for AllMistakes<'_> {
 /// # Errors
 /// That it can't be read, or every mistake in it.
 pub(crate) fn load(file: &Path) -> Result<Config, ConfigError> {
+    load_as(file, None)
+}
+
+/// Reads a file of settings for a node of a certain role, whatever the file says about that; `None`: what the file says.
+///
+/// # Errors
+/// As [`load`].
+pub(crate) fn load_as(file: &Path, role: Option<Role>) -> Result<Config, ConfigError> {
     let text = std::fs::read_to_string(file).map_err(|e| ConfigError::Unreadable(file.to_owned(), e))?;
     let folder = file.parent().unwrap_or(Path::new(""));
-    read(&text, folder).map_err(|m| ConfigError::Mistakes(file.to_owned(), m))
+    read(&text, folder, role).map_err(|m| ConfigError::Mistakes(file.to_owned(), m))
 }
 
 /// Reads settings. Relative paths in them start at `folder`.
 ///
 /// # Errors
 /// Every mistake, with its line; the first one where it is not TOML.
-pub(crate) fn read(text: &str, folder: &Path) -> Result<Config, Vec<Mistake>> {
+fn read(text: &str, folder: &Path, role: Option<Role>) -> Result<Config, Vec<Mistake>> {
     let document = Document::parse(text)?;
     let root = document.root();
-    let config = sections::read(&root, folder);
+    let config = sections::read(&root, folder, role);
     root.finish();
     match (config, document.finish()) {
         (Some(config), mistakes) if mistakes.is_empty() => Ok(config),

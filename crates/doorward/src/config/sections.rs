@@ -1,8 +1,10 @@
 //! Each section of the file by itself.
 use super::listeners::{self, Listeners};
 use super::{Config, StoreSettings, numbers};
+use crate::role::Role;
 use doorward_core::document::Table;
 use doorward_gateway::{Trusted, TrustedHeader};
+use doorward_store::Address;
 use ipnet::IpNet;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -15,11 +17,13 @@ const MAX_STALENESS_RANGE_S: std::ops::RangeInclusive<u64> = 1..=86_400;
 const MAX_CORES: u64 = 1024;
 
 /// Reads everything; `None` where something that must be there is missing or wrong, which the document knows then.
-pub(super) fn read(root: &Table<'_, '_>, folder: &Path) -> Option<Config> {
+pub(super) fn read(root: &Table<'_, '_>, folder: &Path, role: Option<Role>) -> Option<Config> {
     let name = root.parsed("name", word).unwrap_or_else(|| "doorward".to_owned());
+    let told = root.parsed("role", Role::parse);
+    let role = role.or(told).unwrap_or_default();
     let region = root.parsed("region", word);
     let store = store(root, folder);
-    let Listeners { listen, tls, plain_http, https_port } = listeners::read(root, folder);
+    let Listeners { listen, tls, plain_http, https_port } = listeners::read(root, folder, role);
     let trusted = trusted(root);
     let upstream_ca_file = section(root, "upstream", |t| t.parsed("ca_file", |f| path(folder, f))).flatten();
     let timeouts = section(root, "timeouts", numbers::timeouts).unwrap_or_default();
@@ -29,6 +33,7 @@ pub(super) fn read(root: &Table<'_, '_>, folder: &Path) -> Option<Config> {
     let cores = section(root, "runtime", |t| t.integer("cores", 1..=MAX_CORES)).flatten();
     Some(Config {
         name,
+        role,
         region,
         store: store?,
         listen,
@@ -77,13 +82,11 @@ fn events(folder: &Path, text: &str) -> Result<Option<PathBuf>, String> {
     if text == "-" { Ok(None) } else { path(folder, text).map(Some) }
 }
 
-fn url(folder: &Path, text: &str) -> Result<String, String> {
-    match text.strip_prefix("sqlite:") {
-        Some(file) if !file.is_empty() && !file.starts_with("//") && !file.contains('?') => {
-            Ok(format!("sqlite:{}", folder.join(file).display()))
-        }
-        _ => Err(format!("`{text}` is not a store; write sqlite:/path/to/doorward.db")),
+fn url(folder: &Path, text: &str) -> Result<Address, String> {
+    if text.strip_prefix("sqlite:").is_some_and(|file| file.starts_with("//") || file.contains('?')) {
+        return Err(format!("`{text}` is not a store; write sqlite:/path/to/doorward.db"));
     }
+    Ok(text.parse::<Address>()?.under(folder))
 }
 
 fn store(root: &Table<'_, '_>, folder: &Path) -> Option<StoreSettings> {
@@ -94,10 +97,18 @@ fn store(root: &Table<'_, '_>, folder: &Path) -> Option<StoreSettings> {
         return None;
     };
     let url = table.required("url", |u| url(folder, u));
+    let password_file = table.parsed("password_file", |f| path(folder, f));
+    if let (Some(url), Some(entry)) = (&url, table.entry("password_file")) {
+        if url.file().is_some() {
+            entry.wrong("a file has no password: who may read it is up to its permissions");
+        } else if url.has_password() {
+            entry.wrong("there is a password in `url` as well; leave it out there");
+        }
+    }
     let master_key_file = table.required("master_key_file", |f| path(folder, f));
     let max_staleness_s = table.integer("max_staleness_s", MAX_STALENESS_RANGE_S).unwrap_or(MAX_STALENESS_S);
     table.finish();
-    Some(StoreSettings { url: url?, master_key_file: master_key_file?, max_staleness_s })
+    Some(StoreSettings { url: url?, password_file, master_key_file: master_key_file?, max_staleness_s })
 }
 
 fn network(text: &str) -> Result<IpNet, String> {

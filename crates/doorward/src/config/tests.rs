@@ -4,6 +4,10 @@ use std::net::SocketAddr;
 const LEAST: &str = "[store]\nurl = \"sqlite:d.db\"\nmaster_key_file = \"/k\"\n[listen]\nplain = \"127.0.0.1:0\"\n\
                      [plain_http]\nmode = \"serve\"\n";
 
+fn read(text: &str, folder: &Path) -> Result<Config, Vec<Mistake>> {
+    super::read(text, folder, None)
+}
+
 fn mistakes(text: &str) -> Vec<String> {
     read(text, Path::new("/etc/doorward")).err().unwrap_or_default().iter().map(ToString::to_string).collect()
 }
@@ -11,7 +15,7 @@ fn mistakes(text: &str) -> Vec<String> {
 #[test]
 fn the_least_there_can_be() {
     let c = read(LEAST, Path::new("/etc/doorward")).unwrap();
-    assert_eq!(c.store.url, "sqlite:/etc/doorward/d.db");
+    assert_eq!(c.store.url.to_string(), "sqlite:/etc/doorward/d.db");
     assert_eq!(c.store.master_key_file, Path::new("/k"));
     assert_eq!((c.store.max_staleness_s, c.plain_http), (60, PlainHttp::Serve));
     assert_eq!((c.timeouts, c.limits), (Timeouts::default(), Limits::default()));
@@ -54,7 +58,7 @@ fn every_limit_and_time_out_is_read() {
 
 #[test]
 fn every_mistake_is_told_with_its_line() {
-    let text = "name = \"a b\"\nregio = \"us\"\n[store]\nurl = \"postgres://x\"\n[listen]\nplain = \"8080\"\n\
+    let text = "name = \"a b\"\nregio = \"us\"\n[store]\nurl = \"mysql://u:hush@x/d\"\n[listen]\nplain = \"8080\"\n\
                 tls = \"0.0.0.0:443\"\noperations = \"127.0.0.1:443\"\n[tls]\nkey_file = \"k\"\n[plain_http]\n\
                 mode = \"allow\"\n[trusted_proxies]\nnetworks = [\"10.0.0.0/8\", \"0.0.0.0/0\", \"10.0.0/8\"]\n\
                 [timeouts]\nhead_ms = 0\n[limits]\nfields = \"many\"\n";
@@ -63,9 +67,10 @@ fn every_mistake_is_told_with_its_line() {
         [
             "line 1, name: `a b`: write 1 to 64 letters, digits, `-`, `_` or `.`",
             "line 2, regio: there is no such setting; known here: events, limits, listen, name, plain_http, region, \
-             runtime, store, timeouts, tls, trusted_proxies, upstream",
+             role, runtime, store, timeouts, tls, trusted_proxies, upstream",
             "line 3, store: `master_key_file` is missing",
-            "line 4, store.url: `postgres://x` is not a store; write sqlite:/path/to/doorward.db",
+            "line 4, store.url: `mysql:` is no kind of store; write sqlite:/path/to/doorward.db or \
+             postgres://user@host:port/database?sslmode=verify-full",
             "line 6, listen.plain: `8080` is not an address with a port, as in 127.0.0.1:8080 or [::1]:8080",
             "line 7, listen.tls: a TLS listener needs `tls.certificate_file`",
             "line 8, listen.operations: 127.0.0.1:443 is taken by `tls` already",
@@ -114,6 +119,23 @@ fn sections_have_to_fit_together() {
     assert_eq!(c.tls.hsts, Some(Hsts { max_age_s: 31_536_000, include_subdomains: false }));
 }
 
+/// A password is in the address or in a file of its own, and in nothing that is shown.
+#[test]
+fn a_servers_store_has_one_password() {
+    let with = |store: &str| LEAST.replace("url = \"sqlite:d.db\"", store);
+    let read_in = |text: &str| read(text, Path::new("/etc/doorward"));
+    let server = "url = \"postgres://ann@db.example/doorward\"\npassword_file = \"pw\"";
+    let c = read_in(&with(server)).unwrap();
+    assert_eq!(c.store.url.to_string(), "postgres://ann@db.example:5432/doorward?sslmode=verify-full");
+    assert_eq!(c.store.password_file.as_deref(), Some(Path::new("/etc/doorward/pw")));
+    let c = read_in(&with("url = \"postgres://ann:hush@db.example/doorward\"")).unwrap();
+    assert!(c.store.url.has_password() && !format!("{c:?}").contains("hush"));
+    let twice = mistakes(&with("url = \"postgres://ann:hush@db/d\"\npassword_file = \"pw\""));
+    assert!(twice.len() == 1 && twice[0].contains("line 3, store.password_file"), "{twice:?}");
+    let file = mistakes(&with("url = \"sqlite:d.db\"\npassword_file = \"pw\""));
+    assert!(file.len() == 1 && file[0].contains("a file has no password"), "{file:?}");
+}
+
 /// The examples in the tree are complete and right.
 #[test]
 fn the_examples_are_right() {
@@ -153,4 +175,27 @@ fn the_example_names_every_setting() {
             assert!(name == "zzz" || text.lines().any(set), "{name} is not in the example");
         }
     }
+}
+
+/// A node that takes no callers needs no listeners for them; which role counts is what the command line says, then the
+/// file.
+#[test]
+fn the_role_decides_what_has_to_be_there() {
+    let folder = Path::new("");
+    let store = "[store]\nurl = \"sqlite:/d\"\nmaster_key_file = \"/k\"\n";
+    let told = |role: &str| format!("role = \"{role}\"\n{store}");
+    assert_eq!(read(LEAST, folder).unwrap().role, Role::All);
+    for text in [told("control"), told("control") + "[listen]\noperations = \"127.0.0.1:1\"\n"] {
+        let config = read(&text, folder).unwrap();
+        assert_eq!((config.role, config.listen.plain, config.listen.tls), (Role::Control, None, None));
+        assert_eq!(super::read(&text, folder, Some(Role::Gateway)).err().map(|m| m.len()), Some(1));
+    }
+    assert_eq!(super::read(store, folder, Some(Role::Control)).unwrap().role, Role::Control);
+    for role in ["gateway", "all"] {
+        let missing = mistakes(&told(role));
+        assert_eq!(missing, ["line 1: `listen` is missing; write [listen] with `plain`, `tls`, or both"]);
+        assert_eq!(super::read(&told(role), folder, Some(Role::Control)).unwrap().role, Role::Control);
+    }
+    let unknown = mistakes(&format!("role = \"master\"\n{LEAST}"));
+    assert_eq!(unknown, ["line 1, role: `master` is none of gateway, control, all"]);
 }

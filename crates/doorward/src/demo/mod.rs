@@ -2,6 +2,7 @@
 use crate::cli::Demo;
 use crate::config::{Config, Listen, Tls, all_cores};
 use crate::place::{self, Opened};
+use crate::role::Role;
 use crate::run::Node;
 use crate::{Failure, files, master_key};
 use doorward_control::actions::{CredentialView, policy as policies};
@@ -97,7 +98,7 @@ pub(crate) async fn run(options: Demo) -> Result<(), Failure> {
 /// Opens the demo's store, and makes its master key where there is neither yet.
 async fn open(folder: &Path) -> Result<Opened, Failure> {
     let settings = place::in_folder(folder, MAX_STALENESS_S);
-    if !settings.master_key_file.exists() && !place::exists(&settings.url) {
+    if !settings.master_key_file.exists() && !settings.url.file().is_some_and(Path::exists) {
         master_key::create(&settings.master_key_file)?;
     }
     place::open_configured(&settings, Purpose::Demo).await
@@ -106,6 +107,7 @@ async fn open(folder: &Path) -> Result<Opened, Failure> {
 fn config(options: &Demo, folder: &Path, tls: &certificate::TlsFiles) -> Config {
     Config {
         name: "demo".to_owned(),
+        role: Role::All,
         region: Some(REGION.to_owned()),
         store: place::in_folder(folder, MAX_STALENESS_S),
         listen: Listen {

@@ -1,11 +1,13 @@
 //! Several who write at the same time, as the command line does while a node runs.
+use crate::place::on_both_engines;
 use crate::support::*;
 use std::collections::HashSet;
+
+on_both_engines!(nothing_is_lost_and_nothing_is_numbered_twice,);
 
 const TASKS: usize = 4;
 const WRITES: usize = 25;
 
-#[tokio::test]
 async fn nothing_is_lost_and_nothing_is_numbered_twice() {
     let place = Place::new();
     let stores = [place.store().await, place.store().await];

@@ -1,4 +1,5 @@
 //! A node follows whoever writes.
+use crate::place::on_both_engines;
 use crate::support::*;
 use doorward_core::credential::Status;
 use doorward_core::decide::Lease;
@@ -9,13 +10,24 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, watch};
 
+on_both_engines!(
+    changes_of_others_are_obeyed_within_a_second,
+    a_wake_up_ends_the_pause,
+    a_broken_policy_never_replaces_a_good_one,
+    nothing_is_decided_before_there_is_a_policy,
+    a_credential_that_cannot_be_read_any_more_is_refused_alone,
+    another_history_is_loaded_anew,
+    the_lease_lapses_while_the_store_is_away,
+    another_epoch_is_loaded_anew,
+);
+
 fn clock() -> u64 {
     static START: OnceLock<Instant> = OnceLock::new();
     START.get_or_init(Instant::now).elapsed().as_millis() as u64
 }
 
-struct Node {
-    live: Arc<Live>,
+pub(crate) struct Node {
+    pub(crate) live: Arc<Live>,
     woken: Arc<Notify>,
     ready: watch::Receiver<bool>,
     task: tokio::task::JoinHandle<std::convert::Infallible>,
@@ -28,7 +40,7 @@ impl Drop for Node {
 }
 
 impl Node {
-    fn start(store: Store, poll_ms: u64, max_staleness_ms: u64) -> Node {
+    pub(crate) fn start(store: Store, poll_ms: u64, max_staleness_ms: u64) -> Node {
         let (live, woken) = (Arc::new(Live::new(keys())), Arc::new(Notify::new()));
         let (tell, ready) = watch::channel(false);
         let settings = Follow {
@@ -40,13 +52,13 @@ impl Node {
         Node { live, woken, ready, task }
     }
 
-    async fn ready(&mut self) {
+    pub(crate) async fn ready(&mut self) {
         let wait = self.ready.wait_for(|ready| *ready);
         tokio::time::timeout(Duration::from_secs(5), wait).await.unwrap().unwrap();
     }
 
     /// Waits until it is so, one second at most: the bound for several processes.
-    async fn soon(&self, what: &str, so: impl Fn(&Live) -> bool) {
+    pub(crate) async fn soon(&self, what: &str, so: impl Fn(&Live) -> bool) {
         let start = Instant::now();
         while !so(&self.live) {
             assert!(start.elapsed() < Duration::from_secs(1), "{what}");
@@ -54,16 +66,25 @@ impl Node {
         }
     }
 
-    fn held(&self) -> bool {
+    pub(crate) fn held(&self) -> bool {
         self.live.lease(clock()) == Lease::Held
     }
+}
+
+/// Waits until decisions are made again.
+pub(crate) async fn held_again(node: &Node) {
+    let back = async {
+        while !node.held() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), back).await.unwrap();
 }
 
 fn status(live: &Live, id: &str) -> Option<Status> {
     live.directory.get(id).map(|c| c.status)
 }
 
-#[tokio::test]
 async fn changes_of_others_are_obeyed_within_a_second() {
     let place = Place::new();
     let writer = place.store().await;
@@ -94,7 +115,6 @@ async fn changes_of_others_are_obeyed_within_a_second() {
     node.soon("the last change", |live| live.seq() == seq).await;
 }
 
-#[tokio::test]
 async fn a_wake_up_ends_the_pause() {
     let place = Place::new();
     let store = place.store().await;
@@ -106,7 +126,6 @@ async fn a_wake_up_ends_the_pause() {
     node.soon("a new credential", |live| status(live, "k").is_some()).await;
 }
 
-#[tokio::test]
 async fn a_broken_policy_never_replaces_a_good_one() {
     let place = Place::new();
     let writer = place.store().await;
@@ -136,7 +155,6 @@ async fn a_broken_policy_never_replaces_a_good_one() {
     node.soon("the good one", |live| !Arc::ptr_eq(&good, &live.policy.load_full())).await;
 }
 
-#[tokio::test]
 async fn nothing_is_decided_before_there_is_a_policy() {
     let place = Place::new();
     let writer = place.store().await;
@@ -153,7 +171,6 @@ async fn nothing_is_decided_before_there_is_a_policy() {
 }
 
 /// Of a changed credential that can't be read, nobody relies on what it was; the others are served on.
-#[tokio::test]
 async fn a_credential_that_cannot_be_read_any_more_is_refused_alone() {
     let place = Place::new();
     let writer = place.store().await;
@@ -174,8 +191,12 @@ async fn a_credential_that_cannot_be_read_any_more_is_refused_alone() {
 /// Harms the row through a trigger, so that no look falls between the change and the harm.
 async fn sql_in_the_same_breath(place: &Place, write: doorward_store::Write) {
     drop(write);
-    let harm = "CREATE TRIGGER harm AFTER UPDATE OF status ON credential BEGIN \
-                UPDATE credential SET dialect = 'future' WHERE id = new.id; END";
+    let harm = place.db().either(
+        "CREATE TRIGGER harm AFTER UPDATE OF status ON credential BEGIN \
+         UPDATE credential SET dialect = 'future' WHERE id = new.id; END",
+        "CREATE FUNCTION harm() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN new.dialect = 'future'; RETURN new; END$$; \
+         CREATE TRIGGER harm BEFORE UPDATE OF status ON credential FOR EACH ROW EXECUTE FUNCTION harm()",
+    );
     sql(&place.db(), harm).await;
     let mut write = place.store().await.write("ann", NOW).await.unwrap();
     write.set_status("k", Status::Blocked).await.unwrap();
@@ -183,7 +204,6 @@ async fn sql_in_the_same_breath(place: &Place, write: doorward_store::Write) {
 }
 
 /// A backup is put back, and written to: whether the count of changes is behind, the same or ahead, it is noticed.
-#[tokio::test]
 async fn another_history_is_loaded_anew() {
     for restored_changes in [0, 1, 2] {
         another_history(restored_changes).await;
@@ -196,28 +216,19 @@ async fn another_history(restored_changes: i64) {
     put_policy(&writer).await;
     create(&writer, "old", "s", None).await;
     writer.close().await;
-    let backup = std::fs::read(place.db()).unwrap();
+    let backup = place.copy().await;
     let writer = place.store().await;
     create(&writer, "k", "s", None).await;
     let mut node = Node::start(place.store().await, 20, 60_000);
     node.ready().await;
     assert!(node.live.directory.get("k").is_some());
 
-    // In place, as one transaction: nodes keep their connections.
-    let other = place.file("backup.db");
-    std::fs::write(&other, &backup).unwrap();
-    let restored = open(&other).await.unwrap();
+    let restored = backup.store().await;
     for n in 0..restored_changes {
         create(&restored, &format!("m{n}"), "s", None).await;
     }
     restored.close().await;
-    let restore = format!(
-        "ATTACH '{}' AS b; BEGIN IMMEDIATE; DELETE FROM credential; INSERT INTO credential SELECT * FROM b.credential; \
-         DELETE FROM change; INSERT INTO change SELECT * FROM b.change; \
-         UPDATE head SET seq = (SELECT seq FROM b.head); COMMIT",
-        other.display()
-    );
-    sql(&place.db(), &restore).await;
+    put_back(&place, &backup).await;
     node.soon("the restored history", |live| live.directory.get("k").is_none()).await;
     node.soon("all of it", |live| live.seq() == 4 + restored_changes).await;
     assert_eq!(node.live.directory.len() as i64, 1 + restored_changes);
@@ -225,8 +236,24 @@ async fn another_history(restored_changes: i64) {
     place.store().await.check().await.unwrap();
 }
 
+/// A file: in place, as one transaction, so that nodes keep their connections. A server: another database under the name.
+async fn put_back(place: &Place, backup: &Place) {
+    if place.db().is_server() {
+        let (name, other) = (place.database(), backup.database());
+        sql(&crate::place::server(None), &format!("DROP DATABASE {name} WITH (FORCE)")).await;
+        sql(&crate::place::server(None), &format!("ALTER DATABASE {other} RENAME TO {name}")).await;
+        return;
+    }
+    let restore = format!(
+        "ATTACH '{}' AS b; BEGIN IMMEDIATE; DELETE FROM credential; INSERT INTO credential SELECT * FROM b.credential; \
+         DELETE FROM change; INSERT INTO change SELECT * FROM b.change; \
+         UPDATE head SET seq = (SELECT seq FROM b.head); COMMIT",
+        backup.file("doorward.db").display()
+    );
+    sql(&place.db(), &restore).await;
+}
+
 /// No lease without the store; its return is enough.
-#[tokio::test]
 async fn the_lease_lapses_while_the_store_is_away() {
     let place = Place::new();
     put_policy(&place.store().await).await;
@@ -244,10 +271,29 @@ async fn the_lease_lapses_while_the_store_is_away() {
     }
     assert_eq!(node.live.policy.load().apis.len(), 1);
     sql(&place.db(), "ALTER TABLE gone RENAME TO head").await;
-    let back = async {
-        while !node.held() {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(5), back).await.unwrap();
+    held_again(&node).await;
+}
+
+/// A restore that leaves the chain of changes as it was is noticed by its epoch.
+async fn another_epoch_is_loaded_anew() {
+    let place = Place::new();
+    let writer = place.store().await;
+    put_policy(&writer).await;
+    create(&writer, "k", "s", None).await;
+    create(&writer, "l", "s", None).await;
+    let mut node = Node::start(place.store().await, 20, 60_000);
+    node.ready().await;
+    let before = writer.head().await.unwrap();
+    // What no change tells of.
+    sql(&place.db(), "UPDATE credential SET name = 'put back' WHERE id = 'k'").await;
+    create(&writer, "m", "s", None).await;
+    node.soon("the change", |live| status(live, "m").is_some()).await;
+    assert_eq!(&*node.live.directory.get("k").unwrap().name, "a name");
+    let head = writer.begin_epoch("ann", NOW).await.unwrap();
+    assert!(head.epoch != before.epoch && head.seq == before.seq + 2);
+    assert_eq!(writer.head().await.unwrap(), head);
+    node.soon("all of it again", |live| &*live.directory.get("k").unwrap().name == "put back").await;
+    let told = writer.changes_after(head.seq - 1, 1).await.unwrap().remove(0);
+    assert_eq!((told.kind.as_str(), told.action.as_str(), told.id), ("store", "restored", head.epoch));
+    assert_eq!((told.before, told.after), (Some(before.epoch), None));
 }

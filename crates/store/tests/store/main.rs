@@ -1,14 +1,34 @@
-//! The store on real files.
+//! The store on real files, and on a real server.
+#[cfg(test)]
+mod backup;
+#[cfg(test)]
+mod bad_input;
 #[cfg(test)]
 mod chain;
 #[cfg(test)]
 mod concurrent;
 #[cfg(test)]
+mod feed;
+#[cfg(test)]
 mod following;
+#[cfg(test)]
+mod listing;
+#[cfg(test)]
+mod nodes;
 #[cfg(test)]
 mod opening;
 #[cfg(test)]
+mod outage;
+#[cfg(test)]
+mod place;
+#[cfg(test)]
+mod relocate;
+#[cfg(test)]
+mod rotation;
+#[cfg(test)]
 mod secrets;
+#[cfg(test)]
+mod size;
 #[cfg(test)]
 mod support;
 #[cfg(test)]

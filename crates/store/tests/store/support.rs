@@ -1,82 +1,51 @@
-//! A directory that goes away, keys, things to store.
+//! Keys, things to store, and SQL past the program.
 use doorward_core::credential::{Credential, Kind, Status};
 use doorward_core::dialect::Dialect;
+use doorward_core::keyring::MasterKey;
 use doorward_core::origin::OriginEntry;
 use doorward_core::policy::draft::{self, Draft};
 use doorward_core::secret::Keys;
 use doorward_core::time::UnixMillis;
 use doorward_store::{Display, NewCredential, Purpose, Store, StoreError};
 use sqlx::{AnyConnection, AssertSqlSafe, Connection, Row};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 pub(crate) const NOW: UnixMillis = UnixMillis(1_800_000_000_000);
 
-pub(crate) struct Place(PathBuf);
+pub(crate) use crate::place::{Db, Place};
 
-impl Place {
-    pub(crate) fn new() -> Place {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let name = format!(
-            "doorward-store-{}-{}-{:?}",
-            std::process::id(),
-            NEXT.fetch_add(1, Ordering::Relaxed),
-            std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos()
-        );
-        let path = std::env::temp_dir().join(name);
-        std::fs::create_dir(&path).unwrap();
-        Place(path)
-    }
-    pub(crate) fn file(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-    pub(crate) fn db(&self) -> PathBuf {
-        self.file("doorward.db")
-    }
-    pub(crate) async fn store(&self) -> Store {
-        open(&self.db()).await.unwrap()
-    }
-    /// Every byte of every file.
-    pub(crate) fn bytes(&self) -> Vec<u8> {
-        let files = std::fs::read_dir(&self.0).unwrap();
-        files.flat_map(|f| std::fs::read(f.unwrap().path()).unwrap()).collect()
-    }
+pub(crate) fn master() -> MasterKey {
+    MasterKey::new([7; 32])
 }
 
-impl Drop for Place {
-    fn drop(&mut self) {
-        std::fs::remove_dir_all(&self.0).ok();
-    }
-}
-
+/// Keys of no store: what is hashed with them is as good as anything for a store that only keeps it.
 pub(crate) fn keys() -> Arc<Keys> {
     Arc::new(Keys::derive(&[7; 32]))
 }
 
-pub(crate) fn url(file: &Path) -> String {
-    format!("sqlite:{}", file.display())
+pub(crate) fn url(db: &Db) -> String {
+    db.url().to_owned()
 }
 
-pub(crate) async fn open(file: &Path) -> Result<Store, StoreError> {
-    Store::open(&url(file), keys(), Purpose::Own, NOW).await
+pub(crate) async fn open(db: &Db) -> Result<Store, StoreError> {
+    Store::open(db.url(), &master(), Purpose::Own, NOW).await
 }
 
-/// Does what no program of ours does.
-pub(crate) async fn sql(file: &Path, statements: &str) {
-    connection(file, statements).await.unwrap();
+/// Does what no program of ours does. `{z8}` stands for eight zero bytes.
+pub(crate) async fn sql(db: &Db, statements: &str) {
+    connection(db, statements).await.unwrap();
 }
 
-async fn connection(file: &Path, statements: &str) -> Result<AnyConnection, sqlx::Error> {
+pub(crate) async fn connection(db: &Db, statements: &str) -> Result<AnyConnection, sqlx::Error> {
     sqlx::any::install_default_drivers();
-    let mut conn = AnyConnection::connect(&url(file)).await?;
-    sqlx::raw_sql(AssertSqlSafe(statements)).execute(&mut conn).await?;
+    let mut conn = AnyConnection::connect(db.url()).await?;
+    sqlx::raw_sql(AssertSqlSafe(db.words(statements))).execute(&mut conn).await?;
     Ok(conn)
 }
 
 /// The first column of every row, as text.
-pub(crate) async fn ask(file: &Path, query: &str) -> Vec<String> {
-    let mut conn = connection(file, "").await.unwrap();
+pub(crate) async fn ask(db: &Db, query: &str) -> Vec<String> {
+    let mut conn = connection(db, "").await.unwrap();
     let rows = sqlx::query(AssertSqlSafe(query)).fetch_all(&mut conn).await.unwrap();
     rows.iter().map(|r| r.get::<String, _>(0)).collect()
 }
@@ -109,6 +78,43 @@ client_side = true
 
 pub(crate) fn policy() -> Draft {
     draft::read(POLICY).unwrap()
+}
+
+/// A store as the first schema had it, with the policy and a credential `k`, whose secret `s` may be shown.
+pub(crate) async fn of_the_first_schema() -> Place {
+    let place = Place::new();
+    place.store().await.close().await;
+    let ring = master().first_keyring();
+    let installation = ask(&place.db(), "SELECT value FROM meta WHERE key = 'installation'").await.remove(0);
+    let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
+    let locked = hex(&master().lock(&installation, &ring));
+    let locked = match place.db().is_server() {
+        true => format!("'\\x{locked}'::bytea"),
+        false => format!("x'{locked}'"),
+    };
+    let ring = ring.name();
+    sql(
+        &place.db(),
+        &format!("UPDATE keyring SET sealed = {locked}; UPDATE meta SET value = '{ring}' WHERE key = 'seal'"),
+    )
+    .await;
+    let store = place.store().await;
+    put_policy(&store).await;
+    let mut write = store.write("setup", NOW).await.unwrap();
+    let display = Display { secret: "s".to_owned(), until: None };
+    let hash = Keys::derive(&[7; 32]).hash(b"k", b"s");
+    write
+        .create_credential(&new(Credential { secret: hash, ..credential("k", "s") }, Some(display)))
+        .await
+        .unwrap();
+    write.commit().await.unwrap();
+    store.close().await;
+    let check = hex(&master().check());
+    let older = "DROP TABLE node; DROP TABLE keyring; ALTER TABLE secret_display DROP COLUMN key_version; \
+                 UPDATE meta SET value = '1' WHERE key = 'schema'; DELETE FROM meta WHERE key = 'seal'";
+    sql(&place.db(), &format!("{older}; INSERT INTO meta (key, value) VALUES ('key_check', '{check}')"))
+        .await;
+    place
 }
 
 pub(crate) async fn put_policy(store: &Store) -> i64 {

@@ -1,6 +1,7 @@
 //! The verbs, over a store in a temporary folder.
 use super::*;
 use doorward_core::credential::Kind;
+use doorward_core::keyring::MasterKey;
 use doorward_core::policy::draft;
 use doorward_store::Purpose;
 use std::cell::Cell;
@@ -9,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 mod credentials;
+mod import;
 mod policy;
 
 const NOW: UnixMillis = UnixMillis(1_767_225_600_000);
@@ -41,9 +43,9 @@ impl Office {
         let n = COUNT.fetch_add(1, Ordering::Relaxed);
         let folder = std::env::temp_dir().join(format!("doorward-control-{}-{n}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
-        let keys = Arc::new(Keys::derive(&[7; 32]));
         let url = format!("sqlite:{}", folder.join("d.db").display());
-        let store = Store::open(&url, Arc::clone(&keys), Purpose::Own, NOW).await.unwrap();
+        let store = Store::open(&url, &MasterKey::new([7; 32]), Purpose::Own, NOW).await.unwrap();
+        let keys = store.keys();
         Office { folder, store, keys, next: Cell::new(0) }
     }
 

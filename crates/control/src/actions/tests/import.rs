@@ -1,0 +1,82 @@
+use super::super::import::{self, Done, Line};
+use super::*;
+use doorward_core::credential::Status;
+
+fn line(number: usize, id: &str, secret: &str) -> Line {
+    let key = Import { id: id.to_owned(), secret: Some(secret.to_owned()) };
+    let asked = Wanted { import: Some(key), dialect: dialect("voucherify"), ..wanted("live", Kind::Server) };
+    Line { number, wanted: asked, status: Status::Active }
+}
+
+async fn write(office: &Office, lines: &[Line]) -> Result<Done, Error> {
+    import::write(office.desk(), lines, &mut |b| office.fill(b)).await
+}
+
+#[tokio::test]
+async fn lines_are_taken_over_once() {
+    let office = Office::with_policy().await;
+    let blocked = Line { status: Status::Blocked, ..line(2, "two", "0123456789abcdef") };
+    let lines = [line(1, "one", "0123456789abcdef"), blocked];
+    assert_eq!(import::check(office.desk(), &lines).await.unwrap(), [""; 0]);
+    assert_eq!(office.seq().await, 3, "a check writes nothing");
+    assert_eq!(write(&office, &lines).await.unwrap(), Done { created: 2, there: 0 });
+    let stored = office.store.credential("two").await.unwrap().unwrap();
+    assert_eq!(stored.credential.status, Status::Blocked);
+    let seq = office.seq().await;
+    assert_eq!(write(&office, &lines).await.unwrap(), Done { created: 0, there: 2 });
+    assert_eq!(office.seq().await, seq, "what is there already is not written again");
+    office.store.check().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_batch_with_a_mistake_is_not_written_at_all() {
+    let office = Office::with_policy().await;
+    write(&office, &[line(1, "one", "0123456789abcdef")]).await.unwrap();
+    let seq = office.seq().await;
+    let mut weak = line(9, "weak", "0123456789abcdef");
+    weak.wanted.import = Some(Import { id: "weak".to_owned(), secret: None });
+    let lines = [
+        line(7, "new", "0123456789abcdef"),
+        line(8, "one", "another-secret-0123"),
+        weak,
+        Line {
+            wanted: Wanted { name: "till".to_owned(), ..line(0, "one", "0123456789abcdef").wanted },
+            ..line(10, "", "")
+        },
+        line(11, "short", "0123"),
+    ];
+    let told = import::check(office.desk(), &lines).await.unwrap();
+    let Err(Error::Credential(refused)) = write(&office, &lines).await else { panic!("it must be refused") };
+    assert_eq!(told, refused);
+    assert_eq!(
+        told[..3],
+        [
+            "line 8: there is another credential with this id; not the same: secret",
+            "line 9: `secret` is missing; only a key with `plain_key` can do without",
+            "line 10: there is another credential with this id; not the same: name",
+        ]
+    );
+    assert!(told.len() == 4 && told[3].starts_with("line 11: a secret has"), "{told:?}");
+    assert_eq!(office.seq().await, seq);
+    // The same id twice in one batch: whoever calls has not looked.
+    let twice = [line(1, "twice", "0123456789abcdef"), line(2, "twice", "0123456789abcdef")];
+    assert!(write(&office, &twice).await.is_err());
+    assert_eq!(office.seq().await, seq);
+}
+
+#[tokio::test]
+async fn many_are_made_in_one_transaction_or_none() {
+    let office = Office::with_policy().await;
+    let many = |workspace: &str, n| {
+        let asked = wanted(workspace, Kind::Server);
+        let office = &office;
+        async move {
+            super::super::credentials::create_many(office.desk(), &asked, n, &mut |b| office.fill(b)).await
+        }
+    };
+    assert_eq!(many("live", 20).await.unwrap().len(), 20);
+    assert!(many("nowhere", 20).await.is_err());
+    assert!(many("live", 0).await.unwrap().is_empty());
+    assert_eq!(office.seq().await, 23);
+    assert_eq!(office.store.credentials_held("live").await.unwrap(), 20);
+}

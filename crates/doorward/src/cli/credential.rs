@@ -1,0 +1,133 @@
+//! The command line of `doorward credential`.
+use super::{Output, Place};
+use clap::{Args, Subcommand};
+use doorward_core::credential::{Kind, Status};
+use doorward_core::dialect::Dialect;
+use doorward_core::time::UnixMillis;
+use std::path::PathBuf;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Credential {
+    /// Make credentials; each secret is printed now
+    Create(Create),
+    /// Take over credentials from elsewhere; an import that was cut off is begun again with the same words
+    Import(Import),
+    /// Credentials without their secrets, in the order of their ids
+    List(List),
+    /// One credential
+    Show {
+        #[command(flatten)]
+        one: One,
+        /// With its secret, while that may still be shown
+        #[arg(long)]
+        reveal: bool,
+    },
+    /// Let it open nothing until it is unblocked
+    Block(One),
+    /// Let a blocked one in again
+    Unblock(One),
+    /// Remove it for good
+    Delete(One),
+    /// Make a new secret for it; the old one opens nothing from then on
+    Regenerate(One),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct One {
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// The credential's id
+    #[arg(value_name = "ID")]
+    pub(crate) id: String,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Create {
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// The workspace it belongs to
+    #[arg(long, value_name = "ID")]
+    pub(crate) workspace: String,
+    /// server, client or integration
+    #[arg(long, value_parser = Kind::parse)]
+    pub(crate) kind: Kind,
+    /// The names under which it is sent: voucherify, antavo or standard; left out, the first that knows such keys
+    #[arg(long, value_parser = Dialect::parse)]
+    pub(crate) dialect: Option<&'static Dialect>,
+    /// For people
+    #[arg(long, default_value = "")]
+    pub(crate) name: String,
+    /// Let its id alone open APIs that allow it: weak, since ids are no secrets
+    #[arg(long)]
+    pub(crate) plain_key: bool,
+    /// Where a client credential may be used, as in https://shop.example
+    #[arg(long = "origin", value_name = "ORIGIN")]
+    pub(crate) origins: Vec<String>,
+    /// What it may do; upstreams are told
+    #[arg(long = "scope", value_name = "SCOPE")]
+    pub(crate) scopes: Vec<String>,
+    /// From when on it is expired, as in 2026-12-31T00:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = instant)]
+    pub(crate) expires: Option<UnixMillis>,
+    /// Take over this id
+    #[arg(long)]
+    pub(crate) id: Option<String>,
+    /// Take over the secret in this file; `-` for standard input
+    #[arg(long, value_name = "FILE", requires = "id")]
+    pub(crate) secret_file: Option<PathBuf>,
+    /// How many
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000), conflicts_with = "id")]
+    pub(crate) count: u32,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Import {
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// Lines of JSON, a credential each, with the fields that `create --json` prints; `-` for standard input
+    ///
+    /// `workspace`, `kind`, `id` and `secret` are needed, or `plain_key` for an id that stands alone. `dialect`, `name`,
+    /// `origins`, `scopes`, `expires_at` and `status` may be there. All mistakes are told with their lines, and then
+    /// nothing is written. What is there already and is the same is passed over; what differs is a mistake.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// Those of this workspace
+    #[arg(long, value_name = "ID")]
+    pub(crate) workspace: Option<String>,
+    /// Those of this kind: server, client or integration
+    #[arg(long, value_parser = Kind::parse)]
+    pub(crate) kind: Option<Kind>,
+    /// Those that are active, or blocked
+    #[arg(long, value_parser = Status::parse)]
+    pub(crate) status: Option<Status>,
+    /// Those whose id starts with this, or whose name contains it
+    ///
+    /// Letters A to Z of names count in either case, those of ids as they are. An id that opens doors by itself is found
+    /// by the whole of it only.
+    #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub(crate) search: Option<String>,
+    /// At most so many; left out, 1000, or all with --json
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) limit: Option<u32>,
+    /// From the one after this id
+    #[arg(long, value_name = "ID")]
+    pub(crate) after: Option<String>,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+fn instant(text: &str) -> Result<UnixMillis, String> {
+    UnixMillis::parse(text).ok_or_else(|| "write it as 2026-12-31T00:00:00Z".to_owned())
+}
