@@ -101,10 +101,31 @@ impl Tally {
     }
 }
 
+impl std::ops::AddAssign for Tally {
+    fn add_assign(&mut self, more: Tally) {
+        self.succeeded += more.succeeded;
+        self.failed += more.failed;
+        self.ignored += more.ignored;
+        self.declared += more.declared;
+    }
+}
+
+impl std::fmt::Display for Tally {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} passed, {} failed, {} skipped", self.passed(), self.failed, self.skipped())
+    }
+}
+
 /// Runs a command of tests, passing its output on line by line and counting into `tally`.
 pub(crate) fn run_tests(command: Command, tally: &mut Tally) -> Outcome {
+    run_tests_heard(command, tally, |_| ())
+}
+
+/// The same, and each line is heard.
+pub(crate) fn run_tests_heard(command: Command, tally: &mut Tally, mut heard: impl FnMut(&str)) -> Outcome {
     follow(command, |line| {
         tally.read(line);
+        heard(line);
         let mut out = std::io::stdout().lock();
         writeln!(out, "{line}").and_then(|()| out.flush())
     })
@@ -164,6 +185,8 @@ mod tests {
             tally.read(line);
         }
         assert_eq!((tally.passed(), tally.failed, tally.skipped()), (6, 2, 2));
+        tally += tally;
+        assert_eq!(tally.to_string(), "12 passed, 4 failed, 4 skipped");
     }
 
     #[test]

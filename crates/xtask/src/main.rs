@@ -5,6 +5,7 @@ mod bench;
 mod cargo;
 mod licences;
 mod packages;
+mod postgres;
 mod prove;
 mod spdx;
 mod test;
@@ -19,7 +20,7 @@ const USAGE: &str = "\
 cargo xtask test [FILTER]      install what tests need, lint, run every test; with FILTER only those tests
 cargo xtask tidy               the rules of the house that no compiler keeps
 cargo xtask licences           licences, duplicates, bans and sources of all dependencies (deny.toml)
-cargo xtask prove [NAME] [--n N] [--list]
+cargo xtask prove [NAME] [--n N] [--engine sqlite|postgres] [--list]
                                the long runs, all or one; N overrides how long
 cargo xtask bench [--rounds N] [--seconds S] [--markdown]
                                Doorward beside nginx and haproxy on this machine (see bench/README.md)";

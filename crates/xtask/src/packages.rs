@@ -2,6 +2,7 @@
 
 use crate::Outcome;
 use crate::cargo::{output, root, run, target_dir};
+use crate::postgres;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -23,6 +24,7 @@ pub(crate) const FOR_TESTS: &[Need] = &[
     Need { what: "openssl", package: "openssl", present: || on_path("openssl").is_some() },
     Need { what: "node 18 or newer", package: "nodejs", present: has_node },
     Need { what: "npm", package: "npm", present: || on_path("npm").is_some() },
+    Need { what: "PostgreSQL's server", package: "postgresql", present: || postgres::binaries().is_some() },
 ];
 
 /// What `cargo xtask bench` needs.
@@ -169,6 +171,7 @@ pub(crate) fn on_path(program: &str) -> Option<PathBuf> {
     folders.map(|folder| folder.join(program)).find(|file| file.is_file())
 }
 
-fn is_root() -> bool {
+/// Whether this process may do everything.
+pub(crate) fn is_root() -> bool {
     std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)
 }

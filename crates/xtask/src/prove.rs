@@ -1,67 +1,116 @@
 //! `cargo xtask prove`: the tests that are short every day, at their full length.
 
-use crate::cargo::{Tally, cargo, run_tests};
+use crate::cargo::{Tally, cargo, run_tests_heard};
+use crate::postgres::Cluster;
 use crate::{Outcome, number, packages};
+use std::ffi::OsString;
 use std::time::Instant;
 
-/// A long run: a test, told by `DOORWARD_N` how much to do.
+/// A long run: tests, told by `DOORWARD_N` how much to do.
 struct Proof {
     name: &'static str,
     what: &'static str,
     /// The arguments of `cargo test` that choose the test binary.
     binary: &'static [&'static str],
     filter: Option<&'static str>,
-    /// How much; 0 means everything there is.
-    n: u64,
+    /// Where its stores are, a run each; nowhere in particular where there is none.
+    engines: &'static [&'static str],
+    /// How much, a run each; 0 means everything there is.
+    n: &'static [u64],
 }
 
 const BLACK_BOX: &[&str] = &["--package", "doorward", "--test", "blackbox"];
+const BOTH: &[&str] = &["sqlite", "postgres"];
+
+/// What a test says about what it measured begins with this; it stands in the summary.
+const FIGURES: &str = "figures: ";
 
 const PROOFS: &[Proof] = &[
     Proof {
+        name: "feed",
+        what: "blocked and unblocked by a command: how soon another node obeys",
+        binary: BLACK_BOX,
+        filter: Some("feed::"),
+        engines: BOTH,
+        n: &[1_000],
+    },
+    Proof {
         name: "kill9",
-        what: "killed during credential writes: every acknowledged one is there after the restart, none half",
+        what: "killed during credential writes: every acknowledged one is there, none half, another node serves on",
         binary: BLACK_BOX,
         filter: Some("kill9::"),
-        n: 200,
+        engines: BOTH,
+        n: &[500],
+    },
+    Proof {
+        name: "writes",
+        what: "single changes, each on the disk before it is acknowledged: how many a second",
+        binary: BLACK_BOX,
+        filter: Some("writes::"),
+        engines: BOTH,
+        n: &[6_000],
+    },
+    Proof {
+        name: "size",
+        what: "many credentials: made, loaded, listed, searched, changed, and the memory of a node",
+        binary: BLACK_BOX,
+        filter: Some("many::size"),
+        engines: BOTH,
+        n: &[100_000, 1_000_000],
+    },
+    Proof {
+        name: "migrate",
+        what: "many credentials moved from SQLite to PostgreSQL: every key opens what it opened",
+        binary: BLACK_BOX,
+        filter: Some("many::migrated"),
+        engines: &["postgres"],
+        n: &[100_000],
     },
     Proof {
         name: "mixed",
         what: "mixed requests up and down over 24 connections: every body intact by hash",
         binary: BLACK_BOX,
         filter: Some("mixed::"),
-        n: 20_000,
+        engines: &[],
+        n: &[20_000],
     },
     Proof {
         name: "differential",
         what: "mutated heads against other parsers: what the wire accepts, all frame alike",
         binary: &["--package", "doorward-gateway", "--test", "differential"],
         filter: None,
-        n: 5_000_000,
+        engines: &[],
+        n: &[5_000_000],
     },
     Proof {
         name: "sockets",
         what: "both sockets mocked: split, stalled and reset at every byte, against a byte-exact model",
         binary: &["--package", "doorward-gateway", "--lib"],
         filter: Some("sockets_tests::"),
-        n: 0,
+        engines: &[],
+        n: &[0],
     },
 ];
 
-/// Which proofs, and how long.
+/// Which proofs, on which engine, and how long.
 pub(crate) struct Wanted {
     name: Option<String>,
     n: Option<u64>,
+    engine: Option<&'static str>,
     list: bool,
 }
 
 impl Wanted {
     pub(crate) fn parse<'a>(words: &mut impl Iterator<Item = &'a str>) -> Outcome<Wanted> {
-        let mut wanted = Wanted { name: None, n: None, list: false };
+        let mut wanted = Wanted { name: None, n: None, engine: None, list: false };
         while let Some(word) = words.next() {
             match word {
                 "--list" => wanted.list = true,
                 "--n" => wanted.n = Some(number("--n", words)?),
+                "--engine" => {
+                    let named = words.next().and_then(|name| BOTH.iter().find(|engine| **engine == name));
+                    wanted.engine = Some(named.ok_or("--engine needs sqlite or postgres")?);
+                }
                 name if wanted.name.is_none() && PROOFS.iter().any(|proof| proof.name == name) => {
                     wanted.name = Some(name.to_owned());
                 }
@@ -72,30 +121,62 @@ impl Wanted {
         }
         Ok(wanted)
     }
+
+    fn chosen(&self) -> impl Iterator<Item = &'static Proof> {
+        PROOFS.iter().filter(|proof| self.name.as_deref().is_none_or(|name| name == proof.name))
+    }
+
+    /// The runs of a proof: its engine, if it has one, and how much.
+    fn runs(&self, proof: &Proof) -> Vec<(Option<&'static str>, u64)> {
+        let engines: Vec<Option<&'static str>> = match proof.engines {
+            [] => vec![None],
+            some => {
+                let wanted = some.iter().filter(|engine| self.engine.is_none_or(|only| only == **engine));
+                wanted.map(|engine| Some(*engine)).collect()
+            }
+        };
+        let n = self.n.map_or_else(|| proof.n.to_vec(), |n| vec![n]);
+        engines.iter().flat_map(|engine| n.iter().map(|n| (*engine, *n))).collect()
+    }
 }
 
 pub(crate) fn run(wanted: &Wanted) -> Outcome {
     if wanted.list {
-        for Proof { name, what, n, .. } in PROOFS {
-            println!("{name:<13} N={n:<8} {what}");
+        for Proof { name, what, n, engines, .. } in PROOFS {
+            let n = n.iter().map(u64::to_string).collect::<Vec<_>>().join(",");
+            println!("{name:<13} N={n:<15} {:<16} {what}", engines.join(","));
         }
         return Ok(());
     }
-    let mut results = Vec::new();
-    let mut failed = false;
-    for proof in PROOFS.iter().filter(|proof| wanted.name.as_deref().is_none_or(|name| name == proof.name)) {
-        let n = wanted.n.unwrap_or(proof.n);
-        println!("\n== {}, N={n}: {}", proof.name, proof.what);
-        // Building is not part of the time.
+    // Building is not part of the time.
+    for proof in wanted.chosen() {
         build(proof)?;
-        let started = Instant::now();
-        let outcome = prove(proof, n);
-        let seconds = started.elapsed().as_secs_f64();
-        failed |= outcome.is_err();
-        let verdict = outcome.map_or_else(|why| format!("FAILED: {why}"), |()| "holds".to_owned());
-        results.push(format!("{:<13} N={n:<8} {seconds:>8.1} s  {verdict}", proof.name));
+    }
+    let server = match wanted.chosen().any(|proof| !proof.engines.is_empty()) {
+        true => {
+            packages::install(packages::FOR_TESTS)?;
+            Some(Cluster::start()?)
+        }
+        false => None,
+    };
+    let environment: Vec<_> = server.iter().flat_map(Cluster::environment).collect();
+    let (mut results, mut failed) = (Vec::new(), false);
+    for proof in wanted.chosen() {
+        for (engine, n) in wanted.runs(proof) {
+            println!("\n== {} {}, N={n}: {}", proof.name, engine.unwrap_or_default(), proof.what);
+            let started = Instant::now();
+            let mut figures = Vec::new();
+            let outcome = prove(proof, engine, n, &environment, &mut figures);
+            let seconds = started.elapsed().as_secs_f64();
+            failed |= outcome.is_err();
+            let verdict = outcome.map_or_else(|why| format!("FAILED: {why}"), |()| "holds".to_owned());
+            let engine = engine.unwrap_or_default();
+            results.push(format!("{:<13} {engine:<9} N={n:<8} {seconds:>8.1} s  {verdict}", proof.name));
+            results.extend(figures);
+        }
     }
     println!("\n{}", results.join("\n"));
+    server.map_or(Ok(()), Cluster::stop)?;
     if failed { Err(String::new()) } else { Ok(()) }
 }
 
@@ -105,15 +186,52 @@ fn build(proof: &Proof) -> Outcome {
     crate::cargo::run(command)
 }
 
-fn prove(proof: &Proof, n: u64) -> Outcome {
+fn prove(
+    proof: &Proof,
+    engine: Option<&'static str>,
+    n: u64,
+    environment: &[(&'static str, OsString)],
+    figures: &mut Vec<String>,
+) -> Outcome {
     let mut command = cargo(&["test", "--release"]);
     command.args(proof.binary).args(proof.filter).args(["--", "--nocapture", "--test-threads", "1"]);
     command.env("DOORWARD_N", n.to_string()).envs(packages::test_environment());
+    if let Some(engine) = engine {
+        command.envs(environment.iter().cloned()).env("DOORWARD_TEST_ENGINE", engine);
+    }
     let mut tally = Tally::default();
-    run_tests(command, &mut tally)?;
+    run_tests_heard(command, &mut tally, |line| {
+        // The harness leaves its own line open while a test speaks.
+        figures.extend(line.split_once(FIGURES).map(|(_, told)| format!("              {told}")));
+    })?;
     // A filter that matches nothing succeeds in nothing.
     if tally.passed() == 0 || tally.skipped() > 0 {
         return Err(format!("{} tests ran, {} were skipped", tally.passed(), tally.skipped()));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wanted(words: &str) -> Outcome<Wanted> {
+        Wanted::parse(&mut words.split_whitespace())
+    }
+
+    #[test]
+    fn a_proof_runs_on_each_of_its_engines_and_for_each_number() {
+        let runs = |words: &str| {
+            let wanted = wanted(words).unwrap();
+            wanted.chosen().flat_map(|proof| wanted.runs(proof)).collect::<Vec<_>>()
+        };
+        assert_eq!(runs("kill9"), [(Some("sqlite"), 500), (Some("postgres"), 500)]);
+        assert_eq!(runs("kill9 --engine postgres --n 7"), [(Some("postgres"), 7)]);
+        assert_eq!(runs("size --engine sqlite").len(), 2);
+        assert_eq!(runs("mixed --engine sqlite"), [(None, 20_000)]);
+        assert!(runs("").len() > PROOFS.len());
+        for wrong in ["kill", "kill9 mixed", "--engine mysql", "--engine", "--n", "--n few"] {
+            assert!(wanted(wrong).is_err(), "{wrong}");
+        }
+    }
 }

@@ -1,9 +1,14 @@
 //! `cargo xtask test`: one command from a fresh clone to a verdict.
 
 use crate::cargo::{self, Tally, cargo, root, run_tests, target_dir};
+use crate::postgres::Cluster;
 use crate::{Outcome, licences, packages, tidy};
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::time::{Duration, Instant};
+
+/// The binary of the store's own tests.
+const STORE: &str = "store";
 
 /// How long a process of the tests may take to end after them.
 const LEFT_BEHIND_GRACE_MS: u64 = 3_000;
@@ -26,15 +31,40 @@ pub(crate) fn run(filter: Option<&str>) -> Outcome {
         report.step("licences", |_| licences::run());
     }
     let before = gateways();
+    let mut server = None;
+    report.step("a PostgreSQL server", |_| {
+        server = Some(Cluster::start()?);
+        Ok(())
+    });
+    // Without it, tests that need it fail by themselves; all others still have their say.
+    let with_server: Vec<_> = server.iter().flat_map(Cluster::environment).collect();
+    let on = |engine: &str| {
+        with_server.iter().cloned().chain([("DOORWARD_TEST_ENGINE", engine.into())]).collect::<Vec<_>>()
+    };
     report.step("unit tests", |tally| {
         let names = integration_tests()?;
         let mut which = vec!["--lib", "--bins"];
-        which.extend(names.iter().flat_map(|name| ["--test", name]));
-        run_cargo_test(&which, filter, tally)?;
-        run_cargo_test(&["--doc"], filter, tally)
+        which.extend(names.iter().filter(|name| *name != STORE).flat_map(|name| ["--test", name]));
+        run_cargo_test(&which, filter, &[], &with_server, tally)?;
+        run_cargo_test(&["--doc"], filter, &[], &with_server, tally)
     });
-    report.step("black box", |tally| run_cargo_test(&["--test", "blackbox"], filter, tally));
-    report.step("nothing left behind", |_| nothing_left_behind(&before));
+    // These name the engine themselves; what is about neither is counted with the first.
+    report.step("store on sqlite", |tally| {
+        run_cargo_test(&["--test", STORE], filter, &["--skip", "on_postgres"], &with_server, tally)
+    });
+    report.step("store on postgres", |tally| {
+        let only = filter.map_or(&["on_postgres"][..], |_| &["--skip", "on_sqlite"]);
+        run_cargo_test(&["--test", STORE], filter, only, &with_server, tally)
+    });
+    for engine in ["sqlite", "postgres"] {
+        report.step(&format!("black box on {engine}"), |tally| {
+            run_cargo_test(&["--test", "blackbox"], filter, &[], &on(engine), tally)
+        });
+    }
+    report.step("nothing left behind", |_| {
+        nothing_left_behind(&before)?;
+        server.map_or(Ok(()), Cluster::stop)
+    });
     report.close(filter)
 }
 
@@ -44,9 +74,16 @@ fn run_cargo(words: &[&str]) -> Outcome {
 
 /// Runs tests of the kinds named, all of them even if some fail. Always over the whole workspace: crates chosen
 /// one by one would turn on other features of what they share, and have it built again.
-fn run_cargo_test(which: &[&str], filter: Option<&str>, tally: &mut Tally) -> Outcome {
+fn run_cargo_test(
+    which: &[&str],
+    filter: Option<&str>,
+    harness: &[&str],
+    environment: &[(&'static str, OsString)],
+    tally: &mut Tally,
+) -> Outcome {
     let mut command = cargo(&["test", "--workspace", "--no-fail-fast"]);
-    command.args(which).args(filter).envs(packages::test_environment());
+    command.args(which).args(filter).arg("--").args(harness);
+    command.envs(packages::test_environment()).envs(environment.iter().cloned());
     run_tests(command, tally)
 }
 
@@ -59,7 +96,7 @@ fn integration_tests() -> Outcome<Vec<String>> {
         let sources = files
             .flatten()
             .map(|file| file.path())
-            .filter(|path| path.extension().is_some_and(|e| e == "rs"));
+            .filter(|path| path.extension().is_some_and(|e| e == "rs") || path.join("main.rs").is_file());
         names.extend(sources.filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned())));
     }
     names.sort_unstable();
@@ -70,6 +107,8 @@ fn integration_tests() -> Outcome<Vec<String>> {
 #[derive(Default)]
 struct Report {
     tally: Tally,
+    /// What the steps that run tests counted, for the summary.
+    parts: Vec<String>,
     failures: Vec<String>,
 }
 
@@ -78,8 +117,13 @@ impl Report {
     fn step(&mut self, name: &str, work: impl FnOnce(&mut Tally) -> Outcome) {
         println!("\n== {name}");
         let started = Instant::now();
-        let outcome = work(&mut self.tally);
+        let mut tally = Tally::default();
+        let outcome = work(&mut tally);
         let seconds = started.elapsed().as_secs_f64();
+        if tally != Tally::default() {
+            self.parts.push(format!("{name}: {tally}, {seconds:.1} s"));
+            self.tally += tally;
+        }
         match outcome {
             Ok(()) => println!("-- {name}: ok, {seconds:.1} s"),
             Err(why) => {
@@ -91,7 +135,7 @@ impl Report {
     }
 
     fn close(mut self, filter: Option<&str>) -> Outcome {
-        let Tally { failed, .. } = self.tally;
+        let failed = self.tally.failed;
         if self.tally.passed() == 0 && failed == 0 {
             println!("no test ran{}", filter.map(|f| format!(": none matches {f}")).unwrap_or_default());
             self.failures.push("tests".to_owned());
@@ -100,7 +144,8 @@ impl Report {
         if !self.failures.is_empty() {
             println!("failed: {}", self.failures.join(", "));
         }
-        println!("total: {} passed, {failed} failed, {} skipped", self.tally.passed(), self.tally.skipped());
+        self.parts.iter().for_each(|part| println!("{part}"));
+        println!("total: {}", self.tally);
         if self.failures.is_empty() && failed == 0 { Ok(()) } else { Err(String::new()) }
     }
 }
