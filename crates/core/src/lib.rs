@@ -1,4 +1,5 @@
 //! What is decided, and why: pure, without I/O, clock or runtime. Time and randomness are arguments.
+pub mod canonical;
 pub mod checks;
 pub mod clock;
 pub mod credential;
@@ -6,6 +7,7 @@ pub mod decide;
 pub mod dialect;
 pub mod directory;
 pub mod document;
+pub mod explain;
 pub mod ids;
 pub mod keyring;
 pub mod live;

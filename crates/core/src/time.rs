@@ -6,6 +6,9 @@ use std::fmt;
 pub struct UnixMillis(pub i64);
 
 const DAY_MS: i64 = 86_400_000;
+const WEEKDAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+const MONTHS: [&str; 12] =
+    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 /// Days since 1970-01-01 of a date of the proleptic Gregorian calendar.
 fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
@@ -52,24 +55,64 @@ impl UnixMillis {
         }
         let millis = digits(&format!("{fraction:0<3}")[..3])?;
         digits(fraction)?;
+        Some(UnixMillis::of((year, month, day), (hour, minute, second))?.plus_ms(millis))
+    }
+
+    /// The instant of a date and a time of day, if there is such a date and such a time.
+    fn of((year, month, day): (i64, i64, i64), (hour, minute, second): (i64, i64, i64)) -> Option<UnixMillis> {
         let days = days_from_civil(year, month, day);
         if civil_from_days(days) != (year, month, day) || hour > 23 || minute > 59 || second > 59 {
             return None;
         }
-        Some(UnixMillis(days * DAY_MS + ((hour * 60 + minute) * 60 + second) * 1000 + millis))
+        Some(UnixMillis(days * DAY_MS + ((hour * 60 + minute) * 60 + second) * 1000))
     }
 
     /// As a `Date` field has it: `Sun, 30 Aug 2015 12:36:00 GMT` (RFC 9110 5.6.7).
     #[must_use]
     pub fn http_date(self) -> String {
-        const WEEKDAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
-        const MONTHS: [&str; 12] =
-            ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
         let days = self.0.div_euclid(DAY_MS);
         let (year, month, day) = civil_from_days(days);
         let s = self.0.rem_euclid(DAY_MS) / 1000;
         let (weekday, month) = (WEEKDAYS[days.rem_euclid(7) as usize], MONTHS[(month - 1) as usize]);
         format!("{weekday}, {day:02} {month} {year:04} {:02}:{:02}:{:02} GMT", s / 3600, s / 60 % 60, s % 60)
+    }
+
+    /// Reads what [`UnixMillis::http_date`] writes. The day of the week has to be one, not the right one.
+    #[must_use]
+    pub fn parse_http_date(text: &str) -> Option<UnixMillis> {
+        if text.len() != 29 || !text.is_ascii() {
+            return None;
+        }
+        let marks = [(3, ", "), (7, " "), (11, " "), (16, " "), (19, ":"), (22, ":"), (25, " GMT")];
+        if marks.iter().any(|(at, mark)| !text[*at..].starts_with(mark)) || !WEEKDAYS.contains(&&text[..3]) {
+            return None;
+        }
+        let number = |from: usize, to: usize| digits(&text[from..to]);
+        let month = MONTHS.iter().position(|m| *m == &text[8..11])? as i64 + 1;
+        let date = (number(12, 16)?, month, number(5, 7)?);
+        UnixMillis::of(date, (number(17, 19)?, number(20, 22)?, number(23, 25)?))
+    }
+
+    /// `YYYYMMDDTHHMMSSZ` (ISO 8601, basic form).
+    #[must_use]
+    pub fn iso_basic(self) -> String {
+        let (year, month, day) = civil_from_days(self.0.div_euclid(DAY_MS));
+        let s = self.0.rem_euclid(DAY_MS) / 1000;
+        format!("{year:04}{month:02}{day:02}T{:02}{:02}{:02}Z", s / 3600, s / 60 % 60, s % 60)
+    }
+
+    /// Reads what [`UnixMillis::iso_basic`] writes.
+    #[must_use]
+    pub fn parse_iso_basic(text: &str) -> Option<UnixMillis> {
+        if text.len() != 16 || !text.is_ascii() {
+            return None;
+        }
+        let number = |from: usize, to: usize| digits(&text[from..to]);
+        if &text[8..9] != "T" || &text[15..] != "Z" {
+            return None;
+        }
+        let date = (number(0, 4)?, number(4, 6)?, number(6, 8)?);
+        UnixMillis::of(date, (number(9, 11)?, number(11, 13)?, number(13, 15)?))
     }
 
     /// This instant and so many milliseconds.
@@ -122,6 +165,49 @@ mod tests {
             "26-01-01",
         ] {
             assert_eq!(UnixMillis::parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn two_more_forms_there_and_back() {
+        for (ms, basic, http) in [
+            (1_440_938_160_000, "20150830T123600Z", "Sun, 30 Aug 2015 12:36:00 GMT"),
+            (0, "19700101T000000Z", "Thu, 01 Jan 1970 00:00:00 GMT"),
+            (951_782_399_000, "20000228T235959Z", "Mon, 28 Feb 2000 23:59:59 GMT"),
+        ] {
+            let at = UnixMillis(ms);
+            assert_eq!((at.iso_basic().as_str(), at.http_date().as_str()), (basic, http));
+            assert_eq!(UnixMillis::parse_iso_basic(basic), Some(at));
+            assert_eq!(UnixMillis::parse_http_date(http), Some(at));
+        }
+        for bad in [
+            "",
+            "20150830T123600",
+            "20150830t123600Z",
+            "20150830T123600z",
+            "2015083\u{e9}T12360Z",
+            "20150830T126000Z",
+            "20150230T123600Z",
+            "+0150830T123600Z",
+            "2015-08-30T12:36:00Z",
+        ] {
+            assert_eq!(UnixMillis::parse_iso_basic(bad), None, "{bad}");
+        }
+        for bad in [
+            "",
+            "Sun, 30 Aug 2015 12:36:00",
+            "Sun, 30 Aug 2015 12:36:00 UTC",
+            "Sun, 30 Aug 2015 12:36:00 GMT ",
+            "sun, 30 Aug 2015 12:36:00 GMT",
+            "Sun, 30 aug 2015 12:36:00 GMT",
+            "Sun,  30 Aug 2015 12:36:0 GMT",
+            "Sun, 3 Aug 2015 12:36:00 GMT",
+            "Sun, 31 Feb 2015 12:36:00 GMT",
+            "Sunday, 30-Aug-15 12:36:00 GMT",
+            "Sun Aug 30 12:36:00 2015",
+            "Xyz, 30 Aug 2015 12:36:00 GMT",
+        ] {
+            assert_eq!(UnixMillis::parse_http_date(bad), None, "{bad}");
         }
     }
 }

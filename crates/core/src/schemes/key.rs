@@ -145,7 +145,7 @@ pub(crate) fn parameters(query: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
 }
 
 /// Whether a name would be taken for `name` after decoding, folding case, or cutting brackets and white space.
-fn disguised(sent: &[u8], name: &str) -> bool {
+pub(super) fn disguised(sent: &[u8], name: &str) -> bool {
     if sent.len() < name.len() {
         return false;
     }

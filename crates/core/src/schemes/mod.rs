@@ -8,6 +8,7 @@ use crate::request::RequestView;
 use crate::secret::Keys;
 
 mod api_key;
+pub mod escher;
 mod key;
 mod publishable;
 
