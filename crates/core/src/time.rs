@@ -59,7 +59,10 @@ impl UnixMillis {
     }
 
     /// The instant of a date and a time of day, if there is such a date and such a time.
-    fn of((year, month, day): (i64, i64, i64), (hour, minute, second): (i64, i64, i64)) -> Option<UnixMillis> {
+    fn of(
+        (year, month, day): (i64, i64, i64),
+        (hour, minute, second): (i64, i64, i64),
+    ) -> Option<UnixMillis> {
         let days = days_from_civil(year, month, day);
         if civil_from_days(days) != (year, month, day) || hour > 23 || minute > 59 || second > 59 {
             return None;

@@ -18,7 +18,7 @@ pub use digest::{BodyDigest, BodyHasher, Digest, Hash};
 pub(crate) use digest::{push_hex, unhex};
 pub use header::Spaces;
 pub use path::PathForm;
-pub(crate) use path::{normalised, push_encoded, unreserved};
+pub(crate) use path::{normalised, push_encoded};
 pub(crate) use query::decoded;
 pub use query::{QueryOrder, QueryReading};
 

@@ -74,10 +74,7 @@ pub(super) fn hash(config: &Config, algorithm: &str) -> Result<Hash, Refusal> {
 }
 
 /// Id, day and scope.
-pub(super) fn credential<'a>(
-    config: &Config,
-    text: Cow<'a, str>,
-) -> Result<(Cow<'a, str>, Cow<'a, str>, Cow<'a, str>), Refusal> {
+pub(super) fn credential<'a>(config: &Config, text: Cow<'a, str>) -> Result<[Cow<'a, str>; 3], Refusal> {
     let wrong = |detail, what: &str| {
         Err(Refusal::malformed(
             detail,
@@ -104,9 +101,9 @@ pub(super) fn credential<'a>(
     }
     Ok(match text {
         Cow::Borrowed(text) => {
-            (text[..first].into(), text[first + 1..second].into(), text[second + 1..].into())
+            [text[..first].into(), text[first + 1..second].into(), text[second + 1..].into()]
         }
-        Cow::Owned(_) => (id.to_owned().into(), day.to_owned().into(), scope.to_owned().into()),
+        Cow::Owned(_) => [id, day, scope].map(|part| part.to_owned().into()),
     })
 }
 

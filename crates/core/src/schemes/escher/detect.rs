@@ -62,7 +62,7 @@ fn from_field<'a>(
 ) -> Result<Presented<'a>, Refusal> {
     let parts = auth::parts(config, value)?;
     let hash = auth::hash(config, parts.algorithm)?;
-    let (id, day, scope) = auth::credential(config, parts.credential.into())?;
+    let [id, day, scope] = auth::credential(config, parts.credential.into())?;
     let signed = auth::signed(config, parts.signed.into())?;
     let signature = auth::signature(hash, parts.signature.as_bytes())?;
     let (date_field, date) = date(config, req)?;
@@ -102,7 +102,7 @@ fn from_query<'a>(config: &'a Config, req: &RequestView<'a>) -> Result<Presented
     }
     let query = presigned::read(config, req.query.unwrap_or_default())?;
     let hash = auth::hash(config, &query.algorithm)?;
-    let (id, day, scope) = auth::credential(config, query.credential.into())?;
+    let [id, day, scope] = auth::credential(config, query.credential.into())?;
     let signed = auth::signed(config, query.signed.into())?;
     let signature = auth::signature(hash, query.signature.as_bytes())?;
     let date = UnixMillis::parse_iso_basic(&query.date)

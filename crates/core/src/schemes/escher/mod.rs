@@ -28,6 +28,7 @@ pub(crate) use detect::{parse, settle};
 pub use key::{SigningKey, SigningSecret};
 pub use refusal::{Reason, Refusal};
 pub use sign::{DateForm, How, SignError, Signed, Signer, ToSign, presign, sign};
+pub(crate) use verify::body_fits;
 pub use verify::{Proof, check_time, verify, verify_with};
 
 /// Default of how far a date may be from now, in either direction.
@@ -182,6 +183,9 @@ impl<'a> Presented<'a> {
     }
     pub(crate) fn scope(&self) -> &str {
         &self.scope
+    }
+    pub(crate) fn signature_parameter(&self) -> &'a str {
+        &self.config.parameters.signature
     }
     pub(crate) fn date_field(&self) -> &'a str {
         self.date_field

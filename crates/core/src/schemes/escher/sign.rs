@@ -275,7 +275,10 @@ fn make(
     let names = signed_names(fields);
     for name in names.iter().filter(|name| *name != "host") {
         let mut sent = req.headers.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name)).peekable();
-        if sent.peek().is_none() || !field_name(name) || !sent.all(|(_, value)| clean(&value.replace('\t', " "))) {
+        if sent.peek().is_none()
+            || !field_name(name)
+            || !sent.all(|(_, value)| clean(&value.replace('\t', " ")))
+        {
             return Err(SignError::Field(name.clone()));
         }
     }
