@@ -1,5 +1,5 @@
 //! Signed requests: detection, time, proof, and signing as their mirror, without a socket.
-#![allow(clippy::unwrap_used, reason = "a test")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
 mod antavo;
 mod explained;
 mod frozen;
