@@ -6,7 +6,7 @@ use crate::write::Write;
 use crate::{Store, StoreError};
 use doorward_core::secret::{SealBroken, Seals};
 use doorward_core::time::UnixMillis;
-use sqlx::{AnyConnection, Connection as _, Row};
+use sqlx::{AnyConnection, AssertSqlSafe, Connection as _, Row};
 
 const DELETE: &str = "DELETE FROM secret_display WHERE credential = $1";
 const INSERT: &str =
@@ -93,13 +93,27 @@ impl Store {
             // The log still has pages as they were: of these copies, and of those that another process has replaced or
             // removed meanwhile. Where others are reading from it, the next turn does what this one could not.
             if let Some(truncate) = self.engine.truncate_log()
-                && let Err(e) = sqlx::query(truncate).execute(&self.pool).await
+                && let Err(e) = self.shorten_log(truncate).await
             {
                 tracing::debug!(error = %e, "the log of recent writes could not be shortened");
             }
             Ok(erased)
         })
         .await
+    }
+
+    /// Shortening waits for readers while it keeps writers away, so it does not wait for long.
+    async fn shorten_log(&self, [hurry, truncate, as_before]: [String; 3]) -> Result<(), StoreError> {
+        let mut conn = self.pool.acquire().await?;
+        sqlx::query(AssertSqlSafe(hurry)).execute(&mut *conn).await?;
+        let shortened = sqlx::query(AssertSqlSafe(truncate)).execute(&mut *conn).await;
+        if let Err(e) = sqlx::query(AssertSqlSafe(as_before)).execute(&mut *conn).await {
+            // Nobody else is to be in such a hurry.
+            drop(conn.detach());
+            return Err(e.into());
+        }
+        shortened?;
+        Ok(())
     }
 }
 

@@ -9,6 +9,8 @@ pub(crate) enum Engine {
     Postgres,
 }
 
+/// How long shortening the log may wait for readers, in milliseconds: writers wait meanwhile.
+const TRUNCATE_TIMEOUT_MS: u64 = 200;
 /// How long a statement waits for others that are writing, in milliseconds.
 pub(crate) const BUSY_TIMEOUT_MS: u64 = 5_000;
 /// How long a server works on a statement, the wait for others included, in milliseconds.
@@ -100,6 +102,7 @@ impl Engine {
             ),
             Engine::Postgres => format!(
                 "SET application_name = 'doorward'; SET client_min_messages = error; SET synchronous_commit = on; \
+                 SET default_transaction_isolation = 'read committed'; \
                  SET statement_timeout = {STATEMENT_TIMEOUT_MS}; SET lock_timeout = {BUSY_TIMEOUT_MS}; \
                  SET idle_in_transaction_session_timeout = {IDLE_TRANSACTION_TIMEOUT_MS}"
             ),
@@ -130,10 +133,15 @@ impl Engine {
         }
     }
 
-    /// Takes what was overwritten out of the log of recent writes, where there is a way to say so.
-    pub(crate) fn truncate_log(self) -> Option<&'static str> {
+    /// Takes what was overwritten out of the log of recent writes, without waiting for readers for long: what to say
+    /// before, the statement, and what to say after.
+    pub(crate) fn truncate_log(self) -> Option<[String; 3]> {
         match self {
-            Engine::Sqlite => Some("PRAGMA wal_checkpoint(TRUNCATE)"),
+            Engine::Sqlite => Some([
+                format!("PRAGMA busy_timeout = {TRUNCATE_TIMEOUT_MS}"),
+                "PRAGMA wal_checkpoint(TRUNCATE)".to_owned(),
+                format!("PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}"),
+            ]),
             Engine::Postgres => None,
         }
     }
