@@ -1,7 +1,7 @@
 //! An installation moves between engines with one command, and nobody who calls notices more than a change of settings.
 use crate::support::{
-    Actor, Database, Dice, Engine, Folder, Gateway, Run, Setup, Upstream, World, doorward, number_of_trials,
-    rows, skips_unless_postgres,
+    Actor, Database, Dice, Engine, Folder, Gateway, Run, Setup, Upstream, World, doorward, eventually,
+    number_of_trials, rows, skips_unless_postgres,
 };
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -154,6 +154,8 @@ fn everything_works_at_the_new_store() {
         ] {
             refused(&from.command(words), 1, &format!("the store was moved to {}", place.address));
         }
+        // And a node that is left on it says that it learns nothing any more.
+        eventually("a warning", || world.gateway.log().contains("still obeys the old one"));
         let again = rows(&migrate(from, place, &["--json"]).ok().stdout).remove(0);
         assert_eq!(again["before"], true);
         refused(&migrate(from, &Place::file(), &[]), 1, "the store was moved to");

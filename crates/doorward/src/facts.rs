@@ -2,7 +2,7 @@
 use crate::outage::Outage;
 use doorward_core::live::Live;
 use doorward_gateway::Fact;
-use doorward_store::Store;
+use doorward_store::{Store, StoreError};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
@@ -13,6 +13,9 @@ use tokio::sync::mpsc::Receiver;
 const EVERY: Duration = Duration::from_secs(2);
 /// Most facts that wait; what comes on top is dropped, and learned again with the next request.
 pub(crate) const QUEUE: usize = 16_384;
+
+/// Facts written down in one transaction.
+const BATCH: usize = 500;
 
 /// Gathers facts, the latest of each credential, and writes them down, until nobody sends any more.
 pub(crate) async fn keep(store: Store, live: Arc<Live>, mut facts: Receiver<Fact>) {
@@ -29,12 +32,8 @@ pub(crate) async fn keep(store: Store, live: Arc<Live>, mut facts: Receiver<Fact
             _ = every.tick() => false,
         };
         if !waiting.is_empty() {
-            let all: Vec<_> = waiting.values().cloned().collect();
-            match store.record(&all).await {
-                Ok(()) => {
-                    waiting.clear();
-                    outage.over();
-                }
+            match write_down(&store, &mut waiting).await {
+                Ok(()) => outage.over(),
                 Err(e) => outage.goes_on(&live, "when credentials were used can't be written down", &e),
             }
         }
@@ -42,6 +41,24 @@ pub(crate) async fn keep(store: Store, live: Arc<Live>, mut facts: Receiver<Fact
             return;
         }
     }
+}
+
+/// Writes down what waits, in small transactions: after a while without a store there may be a million, and whoever wants
+/// to block a credential must not wait for all of them.
+async fn write_down(
+    store: &Store,
+    waiting: &mut HashMap<String, doorward_store::Fact>,
+) -> Result<(), StoreError> {
+    let mut all: Vec<_> = waiting.values().cloned().collect();
+    // Nodes that write down the same credentials take them in the same order, and never wait for each other in a circle.
+    all.sort_unstable_by(|a, b| a.credential.cmp(&b.credential));
+    for batch in all.chunks(BATCH) {
+        store.record(batch).await?;
+        for fact in batch {
+            waiting.remove(&fact.credential);
+        }
+    }
+    Ok(())
 }
 
 fn note(waiting: &mut HashMap<String, doorward_store::Fact>, fact: Fact) {

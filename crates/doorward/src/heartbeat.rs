@@ -17,6 +17,8 @@ const EVERY: Duration = Duration::from_secs(5);
 const TELLING: Duration = Duration::from_secs(8);
 /// How long a node that stops tries to take itself off the list.
 const LEAVING: Duration = Duration::from_secs(2);
+/// A node on a store that was moved says so again after so many times of telling that it runs: every minute.
+const MOVED_TOLD_EVERY: u32 = 12;
 const CANT_TELL: &str = "the store can't be told that this node runs";
 
 /// The task that tells.
@@ -69,7 +71,7 @@ async fn beat(
 ) {
     let mut every = interval(EVERY);
     every.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut outage = Outage::default();
+    let (mut outage, mut since_told) = (Outage::default(), 0);
     loop {
         tokio::select! {
             _ = &mut left => break,
@@ -80,7 +82,10 @@ async fn beat(
         node.seq = live.seq();
         node.age_ms = live.age_ms(monotonic_ms()).map(|age| i64::try_from(age).unwrap_or(i64::MAX));
         match timeout(TELLING, store.put_node(&node)).await {
-            Ok(Ok(())) => outage.over(),
+            Ok(Ok(())) => {
+                outage.over();
+                warn_if_moved(&store, &mut since_told).await;
+            }
             Ok(Err(e)) => {
                 outage.goes_on(&live, CANT_TELL, &e);
             }
@@ -92,6 +97,19 @@ async fn beat(
     if let Err(e) = store.remove_node(&node.id).await {
         tracing::warn!("this node can't be taken off the list of nodes: {e}");
     }
+}
+
+/// A store that was moved answers for ever and never changes again: what is blocked at the new one stays open here. Only
+/// people can tell how long that may last.
+async fn warn_if_moved(store: &Store, since_told: &mut u32) {
+    let Ok(Ok(Some(elsewhere))) = timeout(TELLING, store.moved_to()).await else { return };
+    if *since_told == 0 {
+        tracing::warn!(
+            "the store was moved to {elsewhere}, and this node still obeys the old one: it learns of no change any more, \
+             not even of a key that is blocked; name the new store in its settings (`store.url`) and start it again"
+        );
+    }
+    *since_told = (*since_told + 1) % MOVED_TOLD_EVERY;
 }
 
 /// 128 random bits in hexadecimal digits.

@@ -4,7 +4,7 @@ use crate::connect::{ANSWER_MS, SIGN_OF_LIFE_MS, within};
 use crate::file::Traces;
 use crate::keyring::STORE;
 use crate::row::{Reader, Row};
-use crate::{Store, StoreError, credentials, load, objects};
+use crate::{Store, StoreError, credentials, load, objects, schema};
 use doorward_core::credential::Credential;
 use doorward_core::live::Live;
 use doorward_core::policy;
@@ -140,6 +140,8 @@ impl Follower {
             return Ok(mark.seq);
         }
         self.settled = None;
+        // Judged before the store is asked: however long that takes, no later write may look like this one.
+        let settled = traces.filter(Traces::are_settled);
         // A connection of its own, so that nobody who writes keeps this node from looking. It is given up after whatever
         // fails: a server may have stopped in the middle of an answer.
         let mut conn = match self.conn.take() {
@@ -148,7 +150,7 @@ impl Follower {
         };
         let seq = self.catch_up_with(&mut conn).await?;
         self.conn = Some(conn);
-        self.settled = traces.filter(Traces::are_settled);
+        self.settled = settled;
         Ok(seq)
     }
 
@@ -185,6 +187,8 @@ impl Follower {
         let begin = conn.begin_with(self.store.engine.begin_read());
         let mut tx = within(ANSWER_MS, async { Ok(begin.await?) }).await?;
         let mark = within(ANSWER_MS, changes::mark(&mut tx)).await?;
+        let installation = within(ANSWER_MS, schema::meta(&mut tx, schema::INSTALLATION)).await?;
+        self.store.see_own(Some(&installation))?;
         let reader = &mut Reader::new(&self.store.keys);
         // A load that fails half-way must not take away what is good.
         let mut all = self.live.directory.replacement();

@@ -120,6 +120,22 @@ impl Store {
         if there { Ok(()) } else { Err(StoreError::Replaced) }
     }
 
+    /// Whether the installation that was opened is still what its address leads to. A name of a server's database may lead
+    /// to another one by now, whose credentials must open nothing here.
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`].
+    pub(crate) fn see_own(&self, installation: Option<&str>) -> Result<(), StoreError> {
+        match installation {
+            Some(there) if *there == *self.installation => Ok(()),
+            _ => Err(StoreError::Refused(
+                "another installation was put in the place of the store while it was in use; put the right one back, or \
+                 start this program again to use what is there now"
+                    .to_owned(),
+            )),
+        }
+    }
+
     /// When the store's files were last written, where it is files.
     pub(crate) fn traces(&self) -> Option<Traces> {
         self.file.as_ref().map(|file| file.traces())

@@ -214,6 +214,12 @@ impl Store {
         if *schema::meta(to, "installation").await? != *self.installation {
             return refused("another installation is there already; name a place that is empty");
         }
+        if let Some(elsewhere) = copy::moved_to(to).await? {
+            // Otherwise each would name the other one, and neither would take changes.
+            return refused(&format!(
+                "this installation was there before, and was moved to {elsewhere}; name a place that is empty"
+            ));
+        }
         let (ours, theirs) = (changes::mark(from).await?, changes::mark(to).await?);
         if theirs.seq < ours.seq {
             return refused(&format!(

@@ -87,7 +87,7 @@ const NODES_AND_KEYS: &[&str] = &[
 const KEYRING_SINCE: i64 = 2;
 
 /// Under which name the table `meta` has the installation's id.
-const INSTALLATION: &str = "installation";
+pub(crate) const INSTALLATION: &str = "installation";
 /// Under which name the table `meta` of a store that began with the first schema has what its master key was known by.
 const KEY_CHECK: &str = "key_check";
 /// Under which name the table `meta` has the epoch.

@@ -10,9 +10,9 @@ use std::sync::Arc;
 
 const NEXT: &str = "UPDATE head SET seq = seq + 1 WHERE one = 1 RETURNING seq";
 const LAST: &str = "UPDATE head SET seq = $1 WHERE one = 1";
-/// The MAC of the change before, and where the store was moved.
+/// The MAC of the change before, where the store was moved, and whose it is.
 const BEFORE: &str = "SELECT (SELECT mac FROM change WHERE seq = $1), \
-     (SELECT value FROM meta WHERE key = 'moved_to')";
+     (SELECT value FROM meta WHERE key = 'moved_to'), (SELECT value FROM meta WHERE key = 'installation')";
 const INSERT: &str = "INSERT INTO change (seq, at, actor, workspace, kind, id, action, before, after, mac) \
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
 
@@ -67,7 +67,10 @@ impl Store {
         let mut tx = self.pool.begin().await?;
         // The first statement, so that whoever writes next waits here and then sees all that was written before.
         let seq: i64 = sqlx::query(NEXT).fetch_one(&mut *tx).await?.try_get(0)?;
+        // Whoever holds the head has the file open, and nobody restores one that is open: it stays what it is now.
+        self.still_there()?;
         let before = sqlx::query(BEFORE).bind(seq - 1).fetch_one(&mut *tx).await?;
+        self.see_own(before.try_get(2)?)?;
         let mac = match before.try_get(0)? {
             Some(mac) => mac,
             None if seq == 1 => changes::genesis(&self.installation),

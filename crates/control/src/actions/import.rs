@@ -102,7 +102,7 @@ fn judge(
     match draft::check(&line.wanted, policy, desk.now) {
         Ok(checked) if wrong.is_empty() => match there.get(id) {
             None => Ok(Verdict::Create(checked)),
-            Some(stored) => match differences(desk, &stored.credential, &line.wanted, &checked) {
+            Some(stored) => match differences(desk, &stored.credential, line, &checked) {
                 none if none.is_empty() => Ok(Verdict::There),
                 some => {
                     let what = format!("there is another credential with this id; not the same: {some}");
@@ -119,9 +119,10 @@ fn judge(
     }
 }
 
-/// The names of the fields in which a credential is not what a line asks for. Whether it is blocked is not among them: it
-/// may have been blocked since.
-fn differences(desk: Desk<'_>, there: &Credential, wanted: &Wanted, checked: &Checked) -> String {
+/// The names of the fields in which a credential is not what a line asks for. One that is blocked may have been blocked
+/// since; but whoever asks for a blocked one must not be told that all is well with one that opens doors.
+fn differences(desk: Desk<'_>, there: &Credential, line: &Line, checked: &Checked) -> String {
+    let wanted = &line.wanted;
     let secret = key(wanted).1;
     let fields = [
         ("workspace", *there.workspace == *wanted.workspace),
@@ -132,6 +133,7 @@ fn differences(desk: Desk<'_>, there: &Credential, wanted: &Wanted, checked: &Ch
         ("origins", there.origins == checked.origins),
         ("scopes", there.scopes == checked.scopes),
         ("expires_at", there.expires_at == wanted.expires_at),
+        ("status", there.status == line.status || there.status == Status::Blocked),
         (
             "secret",
             secret.is_none_or(|s| desk.keys.fits(there.id.as_bytes(), s.as_bytes(), Some(&there.secret))),

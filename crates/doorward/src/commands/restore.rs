@@ -17,6 +17,7 @@ struct Told<'a> {
     changes: i64,
     credentials: i64,
     objects: i64,
+    master_keys: i64,
     replaced: Option<&'a Path>,
 }
 
@@ -39,6 +40,7 @@ pub(super) async fn run(options: &Restore) -> Result<(), Failure> {
             changes: report.changes,
             credentials: report.credentials,
             objects: report.objects,
+            master_keys: report.master_keys,
             replaced: replaced.as_deref(),
         })?);
     }
@@ -47,6 +49,13 @@ pub(super) async fn run(options: &Restore) -> Result<(), Failure> {
         report.changes, report.credentials, report.objects
     ))?;
     print::line(format_args!("{}: from change {} on, this is epoch {}", settings.url, head.seq, head.epoch))?;
+    if report.master_keys > 1 {
+        print::line(format_args!(
+            "note: {} master keys open it, as on the day of the backup, also one that was retired since: retire it again \
+             (`doorward master-key retire`)",
+            report.master_keys
+        ))?;
+    }
     if let Some(kept) = replaced {
         print::line(format_args!("what was there before is {}", kept.display()))?;
     }

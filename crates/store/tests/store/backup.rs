@@ -192,6 +192,19 @@ async fn a_backup_takes_the_place_of_the_store() {
     assert!(place.store().await.credential("late").await.unwrap().is_some());
 }
 
+/// Whoever still has the old file open must not be told that a change was made: it would be in no store.
+#[tokio::test]
+async fn nothing_is_written_to_a_file_that_was_replaced() {
+    let place = Place::new();
+    let store = place.store().await;
+    put_policy(&store).await;
+    let (file, aside) = (place.file("doorward.db"), place.file("aside.db"));
+    std::fs::rename(&file, &aside).unwrap();
+    assert!(matches!(store.write("ann", NOW).await, Err(StoreError::Replaced)));
+    std::fs::rename(&aside, &file).unwrap();
+    create(&store, "later", "s", None).await;
+}
+
 #[tokio::test]
 async fn a_store_in_use_is_not_replaced() {
     let place = Place::new();

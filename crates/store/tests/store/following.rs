@@ -19,6 +19,7 @@ on_both_engines!(
     another_history_is_loaded_anew,
     the_lease_lapses_while_the_store_is_away,
     another_epoch_is_loaded_anew,
+    another_installation_opens_nothing,
 );
 
 fn clock() -> u64 {
@@ -296,4 +297,21 @@ async fn another_epoch_is_loaded_anew() {
     let told = writer.changes_after(head.seq - 1, 1).await.unwrap().remove(0);
     assert_eq!((told.kind.as_str(), told.action.as_str(), told.id), ("store", "restored", head.epoch));
     assert_eq!((told.before, told.after), (Some(before.epoch), None));
+}
+
+/// The address leads to another installation by now, with keys that may open doors by their ids alone. Nothing of it is
+/// obeyed, and nothing is written to it.
+async fn another_installation_opens_nothing() {
+    let place = Place::new();
+    let writer = place.store().await;
+    put_policy(&writer).await;
+    let mut node = Node::start(place.store().await, 20, 300);
+    node.ready().await;
+    let harm = "UPDATE meta SET value = 'another' WHERE key IN ('installation', 'epoch')";
+    sql(&place.db(), harm).await;
+    node.soon("the lease lapses", |live| live.lease(clock()) == Lease::Lapsed).await;
+    let refused = writer.write("ann", NOW).await.unwrap_err().to_string();
+    assert!(refused.contains("another installation was put in the place"), "{refused}");
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(!node.held());
 }

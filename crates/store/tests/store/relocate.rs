@@ -11,6 +11,7 @@ on_both_engines!(
     what_holds_something_else_is_left_alone,
     a_store_is_not_moved_to_itself,
     a_move_that_was_cut_off_is_done_over,
+    two_stores_never_name_each_other,
     a_damaged_store_does_not_move,
     what_is_acknowledged_during_a_move_has_moved,
 );
@@ -167,6 +168,25 @@ async fn a_move_that_was_cut_off_is_done_over() {
         let refused = store.move_to(&address(&to)).await.unwrap_err().to_string();
         assert!(refused.contains("with another history"), "{refused}");
         create(&store, "later", "s", None).await;
+    }
+}
+
+/// Moved back to where it came from before anything was changed: were that "all of it is there already", each store would
+/// name the other, and none would take changes.
+async fn two_stores_never_name_each_other() {
+    for Pair { old, new, from: _from, _to } in pairs() {
+        let store = open(&old).await.unwrap();
+        fill(&store, 3).await;
+        store.move_to(&address(&new)).await.unwrap();
+        let moved = open(&new).await.unwrap();
+        for refused in [
+            moved.move_to(&address(&old)).await.map(|_| ()).unwrap_err(),
+            moved.look_at_target(&address(&old)).await.map(|_| ()).unwrap_err(),
+        ] {
+            assert!(refused.to_string().contains("was moved to"), "{refused}");
+        }
+        assert_eq!(moved.moved_to().await.unwrap(), None);
+        create(&moved, "later", "s", None).await;
     }
 }
 

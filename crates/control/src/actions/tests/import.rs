@@ -25,6 +25,11 @@ async fn lines_are_taken_over_once() {
     let seq = office.seq().await;
     assert_eq!(write(&office, &lines).await.unwrap(), Done { created: 0, there: 2 });
     assert_eq!(office.seq().await, seq, "what is there already is not written again");
+    // Blocked in the meantime is well; open where it is asked to be blocked is not.
+    let [one, two] = lines;
+    let swapped = [Line { status: Status::Blocked, ..one }, Line { status: Status::Active, ..two }];
+    let told = import::check(office.desk(), &swapped).await.unwrap();
+    assert_eq!(told, ["line 1: there is another credential with this id; not the same: status"]);
     office.store.check().await.unwrap();
 }
 
