@@ -1,6 +1,6 @@
 //! Killed while they write: what was acknowledged is there, nothing is there by half, and others go on.
 use crate::feed::{Asker, figures};
-use crate::support::{Dice, Engine, Gateway, Setup, Upstream, World, number_of_trials};
+use crate::support::{Dice, Engine, Gateway, Setup, Upstream, World, number_of_trials, wait_for};
 use crate::writes::{Expected, Told, Writer, listed};
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
@@ -49,6 +49,19 @@ fn change_until_killed(gateway: &Gateway, name: &str, dice: &mut Dice) -> Vec<To
     told
 }
 
+/// Waits until a server has ended what killed writers had asked of it. A COMMIT that was sent is carried out, whether its
+/// sender still lives or not: what was in doubt is settled only then.
+fn settled(gateway: &Gateway) {
+    if Engine::of_this_run() == Engine::Sqlite {
+        return;
+    }
+    const BUSY: &str = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
+                        AND pid <> pg_backend_pid() AND state <> 'idle'";
+    wait_for("the server to end what it was asked for", || {
+        (gateway.database().sql(BUSY).trim() == "0").then_some(())
+    });
+}
+
 /// Kills writers and a node again and again, and tells what became of what they did.
 fn kill_again_and_again(gateway: &mut Gateway, trials: u64) {
     let mut dice = Dice(9);
@@ -64,6 +77,7 @@ fn kill_again_and_again(gateway: &mut Gateway, trials: u64) {
         };
         // The node is killed as well, in the midst of what it does.
         gateway.kill();
+        settled(gateway);
         changes += told.len();
         let mut expected = Expected::default();
         expected.add(told);
