@@ -2,7 +2,10 @@
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+use tokio::sync::Notify;
 
 /// How exact deadlines are, in milliseconds.
 pub(crate) const TICK_MS: u64 = 50;
@@ -15,6 +18,17 @@ pub(crate) struct Slot {
     /// Between two requests: to be ended when the node drains.
     idle: Cell<bool>,
     waker: RefCell<Option<Waker>>,
+}
+
+/// Gives every core its ticks, until the last one has ended.
+pub(crate) fn drive(mut cores: Vec<Arc<Notify>>) {
+    while !cores.is_empty() {
+        std::thread::sleep(Duration::from_millis(TICK_MS));
+        cores.retain(|core| {
+            core.notify_one();
+            Arc::strong_count(core) > 1
+        });
+    }
 }
 
 /// Ticks since the core started, and every deadline.

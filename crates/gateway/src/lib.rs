@@ -44,8 +44,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::thread::JoinHandle;
-use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use worker::{Clocks, Parts, Worker};
 
 /// Where callers come in.
@@ -89,7 +88,7 @@ impl Gateway {
             own.push(listener.local_addr()?);
         }
         let client = tls::client_config(Arc::clone(&settings.upstream_roots));
-        let (mut cores, mut senders, mut stats) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut cores, mut senders, mut stats, mut ticks) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for index in 0..settings.cores.max(1) {
             let (send, receive) = mpsc::unbounded_channel();
             let counters = Arc::new(CoreStats::default());
@@ -106,18 +105,21 @@ impl Gateway {
                 facts: facts.clone(),
                 seed,
             };
-            let drain = Duration::from_millis(settings.timeouts.drain_ms);
+            let drain_ms = settings.timeouts.drain_ms;
+            let tick = Arc::new(Notify::new());
+            ticks.push(Arc::clone(&tick));
             let thread = std::thread::Builder::new().name(format!("core-{index}"));
             // A runtime of this kind stays where it was made.
             let (made, told) = std::sync::mpsc::sync_channel(1);
             cores.push(thread.spawn(move || {
+                // No timers: with one to wait for, each wait for a socket would set and clear it.
                 let runtime = tokio::runtime::Builder::new_current_thread()
-                    .enable_all()
+                    .enable_io()
                     .build_local(tokio::runtime::LocalOptions::default());
                 match runtime {
                     Ok(runtime) => {
                         let _ = made.send(Ok(()));
-                        runtime.block_on(core(parts, receive, drain));
+                        runtime.block_on(core(parts, receive, tick, drain_ms));
                     }
                     Err(e) => drop(made.send(Err(e))),
                 }
@@ -126,6 +128,7 @@ impl Gateway {
             senders.push(send);
             stats.push(counters);
         }
+        std::thread::Builder::new().name("ticks".to_owned()).spawn(move || clock::drive(ticks))?;
         let acceptor = Arc::new(Acceptor {
             cores: senders,
             held: Arc::default(),
@@ -197,32 +200,37 @@ fn core_seed(seed: [u8; 16], index: usize) -> [u8; 16] {
 }
 
 /// One core: serves what it is handed until nothing more comes and everything has ended.
-async fn core(parts: Parts<Network>, mut receive: mpsc::UnboundedReceiver<Taken>, drain: Duration) {
+async fn core(
+    parts: Parts<Network>,
+    mut receive: mpsc::UnboundedReceiver<Taken>,
+    tick: Arc<Notify>,
+    drain_ms: u64,
+) {
     let worker = Rc::new(Worker::new(parts));
-    let ticking = Rc::clone(&worker);
+    let ticked = Rc::new(Notify::new());
+    let (ticking, tell) = (Rc::clone(&worker), Rc::clone(&ticked));
     tokio::task::spawn_local(async move {
-        let mut every = tokio::time::interval(Duration::from_millis(clock::TICK_MS));
-        every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            every.tick().await;
+            tick.notified().await;
             ticking.tick();
+            tell.notify_waiters();
         }
     });
     while let Some(taken) = receive.recv().await {
         tokio::task::spawn_local(listen::begin(Rc::clone(&worker), taken));
     }
-    ended(&worker, drain).await;
+    ended(&worker, &ticked, drain_ms).await;
     // Whatever is left is told, and has its event.
     worker.cut_off();
-    ended(&worker, Duration::from_millis(serve::OWN_ANSWER_MS + serve::LINGER_MS)).await;
+    ended(&worker, &ticked, serve::OWN_ANSWER_MS + serve::LINGER_MS).await;
     worker.hand_over_facts();
     worker.hand_over_events();
 }
 
 /// Waits until every connection has ended, for so long.
-async fn ended(worker: &Worker<Network>, at_most: Duration) {
-    let deadline = tokio::time::Instant::now() + at_most;
-    while worker.stats.is_open() > 0 && tokio::time::Instant::now() < deadline {
-        tokio::time::sleep(Duration::from_millis(clock::TICK_MS)).await;
+async fn ended(worker: &Worker<Network>, ticked: &Notify, at_most_ms: u64) {
+    let deadline = worker.clock.after(at_most_ms);
+    while worker.stats.is_open() > 0 && worker.clock.now() < deadline {
+        ticked.notified().await;
     }
 }
