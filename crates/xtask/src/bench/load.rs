@@ -17,7 +17,10 @@ const RATE_KEPT: f64 = 0.97;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Load {
     Saturation,
+    /// A fixed rate as h2load gives it: all connections ask at the same moment, and again one period later.
     Fixed,
+    /// The same rate, one request after the other.
+    Even,
 }
 
 /// What a load tool saw.
@@ -30,12 +33,13 @@ pub(super) struct Seen {
 }
 
 impl Load {
-    pub(super) const ALL: [Load; 2] = [Load::Saturation, Load::Fixed];
+    pub(super) const ALL: [Load; 3] = [Load::Saturation, Load::Fixed, Load::Even];
 
     pub(super) fn name(self) -> &'static str {
         match self {
             Load::Saturation => "saturation",
             Load::Fixed => "4,000/s",
+            Load::Even => "4,000/s even",
         }
     }
 
@@ -48,7 +52,7 @@ impl Load {
                 wrk.args(peer.headers().flat_map(|header| ["-H".to_owned(), header])).arg(peer.url());
                 read_wrk(&output(wrk)?)
             }
-            Load::Fixed => {
+            Load::Fixed | Load::Even => {
                 let log = peer.folder().join("h2load.tsv");
                 // h2load appends.
                 let _ = std::fs::remove_file(&log);
@@ -60,9 +64,10 @@ impl Load {
                     &format!("-n{}", FIXED_RATE * seconds),
                 ]);
                 h2load.arg(format!("--rps={}", FIXED_RATE as f64 / CONNECTIONS as f64));
-                // Connections start one after the other over one period of their own, so that requests come
-                // evenly and not in bursts of 64.
-                h2load.args(["--rate=4", "--rate-period=1ms"]);
+                if self == Load::Even {
+                    // Connections start one after the other over one period of their own.
+                    h2load.args(["--rate=4", "--rate-period=1ms"]);
+                }
                 h2load.arg(format!("--log-file={}", log.display()));
                 h2load.args(peer.headers().flat_map(|header| ["-H".to_owned(), header])).arg(peer.url());
                 output(h2load)?;
