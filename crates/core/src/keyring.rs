@@ -236,6 +236,11 @@ impl Keyring {
         name
     }
 
+    /// What the ledger's keys are made with. It hangs on a key that lasts, so that keyrings of every age have it.
+    pub(crate) fn ledger(&self) -> [u8; KEY_BYTES] {
+        derive(&self.hash, "ledger")
+    }
+
     fn bytes(&self) -> Vec<u8> {
         let mut out = vec![FORM];
         for key in [&self.hash, &self.chain, &self.pseudonym] {

@@ -14,6 +14,7 @@ pub mod live;
 pub mod origin;
 pub mod path;
 pub mod policy;
+pub mod ports;
 pub mod reason;
 pub mod refusal;
 pub mod request;

@@ -1,6 +1,7 @@
 //! What keys are used for: hashing key secrets, sealing what must be read again, chaining the change table, and
 //! pseudonyms of ids that are as good as secrets.
 use crate::keyring::{KEY_BYTES, Keyring, MasterKey};
+use crate::ports::{LEDGER_KEY_BYTES, LedgerKey, OnceBy, ShareId};
 use arc_swap::ArcSwap;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use aws_lc_rs::{constant_time, hmac};
@@ -25,7 +26,9 @@ pub struct Keys {
     hash: hmac::Key,
     chain: hmac::Key,
     pseudonym: hmac::Key,
-    /// Names the three above.
+    /// Made from the lasting keys, so it lasts as they do, and is the same on every node.
+    ledger: hmac::Key,
+    /// Names the lasting ones.
     lasting: [u8; KEY_BYTES],
     seals: ArcSwap<Seals>,
 }
@@ -93,6 +96,7 @@ impl Keys {
             hash: key(&ring.hash),
             chain: key(&ring.chain),
             pseudonym: key(&ring.pseudonym),
+            ledger: key(&ring.ledger()),
             lasting: ring.lasting(),
             seals: ArcSwap::from_pointee(Seals::new(ring)),
         }
@@ -160,6 +164,35 @@ impl Keys {
         let m = mac(&self.pseudonym, &[id.as_bytes()]);
         let hex: String = m[..12].iter().map(|b| format!("{b:02x}")).collect();
         format!("weak-{hex}")
+    }
+
+    /// Under what the ledger remembers a proved request: its credential, and what makes it the one it is. The string that
+    /// was signed, for a scheme without a nonce.
+    #[must_use]
+    pub fn ledger_key(&self, by: OnceBy, credential: &str, once: &[u8]) -> LedgerKey {
+        let m = mac(&self.ledger, &[by.name().as_bytes(), credential.as_bytes(), once]);
+        let mut out = [0; LEDGER_KEY_BYTES];
+        out.copy_from_slice(&m[..LEDGER_KEY_BYTES]);
+        LedgerKey::new(out)
+    }
+
+    /// The name of a workspace's share of the ledger. It lasts, so it can be made once for each workspace.
+    #[must_use]
+    pub fn workspace_share(&self, workspace: &str) -> ShareId {
+        self.share("workspace-share", workspace)
+    }
+
+    /// The name of a credential's share of the ledger. It lasts, so it can be made once for each credential.
+    #[must_use]
+    pub fn credential_share(&self, credential: &str) -> ShareId {
+        self.share("credential-share", credential)
+    }
+
+    fn share(&self, kind: &str, id: &str) -> ShareId {
+        let m = mac(&self.ledger, &[kind.as_bytes(), id.as_bytes()]);
+        let mut out = [0; size_of::<u64>()];
+        out.copy_from_slice(&m[..size_of::<u64>()]);
+        ShareId(u64::from_be_bytes(out))
     }
 }
 
@@ -270,6 +303,25 @@ mod tests {
         assert!(keys.hash(b"id", b"secret") == hash && keys.pseudonym("id") == pseudonym);
         assert_eq!(keys.renew(&Keyring::new(&[5; 128])).err(), Some(OtherInstallation));
         assert_eq!(keys.seals().newest(), 2, "what was refused changes nothing");
+    }
+
+    /// Equal requests have equal keys on every node and after every start, and nothing else has them.
+    #[test]
+    fn a_ledger_key_belongs_to_one_request_of_one_credential() {
+        let (keys, again) = (Keys::derive(&[1; 32]), Keys::derive(&[1; 32]));
+        let key = keys.ledger_key(OnceBy::StringToSign, "id", b"text");
+        assert_eq!(key, again.ledger_key(OnceBy::StringToSign, "id", b"text"));
+        for other in [
+            keys.ledger_key(OnceBy::Nonce, "id", b"text"),
+            keys.ledger_key(OnceBy::StringToSign, "i", b"dtext"),
+            keys.ledger_key(OnceBy::StringToSign, "id", b"texu"),
+            Keys::derive(&[2; 32]).ledger_key(OnceBy::StringToSign, "id", b"text"),
+        ] {
+            assert_ne!(key, other);
+        }
+        assert_eq!(keys.workspace_share("a"), again.workspace_share("a"));
+        assert_ne!(keys.workspace_share("a"), keys.credential_share("a"));
+        assert_ne!(keys.workspace_share("a"), keys.workspace_share("b"));
     }
 
     #[test]

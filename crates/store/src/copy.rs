@@ -32,7 +32,7 @@ pub(crate) struct Table {
 
 /// Every table but `node` (who runs on one store runs not on the other) and `head` (one number), in an order in which
 /// none refers to what is not there yet.
-pub(crate) const TABLES: [Table; 7] = [
+pub(crate) const TABLES: [Table; 8] = [
     Table { name: "meta", columns: &[("key", Text), ("value", Text)], key: 1, unless: "key = 'moved_to'" },
     Table { name: "keyring", columns: &[("master", Text), ("sealed", Bytes)], key: 1, unless: "" },
     Table {
@@ -70,6 +70,19 @@ pub(crate) const TABLES: [Table; 7] = [
     Table {
         name: "credential_fact",
         columns: &[("credential", Text), ("last_used", Number), ("exposed_at", Number)],
+        key: 1,
+        unless: "",
+    },
+    // The same node goes on with what it remembers, and another one still finds that there was one.
+    Table {
+        name: "lease",
+        columns: &[
+            ("name", Text),
+            ("holder", Text),
+            ("until", Number),
+            ("turn", Number),
+            ("renewals", Number),
+        ],
         key: 1,
         unless: "",
     },

@@ -109,6 +109,15 @@ impl Engine {
         }
     }
 
+    /// The engine's own clock, in milliseconds since 1970.
+    pub(crate) fn now_ms(self) -> &'static str {
+        match self {
+            // Days since noon of a day long before.
+            Engine::Sqlite => "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)",
+            Engine::Postgres => "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)",
+        }
+    }
+
     /// Lists the tables there are, each as text.
     pub(crate) fn tables(self) -> &'static str {
         match self {

@@ -17,6 +17,7 @@ mod facts;
 mod file;
 pub mod follow;
 mod keyring;
+pub mod ledger;
 mod list;
 mod load;
 mod nodes;

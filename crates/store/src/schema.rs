@@ -8,7 +8,7 @@ use sqlx::{AnyConnection, AssertSqlSafe, Connection, Row};
 /// The schema that this program makes and knows.
 pub(crate) const VERSION: i64 = MIGRATIONS.len() as i64;
 
-const MIGRATIONS: [&[&str]; 2] = [FIRST, NODES_AND_KEYS];
+const MIGRATIONS: [&[&str]; 3] = [FIRST, NODES_AND_KEYS, LEASES];
 
 const FIRST: &[&str] = &[
     "CREATE TABLE meta (key {text} NOT NULL PRIMARY KEY, value {text} NOT NULL) {keyed}",
@@ -81,6 +81,17 @@ const NODES_AND_KEYS: &[&str] = &[
     // What everything is sealed with, sealed with each master key that opens the store.
     "CREATE TABLE keyring (master {text} NOT NULL PRIMARY KEY, sealed {blob} NOT NULL) {keyed}",
     "ALTER TABLE secret_display ADD COLUMN key_version {bigint} NOT NULL DEFAULT 1",
+];
+
+const LEASES: &[&str] = &[
+    // What one node at a time may do, whose turn it is, and until when by the store's clock.
+    "CREATE TABLE lease (
+        name {text} NOT NULL PRIMARY KEY,
+        holder {text} NOT NULL,
+        until {bigint} NOT NULL,
+        turn {bigint} NOT NULL,
+        renewals {bigint} NOT NULL
+    ) {keyed}",
 ];
 
 /// The first schema with a keyring.

@@ -12,6 +12,8 @@ mod feed;
 #[cfg(test)]
 mod following;
 #[cfg(test)]
+mod lease;
+#[cfg(test)]
 mod listing;
 #[cfg(test)]
 mod nodes;

@@ -1,0 +1,207 @@
+//! The ledger of one node: what may be used only once, in memory, and in a journal for whoever comes after.
+//!
+//! What holds it together is the fence, a date: what is signed with an earlier one is refused, because it is not known any
+//! more whether it was claimed. It rises as dates get too old for anybody; and it rises past the present where what was
+//! claimed is lost. Whoever signs anew after that date is let in.
+mod journal;
+mod lease;
+mod memory;
+mod owners;
+mod record;
+mod recover;
+mod start;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use doorward_core::ports::{Claim, Ledger, Once};
+use doorward_core::time::UnixMillis;
+use journal::Journal;
+use memory::Memory;
+use std::fs::File;
+use std::future::poll_fn;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::SeqCst};
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+pub use lease::{LEASE_MS, Lease, RENEW_MS};
+
+/// How much is remembered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Requests remembered at one time.
+    pub entries: usize,
+    /// Of these, at most so many of one workspace.
+    pub workspace_entries: usize,
+    /// Of these, at most so many of one credential.
+    pub credential_entries: usize,
+    /// How far a request's date may be from the time, in milliseconds, at the API that allows most. After a loss, dates up
+    /// to then and so much later are refused.
+    pub skew_ms: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            entries: 4_000_000,
+            workspace_entries: 3_000_000,
+            credential_entries: 2_000_000,
+            skew_ms: 300_000,
+        }
+    }
+}
+
+/// What time it is, as requests are judged.
+pub type Clock = Arc<dyn Fn() -> UnixMillis + Send + Sync>;
+
+/// Why there is no ledger.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// Another process has the folder.
+    #[error("the journal folder {0} is in use by another process: each node takes a folder of its own")]
+    FolderTaken(PathBuf),
+    /// Another node has the lease.
+    #[error(
+        "another node keeps the ledger of this store in its memory: stop it, or share a ledger (Redis); \
+         a node that was lost lets go after {} s",
+        LEASE_MS / 1000
+    )]
+    HeldElsewhere,
+    /// The folder can't be used.
+    #[error("the journal folder {folder} can't be used: {why}")]
+    Folder {
+        /// Which.
+        folder: PathBuf,
+        /// The reason.
+        why: std::io::Error,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] crate::StoreError),
+}
+
+/// Remembers in memory, for the one node that holds the store's lease. Clones share it.
+#[derive(Clone)]
+pub struct MemoryLedger(Arc<Inner>);
+
+struct Inner {
+    memory: Memory,
+    journal: Journal,
+    clock: Clock,
+    settings: Settings,
+    folder: PathBuf,
+    /// Locked as long as it is open.
+    _lock: File,
+    holder: String,
+    turn: AtomicI64,
+    begin: Instant,
+    /// The end of the lease on the steady clock, in milliseconds since the beginning.
+    leased_steady_ms: AtomicU64,
+    /// The same on the clock that requests are judged by. A machine that slept has an old steady clock.
+    leased_until: AtomicI64,
+}
+
+impl std::fmt::Debug for MemoryLedger {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "MemoryLedger({})", self.0.folder.display())
+    }
+}
+
+impl Ledger for MemoryLedger {
+    async fn claim(&self, once: &Once) -> Claim {
+        match self.0.begin_claim(once) {
+            Err(claim) => claim,
+            Ok(batch) => {
+                // Whoever is ready on this core goes first, so that one write serves all.
+                let mut yielded = false;
+                poll_fn(|cx| {
+                    if std::mem::replace(&mut yielded, true) {
+                        return Poll::Ready(());
+                    }
+                    cx.waker().wake_by_ref();
+                    Poll::Pending
+                })
+                .await;
+                self.0.end_claim(once, &batch)
+            }
+        }
+    }
+}
+
+impl MemoryLedger {
+    /// The same as [`Ledger::claim`], without giving way to others.
+    #[must_use]
+    pub fn claim_now(&self, once: &Once) -> Claim {
+        match self.0.begin_claim(once) {
+            Err(claim) => claim,
+            Ok(batch) => self.0.end_claim(once, &batch),
+        }
+    }
+
+    /// What is signed with an earlier date is refused.
+    #[must_use]
+    pub fn fence(&self) -> UnixMillis {
+        self.0.memory.fence()
+    }
+
+    /// Requests that are remembered.
+    #[must_use]
+    pub fn entries(&self) -> usize {
+        self.0.memory.entries()
+    }
+
+    /// Bytes of memory that it takes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.0.memory.bytes()
+    }
+
+    /// Forgets what is over, in memory and on the disk. Called now and then.
+    pub fn tidy(&self) {
+        self.0.memory.sweep((self.0.clock)());
+        if let Err(e) = self.0.journal.tidy(self.fence()) {
+            tracing::warn!(journal = %self.0.folder.display(), error = %e, "the journal can't be tidied");
+        }
+    }
+}
+
+impl Inner {
+    fn steady_ms(&self) -> u64 {
+        u64::try_from(self.begin.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn is_leased(&self, now: UnixMillis) -> bool {
+        now.0 < self.leased_until.load(SeqCst) && self.steady_ms() < self.leased_steady_ms.load(SeqCst)
+    }
+
+    /// The lease was asked for at this time, and given.
+    fn lease(&self, asked: Instant, asked_at: UnixMillis) {
+        let lasts = LEASE_MS - lease::LEASE_MARGIN_MS;
+        let asked = asked.saturating_duration_since(self.begin) + Duration::from_millis(lasts);
+        self.leased_until.store(asked_at.plus_ms(lasts.cast_signed()).0, SeqCst);
+        self.leased_steady_ms.store(u64::try_from(asked.as_millis()).unwrap_or(u64::MAX), SeqCst);
+    }
+
+    fn unlease(&self) {
+        self.leased_steady_ms.store(0, SeqCst);
+    }
+
+    fn begin_claim(&self, once: &Once) -> Result<Arc<journal::Batch>, Claim> {
+        let now = (self.clock)();
+        if !self.is_leased(now) {
+            return Err(Claim::Unavailable);
+        }
+        self.memory.claim(once, now)?;
+        Ok(self.journal.enter(once))
+    }
+
+    fn end_claim(&self, once: &Once, batch: &journal::Batch) -> Claim {
+        if self.journal.settle(batch, self.memory.fence()) {
+            return Claim::New;
+        }
+        self.memory.take_back(once);
+        Claim::Unavailable
+    }
+}

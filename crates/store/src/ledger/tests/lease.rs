@@ -1,0 +1,69 @@
+//! One node keeps the ledger.
+use super::*;
+use crate::{Purpose, Store};
+use doorward_core::keyring::MasterKey;
+
+async fn store(folder: &Folder) -> Store {
+    let url = format!("sqlite:{}", folder.0.join("doorward.db").display());
+    Store::open(&url, &MasterKey::new([7; 32]), Purpose::Own, UnixMillis(0)).await.unwrap()
+}
+
+/// A second node can't start with a ledger of its own; a node that lost its lease claims nothing, and when it has it again,
+/// it knows that others claimed in between.
+#[tokio::test]
+async fn a_second_node_does_not_start_and_a_node_without_lease_stops() {
+    let (folder, hand) = (Folder::new(), Hand::new());
+    let store = store(&folder).await;
+    let (one, two) = (folder.0.join("one"), folder.0.join("two"));
+    let begin = |at: PathBuf| {
+        let (store, clock) = (store.clone(), hand.clock());
+        async move { MemoryLedger::start(&store, &at, Settings::default(), clock).await }
+    };
+    let first = begin(one.clone()).await.unwrap();
+    assert_eq!(first.claim_now(&once(1, START)), Claim::New, "a fresh store raises no fence");
+    assert!(matches!(begin(two.clone()).await, Err(LedgerError::HeldElsewhere)));
+    assert!(matches!(begin(one.clone()).await, Err(LedgerError::FolderTaken(_))));
+    // Killed and started again, at once.
+    drop(first);
+    drop(locked(&one));
+    let first = begin(one.clone()).await.unwrap();
+    assert_eq!(first.claim_now(&once(1, START)), Claim::Replayed);
+    first.renew(&store).await.unwrap();
+    assert_eq!(first.claim_now(&once(2, START)), Claim::New);
+    // Another one takes it.
+    first.stop(&store).await.unwrap();
+    assert_eq!(first.claim_now(&once(3, START)), Claim::Unavailable);
+    let second = begin(two.clone()).await.unwrap();
+    assert!(fenced(second.claim_now(&once(1, START))), "it does not know what the first one accepted");
+    assert!(matches!(first.renew(&store).await, Err(LedgerError::HeldElsewhere)));
+    hand.pass(i64::from(SKEW_MS) + 1);
+    let date = hand.now();
+    assert_eq!(second.claim_now(&once(4, date)), Claim::Unavailable, "the lease is older than it may be");
+    second.renew(&store).await.unwrap();
+    assert_eq!(second.claim_now(&once(4, date)), Claim::New);
+    // And back.
+    second.stop(&store).await.unwrap();
+    first.renew(&store).await.unwrap();
+    assert!(fenced(first.claim_now(&once(4, date))));
+    drop(first);
+    drop(locked(&one));
+    let first = begin(one).await.unwrap();
+    assert!(fenced(first.claim_now(&once(4, date))), "the journal keeps the fence");
+    store.close().await;
+}
+
+/// A lease that is not renewed is over by either clock.
+#[tokio::test]
+async fn a_lease_ends_by_itself() {
+    let (folder, hand) = (Folder::new(), Hand::new());
+    let ledger = start(&folder.0, &hand, FIRST);
+    let asked = Instant::now();
+    ledger.0.lease(asked, UnixMillis(START));
+    assert_eq!(ledger.claim_now(&once(1, START)), Claim::New);
+    hand.pass(super::super::LEASE_MS as i64);
+    assert_eq!(ledger.claim_now(&once(2, START)), Claim::Unavailable);
+    ledger.0.lease(asked, UnixMillis(hand.now()));
+    assert_eq!(ledger.claim_now(&once(2, START)), Claim::New);
+    ledger.0.unlease();
+    assert_eq!(ledger.claim_now(&once(3, START)), Claim::Unavailable);
+}
