@@ -207,9 +207,8 @@ impl Writer {
         let header = Header { number, first, fence, turn, ..self.header };
         let (file, seed, whole_bytes) = begin(&self.folder, &header)?;
         self.older.push_back(present);
-        while let Some(segment) = self.older.pop_front_if(|segment| segment.number < first) {
-            remove(&self.folder, segment.number);
-        }
+        let over = self.older.partition_point(|segment| segment.number < first);
+        self.older.drain(..over).for_each(|segment| remove(&self.folder, segment.number));
         (self.file, self.seed, self.whole_bytes, self.header) = (file, seed, whole_bytes, header);
         self.latest = UnixMillis(i64::MIN);
         Ok(())
