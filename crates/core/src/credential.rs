@@ -1,6 +1,7 @@
 //! Who calls.
 use crate::dialect::Dialect;
 use crate::origin::OriginEntry;
+use crate::schemes::escher::SigningSecret;
 use crate::secret::SecretHash;
 use crate::time::UnixMillis;
 use std::fmt;
@@ -50,7 +51,9 @@ names! {
     /// Id and secret (or, where switched on, the id alone).
     ApiKey = "api_key",
     /// A publishable key, bound to origins.
-    Publishable = "publishable"
+    Publishable = "publishable",
+    /// Each request is signed; the secret is never sent. Escher and AWS Signature Version 4.
+    Escher = "escher"
 }
 names! {
     /// Whether a credential may be used.
@@ -70,10 +73,11 @@ names! {
 }
 
 impl Kind {
-    /// The scheme that a credential of this kind uses.
+    /// The scheme that a credential of this kind uses under the names of a dialect: where servers sign, they sign.
     #[must_use]
-    pub fn scheme(self) -> SchemeName {
+    pub fn scheme(self, dialect: &Dialect) -> SchemeName {
         match self {
+            Kind::Server | Kind::Integration if dialect.signing.is_some() => SchemeName::Escher,
             Kind::Server | Kind::Integration => SchemeName::ApiKey,
             Kind::Client => SchemeName::Publishable,
         }
@@ -116,6 +120,8 @@ pub struct Credential {
     pub origins: Box<[OriginEntry]>,
     /// The keyed hash of its secret.
     pub secret: SecretHash,
+    /// The secret itself, where requests are signed with it.
+    pub signing: Option<SigningSecret>,
 }
 
 impl Credential {
@@ -125,9 +131,15 @@ impl Credential {
         self.pseudonym.as_deref().unwrap_or(&self.id)
     }
 
-    /// The one scheme it may use.
+    /// The scheme it uses.
     #[must_use]
     pub fn scheme(&self) -> SchemeName {
-        self.kind.scheme()
+        self.kind.scheme(self.dialect)
+    }
+
+    /// Whether it may be proved by a scheme: by its own, and where its id alone is enough, as a key too.
+    #[must_use]
+    pub fn may_use(&self, scheme: SchemeName) -> bool {
+        scheme == self.scheme() || scheme == SchemeName::ApiKey && self.plain_key
     }
 }

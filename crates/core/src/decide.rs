@@ -312,6 +312,7 @@ fn ways(api: &Api) -> Option<String> {
             let form = match scheme {
                 SchemeName::ApiKey => dialect.api_key,
                 SchemeName::Publishable => dialect.publishable,
+                SchemeName::Escher => None,
             };
             ways.extend(form.and_then(|f| f.describe(!api.plain_key.is_empty())));
         }

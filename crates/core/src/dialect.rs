@@ -1,4 +1,5 @@
 //! The wire names of a scheme and the shape of errors, as data: a dialect is a row of this table.
+use crate::schemes::escher::{Config, ConfigError};
 
 /// How a key is presented.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +29,37 @@ impl KeyForm {
     }
 }
 
+/// How requests are signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SigningForm {
+    /// Escher, under Antavo's names.
+    Antavo,
+    /// AWS Signature Version 4.
+    Aws4,
+}
+
+impl SigningForm {
+    /// The credential scope of an API that names none.
+    #[must_use]
+    pub fn default_scope(self, region: Option<&str>) -> String {
+        match self {
+            SigningForm::Antavo => format!("{}/api/antavo_request", region.unwrap_or("us")),
+            SigningForm::Aws4 => "us-east-1/execute-api/aws4_request".to_owned(),
+        }
+    }
+
+    /// What to look for in requests, for a credential scope.
+    ///
+    /// # Errors
+    /// A sentence for an operator about the scope.
+    pub fn config(self, scope: &str) -> Result<Config, ConfigError> {
+        match self {
+            SigningForm::Antavo => Config::antavo(scope),
+            SigningForm::Aws4 => Config::aws4(scope),
+        }
+    }
+}
+
 /// The shape of an error's body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorStyle {
@@ -48,6 +80,8 @@ pub struct Dialect {
     pub api_key: Option<KeyForm>,
     /// How a publishable key is presented, where this dialect has such keys.
     pub publishable: Option<KeyForm>,
+    /// How a server signs its requests, where this dialect has signatures.
+    pub signing: Option<SigningForm>,
     /// The shape of errors on an API of this dialect.
     pub errors: ErrorStyle,
     /// How long the secret of a production credential can be shown again, in seconds: a new one's, a regenerated one's.
@@ -56,11 +90,12 @@ pub struct Dialect {
 }
 
 /// Every dialect there is.
-pub static DIALECTS: [Dialect; 3] = [
+pub static DIALECTS: [Dialect; 4] = [
     Dialect {
         name: "standard",
         api_key: Some(KeyForm::Single("x-api-key")),
         publishable: None,
+        signing: None,
         errors: ErrorStyle::Problem,
         shown_again_s: (0, 0),
     },
@@ -68,6 +103,7 @@ pub static DIALECTS: [Dialect; 3] = [
         name: "voucherify",
         api_key: Some(KeyForm::Pair { id: "x-app-id", secret: "x-app-token" }),
         publishable: Some(KeyForm::Pair { id: "x-client-application-id", secret: "x-client-token" }),
+        signing: None,
         errors: ErrorStyle::Voucherify,
         // Fourteen days after creation, fifteen minutes after a regeneration.
         shown_again_s: (14 * 86_400, 900),
@@ -76,7 +112,16 @@ pub static DIALECTS: [Dialect; 3] = [
         name: "antavo",
         api_key: Some(KeyForm::QueryId("api_key")),
         publishable: None,
+        signing: Some(SigningForm::Antavo),
         errors: ErrorStyle::Antavo,
+        shown_again_s: (0, 0),
+    },
+    Dialect {
+        name: "aws4",
+        api_key: None,
+        publishable: None,
+        signing: Some(SigningForm::Aws4),
+        errors: ErrorStyle::Problem,
         shown_again_s: (0, 0),
     },
 ];

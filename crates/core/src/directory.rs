@@ -216,6 +216,7 @@ mod tests {
             scopes: Box::default(),
             origins: origins.iter().map(|o| OriginEntry::parse(o).unwrap()).collect(),
             secret: SecretHash([0; 32]),
+            signing: None,
         }
     }
 

@@ -99,6 +99,7 @@ fn world() -> Live {
                 _ => Box::default(),
             },
             secret: keys.hash(id.as_bytes(), b"secret"),
+            signing: None,
         });
     }
     live

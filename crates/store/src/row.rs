@@ -117,6 +117,7 @@ impl<'k> Reader<'k> {
             scopes: list(scopes)?.into(),
             origins: list(origins)?.iter().map(|o| OriginEntry::parse(o)).collect::<Result<_, _>>()?,
             secret: SecretHash(secret),
+            signing: None,
         };
         Ok(Row {
             credential,

@@ -86,6 +86,7 @@ pub(super) fn assemble(
         scopes: checked.scopes,
         origins: checked.origins,
         secret: desk.keys.hash(id.as_bytes(), secret.as_bytes()),
+        signing: None,
     };
     NewCredential { credential, display: until.map(|until| Display { secret: secret.to_owned(), until }) }
 }

@@ -130,32 +130,33 @@ fn workspace(wanted: &Wanted, policy: &Draft, wrong: &mut Vec<String>) -> Option
     Environment::parse(&found.environment).map_err(|e| wrong.push(e)).ok()
 }
 
-/// How a dialect presents the keys of a scheme.
-fn form(dialect: &Dialect, scheme: SchemeName) -> Option<KeyForm> {
-    match scheme {
-        SchemeName::ApiKey => dialect.api_key,
-        SchemeName::Publishable => dialect.publishable,
+/// Whether a dialect has credentials of a kind.
+fn has(dialect: &Dialect, kind: Kind) -> bool {
+    match kind.scheme(dialect) {
+        SchemeName::ApiKey => dialect.api_key.is_some(),
+        SchemeName::Publishable => dialect.publishable.is_some(),
+        SchemeName::Escher => dialect.signing.is_some(),
     }
 }
 
 fn dialect(wanted: &Wanted, wrong: &mut Vec<String>) -> Option<&'static Dialect> {
-    let scheme = wanted.kind.scheme();
-    let id_alone = |d: &Dialect| matches!(form(d, scheme), Some(KeyForm::QueryId(_)));
+    let id_alone =
+        |d: &Dialect| wanted.kind != Kind::Client && matches!(d.api_key, Some(KeyForm::QueryId(_)));
     let named = |fits: &dyn Fn(&Dialect) -> bool| {
         DIALECTS.iter().filter(|d| fits(d)).map(|d| d.name).collect::<Vec<_>>().join(", ")
     };
-    let fits = |d: &Dialect| form(d, scheme).is_some() && (!wanted.plain_key || id_alone(d));
+    let fits = |d: &Dialect| has(d, wanted.kind) && (!wanted.plain_key || id_alone(d));
     match wanted.dialect {
         None => match DIALECTS.iter().find(|d| fits(d)) {
             Some(d) => return Some(d),
             None => wrong.push(format!("no dialect knows a {} credential like this", wanted.kind.name())),
         },
         Some(d) if fits(d) => return Some(d),
-        Some(d) if form(d, scheme).is_none() => wrong.push(format!(
+        Some(d) if !has(d, wanted.kind) => wrong.push(format!(
             "the dialect {} has no {} credentials; use one of {}",
             d.name,
             wanted.kind.name(),
-            named(&|d| form(d, scheme).is_some())
+            named(&|d| has(d, wanted.kind))
         )),
         Some(d) => wrong.push(format!(
             "the dialect {} never presents an id alone, so plain-key means nothing there; it does in {}",

@@ -79,6 +79,7 @@ impl Compiler {
             let known = |n: &&Dialect| match scheme {
                 SchemeName::ApiKey => n.api_key.is_some(),
                 SchemeName::Publishable => n.publishable.is_some(),
+                SchemeName::Escher => n.signing.is_some(),
             };
             if !names.iter().any(known) {
                 self.wrong(

@@ -25,9 +25,11 @@ impl Scheme for ApiKey {
     }
 
     fn verify(presented: &KeyPresented<'_>, keys: &Keys, known: Option<&Credential>) -> bool {
-        let known = known.filter(|c| c.scheme() == Self::NAME);
         match presented.secret {
-            Some(secret) => keys.fits(presented.id.as_bytes(), secret, known.map(|c| &c.secret)),
+            Some(secret) => {
+                let known = known.filter(|c| c.scheme() == Self::NAME);
+                keys.fits(presented.id.as_bytes(), secret, known.map(|c| &c.secret))
+            }
             // Whoever knows the id is in, where the credential allows that.
             None => known.is_some_and(|c| c.plain_key),
         }

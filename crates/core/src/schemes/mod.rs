@@ -90,6 +90,7 @@ impl Presented<'_> {
         match self.scheme {
             SchemeName::ApiKey => ApiKey::verify(&self.key, keys, known),
             SchemeName::Publishable => Publishable::verify(&self.key, keys, known),
+            SchemeName::Escher => false,
         }
     }
 }

@@ -7,7 +7,7 @@ use doorward_control::actions::credentials::BATCH;
 use doorward_control::actions::import::{self, Done, Line};
 use doorward_control::actions::{Import, Showing, Wanted};
 use doorward_core::credential::{Kind, Status};
-use doorward_core::dialect::Dialect;
+use doorward_core::dialect::{DIALECTS, Dialect};
 use doorward_core::time::UnixMillis;
 use serde_json::{Map, Value};
 use std::collections::HashMap;
@@ -195,9 +195,9 @@ fn line(number: usize, text: &[u8]) -> Result<Line, Vec<String>> {
         UnixMillis::parse(text).ok_or_else(|| "write it as 2026-12-31T00:00:00Z".to_owned())
     });
     if let (Some(scheme), Some(kind)) = (fields.text("scheme"), kind)
-        && scheme != kind.scheme().name()
+        && let uses = kind.scheme(dialect.unwrap_or(&DIALECTS[0])).name()
+        && scheme != uses
     {
-        let uses = kind.scheme().name();
         fields.wrong.push(format!("`scheme`: a {} credential uses {uses}", kind.name()));
     }
     if kind.is_none() && !fields.wrong.iter().any(|w| w.starts_with("`kind`")) {

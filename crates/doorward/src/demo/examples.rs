@@ -3,7 +3,7 @@ use crate::Failure;
 use doorward_control::actions::CredentialView;
 use doorward_core::credential::SchemeName;
 use doorward_core::dialect::Dialect;
-use doorward_core::schemes::{ApiKey, KeySecret, Outgoing, Publishable, Scheme};
+use doorward_core::schemes::{ApiKey, KeySecret, Outgoing, Publishable, Scheme, SignError};
 use serde::Serialize;
 use std::path::Path;
 
@@ -69,6 +69,7 @@ fn curl(
     match scheme {
         SchemeName::ApiKey => ApiKey::sign(dialect, &key, &mut out)?,
         SchemeName::Publishable => Publishable::sign(dialect, &key, &mut out)?,
+        SchemeName::Escher => return Err(SignError::NotInDialect.into()),
     }
     if let Some(origin) = c.origins.first() {
         out.headers.push(("origin".to_owned(), origin.clone()));

@@ -142,6 +142,7 @@ pub(crate) fn credential(id: &str, secret: &str) -> Credential {
         scopes: Box::default(),
         origins: Box::default(),
         secret: keys().hash(id.as_bytes(), secret.as_bytes()),
+        signing: None,
     }
 }
 
