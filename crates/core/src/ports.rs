@@ -1,6 +1,7 @@
 //! What a decision needs from outside, as traits: who implements them does the I/O.
 use crate::time::UnixMillis;
 use std::fmt;
+use std::pin::Pin;
 
 /// Length of a [`LedgerKey`] in bytes.
 ///
@@ -159,13 +160,17 @@ pub enum Claim {
     Unavailable,
 }
 
+/// A claim on its way. It needs no runtime: whatever takes I/O or timers to settle it runs elsewhere, so any thread may
+/// poll it.
+pub type Claiming<'c> = Pin<Box<dyn Future<Output = Claim> + Send + 'c>>;
+
 /// Remembers what may be used only once.
 pub trait Ledger: Send + Sync {
     /// Claims a request: of all that ever ask for the same key, one is told [`Claim::New`], whatever happens to processes
     /// and nodes in between. Whether it is time for it is judged by the ledger's clock, in the same atomic step.
     ///
     /// It costs room, so it is asked after the proof. Giving up the future half way leaves the request claimed, or not.
-    fn claim(&self, once: &Once) -> impl Future<Output = Claim> + Send;
+    fn claim<'c>(&'c self, once: &'c Once) -> Claiming<'c>;
 }
 
 #[cfg(test)]

@@ -14,12 +14,12 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-use doorward_core::ports::{Claim, Ledger, Once};
+use doorward_core::ports::{Claim, Claiming, Ledger, Once};
 use doorward_core::time::UnixMillis;
 use journal::Journal;
 use memory::Memory;
 use std::fs::File;
-use std::future::poll_fn;
+use std::future::{poll_fn, ready};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::SeqCst};
@@ -110,24 +110,29 @@ impl std::fmt::Debug for MemoryLedger {
 }
 
 impl Ledger for MemoryLedger {
-    async fn claim(&self, once: &Once) -> Claim {
+    fn claim<'c>(&'c self, once: &'c Once) -> Claiming<'c> {
         match self.0.begin_claim(once) {
-            Err(claim) => claim,
-            Ok(batch) => {
-                // Whoever is ready on this core goes first, so that one write serves all.
-                let mut yielded = false;
-                poll_fn(|cx| {
-                    if std::mem::replace(&mut yielded, true) {
-                        return Poll::Ready(());
-                    }
-                    cx.waker().wake_by_ref();
-                    Poll::Pending
-                })
-                .await;
+            Err(claim) => Box::pin(ready(claim)),
+            // Whoever is ready on this core goes first, so that one write serves all.
+            Ok(batch) => Box::pin(async move {
+                yield_once().await;
                 self.0.end_claim(once, &batch)
-            }
+            }),
         }
     }
+}
+
+/// Lets others have their turn.
+async fn yield_once() {
+    let mut yielded = false;
+    poll_fn(|cx| {
+        if std::mem::replace(&mut yielded, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 impl MemoryLedger {

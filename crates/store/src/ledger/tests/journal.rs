@@ -115,12 +115,11 @@ fn segments_come_and_go() {
 /// Many tasks on one core claim at once: one write serves them all, and each is in the journal when it is told.
 #[tokio::test]
 async fn claims_of_one_core_are_written_together() {
-    use doorward_core::ports::Ledger as _;
     let (folder, hand) = (Folder::new(), Hand::new());
-    let ledger = start(&folder.0, &hand, FIRST);
+    let ledger: Arc<dyn doorward_core::ports::Ledger> = Arc::new(start(&folder.0, &hand, FIRST));
     let tasks: Vec<_> = (0..500)
         .map(|n| {
-            let ledger = ledger.clone();
+            let ledger = Arc::clone(&ledger);
             tokio::spawn(async move { ledger.claim(&once(n % 250, START)).await })
         })
         .collect();
