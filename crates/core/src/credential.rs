@@ -12,6 +12,7 @@ pub const MAX_ID_BYTES: usize = 128;
 /// Longest secret of a credential, in bytes.
 pub const MAX_SECRET_BYTES: usize = 256;
 
+/// A closed list of names.
 macro_rules! names {
     ($(#[$doc:meta])* $type:ident: $($(#[$vdoc:meta])* $name:ident = $text:literal),*) => {
         $(#[$doc])*
@@ -34,6 +35,8 @@ macro_rules! names {
         }
     };
 }
+
+pub(crate) use names;
 
 names! {
     /// What a credential is for.

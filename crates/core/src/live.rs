@@ -3,6 +3,7 @@ use crate::clock::HighWater;
 use crate::decide::{Lease, World};
 use crate::directory::Directory;
 use crate::policy::Policy;
+use crate::schemes::escher::KeptKeys;
 use crate::secret::Keys;
 use arc_swap::ArcSwap;
 use std::sync::Arc;
@@ -85,13 +86,20 @@ impl Live {
     /// Whether decisions may be made at `now_ms` of the same monotonic clock.
     #[must_use]
     pub fn lease(&self, now_ms: u64) -> Lease {
-        if now_ms < self.lease_until_ms.load(Ordering::Acquire) { Lease::Held } else { Lease::Lapsed }
+        if now_ms >= self.lease_until_ms.load(Ordering::Acquire) {
+            Lease::Lapsed
+        } else if self.store_answers.load(Ordering::Relaxed) {
+            Lease::Held
+        } else {
+            Lease::Unsure
+        }
     }
 
     /// What a decision under `policy` is made from at `now_ms`.
     #[must_use]
-    pub fn world<'a>(&'a self, policy: &'a Policy, now_ms: u64) -> World<'a> {
-        World { policy, directory: &self.directory, keys: &self.keys, lease: self.lease(now_ms) }
+    pub fn world<'a>(&'a self, policy: &'a Policy, signing_keys: &'a KeptKeys, now_ms: u64) -> World<'a> {
+        let lease = self.lease(now_ms);
+        World { policy, directory: &self.directory, keys: &self.keys, signing_keys, lease }
     }
 }
 

@@ -173,6 +173,16 @@ pub trait Ledger: Send + Sync {
     fn claim<'c>(&'c self, once: &'c Once) -> Claiming<'c>;
 }
 
+/// No ledger: nothing that may be used only once is accepted.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoLedger;
+
+impl Ledger for NoLedger {
+    fn claim<'c>(&'c self, _: &'c Once) -> Claiming<'c> {
+        Box::pin(std::future::ready(Claim::Unavailable))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -50,6 +50,21 @@ reasons! {
     /// This way of presenting a credential is not accepted here.
     SchemeNotAccepted = "scheme_not_accepted", 401, "This kind of credential is not accepted here.",
         "Use a kind of credential that this API accepts.";
+    /// A key was sent where each request has to be signed.
+    SignatureRequired = "signature_required", 401, "Requests to this API must be signed.",
+        "Sign the request instead of sending the key; docs/signing.md tells how.";
+    /// The signature is not that of this request by this caller; unknown ids are answered the same.
+    SignatureInvalid = "signature_invalid", 401, "The signature does not match.",
+        "Compare what you signed with what was sent: `doorward explain` shows the first difference.";
+    /// The signature's date is too far from now, or a signed address has expired.
+    SignatureExpired = "signature_expired", 401, "The signature is not of this time.",
+        "Check the clock, and sign each request when it is sent.";
+    /// The same signed request was accepted before.
+    SignatureReplayed = "signature_replayed", 401, "This signed request was accepted before.",
+        "Sign again: a signed request is accepted once. Two equal requests need dates that differ by a second.";
+    /// The body is not the one that the request announces.
+    DigestInvalid = "digest_invalid", 401, "The body is not the one that was signed.",
+        "Sign the body that is sent, byte for byte.";
     /// The origin is missing, malformed or not on the credential's list.
     OriginDenied = "origin_denied", 403, "Calls from this origin are not allowed.",
         "Call from an origin on the key's list, or have the origin added to it.";

@@ -32,10 +32,30 @@ impl Refusal {
     pub fn malformed(detail: &'static str, note: impl Into<String>) -> Refusal {
         Refusal::new(Reason::CredentialMalformed, detail).saying(note)
     }
+    /// A credential in more than one place.
+    #[must_use]
+    #[cold]
+    pub(crate) fn ambiguous(detail: &'static str, note: impl Into<String>) -> Refusal {
+        Refusal::new(Reason::CredentialAmbiguous, detail).saying(note)
+    }
+    /// A way of presenting a credential that is not accepted here.
+    #[must_use]
+    #[cold]
+    pub(crate) fn not_accepted(detail: &'static str, note: impl Into<String>) -> Refusal {
+        Refusal::new(Reason::SchemeNotAccepted, detail).saying(note)
+    }
     /// A second credential.
     #[must_use]
     #[cold]
     pub fn credential_ambiguous() -> Refusal {
         Refusal::new(Reason::CredentialAmbiguous, "two-credentials")
+    }
+}
+
+/// For whoever operates a node or mends a client.
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} ({})", self.reason.code(), self.detail)?;
+        self.note.as_ref().map_or(Ok(()), |note| write!(f, ": {note}"))
     }
 }

@@ -87,7 +87,12 @@ mod tests {
         for (id, at, exposed_at) in [("a", 5, Some(4)), ("b", 6, None), ("a", 9, None), ("a", 7, None)] {
             note(
                 &mut waiting,
-                Fact { credential: id.into(), at: UnixMillis(at), exposed_at: exposed_at.map(UnixMillis) },
+                Fact {
+                    credential: id.into(),
+                    at: UnixMillis(at),
+                    exposed_at: exposed_at.map(UnixMillis),
+                    unsigned: Vec::new(),
+                },
             );
         }
         assert_eq!(waiting.len(), 2);

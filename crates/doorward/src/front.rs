@@ -2,6 +2,7 @@
 use crate::config::Config;
 use crate::{Failure, harden, random};
 use doorward_core::live::Live;
+use doorward_core::ports::Ledger;
 use doorward_gateway::tls::{self, Certificates};
 use doorward_gateway::{Events, Fact, Gateway, Limits, Listeners, Settings, bind};
 use rustls::RootCertStore;
@@ -31,6 +32,7 @@ impl Front {
         config: &Config,
         live: &Arc<Live>,
         facts: &mpsc::Sender<Fact>,
+        ledger: &Arc<dyn Ledger>,
     ) -> Result<Front, Failure> {
         let certificates = certificates(config)?;
         let roots = upstream_roots(config)?;
@@ -55,7 +57,7 @@ impl Front {
         let mut seed = [0; 16];
         random::fill(&mut seed);
         let listeners = Listeners { plain, tls: secure };
-        let gateway = Gateway::start(settings, listeners, live, events, facts, seed)?;
+        let gateway = Gateway::start(settings, listeners, live, events, facts, ledger, seed)?;
         Ok(Front { gateway, certificates, plain: plain_url, tls: tls_url })
     }
 }

@@ -7,6 +7,7 @@ use crate::place::Opened;
 use crate::signals::{Asked, Signals};
 use crate::{Failure, clock, facts, housekeeping, metrics};
 use doorward_core::live::Live;
+use doorward_core::ports::{Ledger, NoLedger};
 use doorward_gateway::tls::{Certificates, TlsError};
 use doorward_gateway::{Gateway, monotonic_ms};
 use doorward_store::follow::{Follow, follow};
@@ -90,7 +91,8 @@ impl Node {
         let (facts_to, facts_from) = mpsc::channel(facts::QUEUE);
         let (mut gateway, mut certificates) = (None, None);
         if config.role.takes_callers() {
-            let front = Front::start(config, &live, &facts_to)?;
+            let ledger: Arc<dyn Ledger> = Arc::new(NoLedger);
+            let front = Front::start(config, &live, &facts_to, &ledger)?;
             (addresses.plain, addresses.tls) = (front.plain, front.tls);
             (gateway, certificates) = (Some(front.gateway), front.certificates);
         }

@@ -88,6 +88,9 @@ fn boolean(out: &mut Vec<u8>, name: &[u8], value: bool) {
 fn tail(out: &mut Vec<u8>, facts: &Facts) {
     boolean(out, b"\"weak\":", facts.weak);
     boolean(out, b"\"exposed\":", facts.exposed);
+    if let Some(rule) = facts.would_refuse {
+        plain(out, "would_refuse", Some(rule));
+    }
 }
 
 /// Writes how it ended, and the end of the line.

@@ -4,7 +4,7 @@ use crate::pump::field;
 use crate::relay::Plan;
 use crate::text::decimal;
 use crate::wire::{self, Framing, Head, Towards};
-use doorward_core::decide::{Facts, Permit};
+use doorward_core::decide::{Facts, Permit, Signed};
 use doorward_core::policy::Policy;
 use doorward_core::request::{FieldKind, RequestView, Transport};
 
@@ -27,6 +27,8 @@ pub(crate) struct Sender<'a> {
     pub(crate) facts: &'a Facts,
     pub(crate) peer: &'a Peer,
     pub(crate) request_id: &'a [u8],
+    /// How the body is framed, where it is framed anew.
+    pub(crate) framing: Framing,
 }
 
 /// Writes the head for the upstream. Ours come after everything that the caller sent was filtered.
@@ -34,15 +36,23 @@ pub(crate) fn request(out: &mut Vec<u8>, req: &RequestView<'_>, head: &Head, fro
     out.extend_from_slice(req.method);
     out.push(b' ');
     out.extend_from_slice(req.path);
-    query(out, req, from.policy);
+    match (from.permit.signed(), req.query) {
+        (Some(signed), Some(sent)) => signed.push_query(out, sent, |name| is_parameter(from.policy, name)),
+        _ => query(out, req, from.policy),
+    }
     out.extend_from_slice(b" HTTP/1.1\r\n");
     field(out, b"host", req.host);
-    for (name, value, _) in wire::end_to_end(req.raw, head, Towards::Upstream) {
-        if !is_credential(from.policy, name) {
-            field(out, name, value);
+    match from.permit.signed() {
+        Some(signed) => signed_fields(out, req, head, signed, from),
+        None => {
+            for (name, value, _) in wire::end_to_end(req.raw, head, Towards::Upstream) {
+                if !is_credential(from.policy, name) {
+                    field(out, name, value);
+                }
+            }
         }
     }
-    match head.framing {
+    match from.framing {
         Framing::Length(n) => length(out, n),
         Framing::Chunked => out.extend_from_slice(b"transfer-encoding: chunked\r\n"),
         // RFC 9110 8.6: methods that anticipate a body say that there is none.
@@ -65,13 +75,39 @@ pub(crate) fn request(out: &mut Vec<u8>, req: &RequestView<'_>, head: &Head, fro
     out.extend_from_slice(b"\r\n");
 }
 
+/// Of a signed request, what was signed, spelt as it was signed: nothing else can be relied on.
+fn signed_fields(out: &mut Vec<u8>, req: &RequestView<'_>, head: &Head, signed: &Signed, from: &Sender<'_>) {
+    let mut typed = false;
+    for (name, value, _) in wire::end_to_end(req.raw, head, Towards::Upstream) {
+        if is_credential(from.policy, name) {
+            continue;
+        }
+        if let Some(lower) = signed.name(name) {
+            out.extend_from_slice(lower.as_bytes());
+            out.extend_from_slice(b": ");
+            signed.push_value(out, value);
+            out.extend_from_slice(b"\r\n");
+        } else if signed.signing().passes(name) {
+            field(out, name, value);
+        } else {
+            continue;
+        }
+        typed |= name.eq_ignore_ascii_case(b"content-type");
+    }
+    let some = !matches!(from.framing, Framing::None | Framing::Length(0));
+    if let Some(content_type) = signed.signing().content_type.as_deref().filter(|_| some && !typed) {
+        field(out, b"content-type", content_type.as_bytes());
+    }
+}
+
 fn identity(out: &mut Vec<u8>, from: &Sender<'_>) {
     field(out, b"doorward-request-id", from.request_id);
     if let (Some(workspace), Some(credential)) = (from.permit.workspace(), &from.facts.credential) {
         field(out, b"doorward-workspace", workspace.id.as_bytes());
         field(out, b"doorward-credential", credential.label().as_bytes());
         field(out, b"doorward-kind", credential.kind.name().as_bytes());
-        field(out, b"doorward-scheme", credential.scheme().name().as_bytes());
+        let used = from.facts.presented.map_or(credential.scheme(), |(scheme, _)| scheme);
+        field(out, b"doorward-scheme", used.name().as_bytes());
         if !credential.scopes.is_empty() {
             out.extend_from_slice(b"doorward-scopes:");
             for scope in &credential.scopes {
@@ -83,13 +119,14 @@ fn identity(out: &mut Vec<u8>, from: &Sender<'_>) {
     }
 }
 
+fn is_parameter(policy: &Policy, name: &[u8]) -> bool {
+    policy.credential_parameters.iter().any(|p| p.as_bytes() == name)
+}
+
 /// The query without the parameters that carry credentials.
 fn query(out: &mut Vec<u8>, req: &RequestView<'_>, policy: &Policy) {
     let Some(query) = req.query else { return };
-    let secret = |part: &[u8]| {
-        let name = part.split(|b| *b == b'=').next().unwrap_or(part);
-        policy.credential_parameters.iter().any(|p| p.as_bytes() == name)
-    };
+    let secret = |part: &[u8]| is_parameter(policy, part.split(|b| *b == b'=').next().unwrap_or(part));
     let separator = |b: &u8| matches!(b, b'&' | b';');
     if !query.split(separator).any(secret) {
         out.push(b'?');
@@ -175,7 +212,7 @@ mod tests {
     use doorward_core::time::UnixMillis;
 
     fn left(sent: &str) -> String {
-        let policy = Policy { credential_parameters: vec!["api_key"], ..Policy::default() };
+        let policy = Policy { credential_parameters: vec!["api_key".into()], ..Policy::default() };
         let req = RequestView {
             raw: b"",
             method: b"GET",
@@ -213,7 +250,7 @@ mod tests {
 
     #[test]
     fn names_fold_as_servers_fold_them() {
-        let policy = Policy { credential_headers: vec!["x-app-token"], ..Policy::default() };
+        let policy = Policy { credential_headers: vec!["x-app-token".into()], ..Policy::default() };
         for yes in ["X-App-Token", "x_app_token", "X-APP_token", "x.app-token"] {
             assert!(is_credential(&policy, yes.as_bytes()));
         }

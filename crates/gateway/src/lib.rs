@@ -4,6 +4,7 @@
 //! for a decision, `relay` forwards what was permitted, `respond` answers everything else, `event` tells what happened.
 mod clock;
 mod deadlines;
+mod engine;
 mod event;
 mod failure;
 mod headers;
@@ -18,6 +19,7 @@ mod request;
 mod respond;
 mod serve;
 mod settings;
+mod settle;
 mod sink;
 #[cfg(test)]
 mod sockets_tests;
@@ -33,11 +35,13 @@ pub use settings::{Hsts, Limits, Settings, Timeouts, Trusted, TrustedHeader};
 pub use sink::Events;
 pub use stats::{LATENCY_BOUNDS_US, Snapshot};
 pub use time::{monotonic_ms, now};
-pub use worker::Fact;
+pub use worker::{Fact, Unsigned};
 
 use doorward_core::live::Live;
+use doorward_core::ports::Ledger;
 use listen::{Acceptor, Taken};
 use pool::Network;
+use settle::Room;
 use stats::CoreStats;
 use std::net::TcpListener;
 use std::rc::Rc;
@@ -79,6 +83,7 @@ impl Gateway {
         live: &Arc<Live>,
         events: Events,
         facts: &mpsc::Sender<Fact>,
+        ledger: &Arc<dyn Ledger>,
         seed: [u8; 16],
     ) -> std::io::Result<Gateway> {
         let settings = Arc::new(settings);
@@ -87,6 +92,7 @@ impl Gateway {
         for listener in listeners.plain.iter().chain(listeners.tls.iter().map(|(l, _)| l)) {
             own.push(listener.local_addr()?);
         }
+        let room = Arc::new(Room::default());
         let client = tls::client_config(Arc::clone(&settings.upstream_roots));
         let (mut cores, mut senders, mut stats, mut ticks) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for index in 0..settings.cores.max(1) {
@@ -99,6 +105,8 @@ impl Gateway {
                 clocks: Clocks { now, monotonic_ms },
                 dial: Network { tls: Arc::clone(&client), own: own.clone() },
                 stats: Arc::clone(&counters),
+                ledger: Arc::clone(ledger),
+                room: Arc::clone(&room),
                 // Each core's end is made here and moves to its thread.
                 events: sink::EventBuffer::new(events.sender()),
                 draining: Arc::clone(&draining),

@@ -12,6 +12,9 @@ use std::task::{Context, Poll, ready};
 /// written from where it stands.
 const COPY_BYTES: usize = 4 * 1024;
 
+/// The most memory that is kept for the next message, in bytes.
+const KEPT_BYTES: usize = 64 * 1024;
+
 /// What is left of a body, as it is framed where it comes from.
 #[derive(Default)]
 pub(crate) enum Body {
@@ -93,6 +96,19 @@ impl Pump {
         let mut out = std::mem::take(&mut self.out);
         out.clear();
         *self = Pump { out, allowed: u64::MAX, ..Pump::default() };
+    }
+
+    /// Gives back memory that a large message took.
+    pub(crate) fn shrink(&mut self) {
+        if self.out.capacity() > KEPT_BYTES {
+            self.drop_output();
+            self.out = Vec::new();
+        }
+    }
+
+    /// What would be written: the bytes of the body where it is not framed anew.
+    pub(crate) fn output<'a>(&'a self, from: &'a Input) -> [&'a [u8]; 2] {
+        [&self.out[self.written..], &from.raw()[self.span.clone()]]
     }
 
     /// Forgets what would be written: a body that is read only to be passed over.

@@ -1,4 +1,5 @@
 //! One request: decided, then forwarded or answered here.
+use crate::engine::{cannot_be_read, engine_refusal, fits};
 use crate::event::{self, Outcome, Verdict};
 use crate::failure::{self, Failure};
 use crate::headers::{self, Sender};
@@ -9,9 +10,10 @@ use crate::pump::Body;
 use crate::relay::{self, Plan, Room};
 use crate::respond::{self, Manner, Refused};
 use crate::serve::{After, Connection, OWN_ANSWER_MS, Own};
-use crate::wire::{self, Expect, Framing, Head};
-use crate::worker::Scratch;
-use doorward_core::decide::{self, Decision, Denial, Permit, Refusal, Step};
+use crate::settle::{self, Stop};
+use crate::wire::{Expect, Framing, Head};
+use crate::worker::{RequestId, Scratch};
+use doorward_core::decide::{self, Decision, Duty, Facts, Permit, Received, Refusal, Step};
 use doorward_core::dialect::ErrorStyle;
 use doorward_core::policy::Policy;
 use doorward_core::reason::Reason;
@@ -27,17 +29,58 @@ impl<S: Io, D: Dial> Connection<S, D> {
         let policy = worker.live.policy.load_full();
         let now = (worker.clocks.now)();
         let id = worker.request_id();
-        let raw = self.input.before(end);
-        let behind = Peer::behind(self.at, &worker.settings.trusted, raw, &s.head.fields);
+        let behind = Peer::behind(self.at, &worker.settings.trusted, self.input.before(end), &s.head.fields);
         let peer = behind.as_ref().unwrap_or(&self.peer);
         let steady_ms = (worker.clocks.monotonic_ms)();
         // Events tell the wall clock's time; what is over stays over, wherever that clock was set.
-        let req = view(raw, &s.head, peer, worker.live.clock.judge(now, steady_ms));
-        let world = worker.live.world(&policy, steady_ms);
-        let Decision { mut step, facts } = decide::start(&req, world);
+        let judged_now = worker.live.clock.judge(now, steady_ms);
+        let world = worker.live.world(&policy, &worker.signing_keys, steady_ms);
+        let first = view(self.input.before(end), &s.head, peer, judged_now);
+        let mut decision = decide::start(&first, settle::received(&s.head), world);
+        let mut collected = None;
+        let mut unread = false;
+        if let Step::Ask(Duty::Body(hash)) = decision.step {
+            decision.step = match cannot_be_read(&s.head) {
+                Some(denial) => Step::Denied(denial),
+                None => {
+                    // The buffer is needed for the body.
+                    s.raw.clear();
+                    s.raw.extend_from_slice(first.raw);
+                    let from = (&mut self.io, &mut self.input, &*self.slot);
+                    match settle::collect(&worker, from, &mut s.up, &s.head, peer.client, hash).await {
+                        Ok(body) => {
+                            let body = collected.insert(body);
+                            let req = view(&s.raw, &s.head, peer, judged_now);
+                            let again = decide::start(&req, Received::All(&body.digest), world);
+                            decision.facts = again.facts;
+                            again.step
+                        }
+                        Err(Stop::Refused(denial)) => {
+                            unread = true;
+                            Step::Denied(denial)
+                        }
+                        Err(Stop::Gone) => {
+                            return self.left(&policy, &decision.facts, peer, (now, &id), started, s);
+                        }
+                    }
+                }
+            };
+        }
+        let raw = if unread || collected.is_some() { &s.raw[..] } else { self.input.before(end) };
+        let req = view(raw, &s.head, peer, judged_now);
+        let Decision { mut step, facts } = decision;
         if let Some(denial) = engine_refusal(&req, &s.head, &policy, &step, &worker.settings.limits) {
             step = Step::Denied(denial);
         }
+        step = match step {
+            Step::Ask(Duty::Claim(unclaimed)) => {
+                let claim = worker.ledger.claim(unclaimed.once()).await;
+                unclaimed.answered(claim, judged_now).map_or_else(Step::Denied, Step::Permit)
+            }
+            // What was read is asked for again: it is never forwarded without.
+            Step::Ask(Duty::Body(_)) => Step::Denied(Refusal::new(Reason::Unavailable, "body-digest").into()),
+            other => other,
+        };
         s.line.clear();
         event::begin(
             &mut s.line,
@@ -47,7 +90,9 @@ impl<S: Io, D: Dial> Connection<S, D> {
             Some((&req, &policy, &facts)),
         );
         if let Some(credential) = &facts.credential {
-            worker.proved(credential, now, facts.exposed);
+            let unsigned =
+                facts.would_refuse.and(facts.route).map(|r| &*policy.apis[policy.routes[r.0].api].id);
+            worker.proved(credential, now, facts.exposed, unsigned);
             worker.stats.proof(facts.exposed, facts.weak);
         }
         let readable_by = facts.readable.then(|| req.field("origin")).and_then(|origin| match origin {
@@ -68,7 +113,8 @@ impl<S: Io, D: Dial> Connection<S, D> {
         // then unknown.
         let unsure = s.head.expect != Expect::None && s.head.framing != Framing::None;
         let keep = !s.head.close && !worker.draining();
-        let own_keep = keep && !unsure && fits(&s.head, worker.settings.limits.unread_body_bytes);
+        let rest_fits = !unsure && fits(&s.head, worker.settings.limits.unread_body_bytes);
+        let own_keep = keep && !unread && (collected.is_some() || rest_fits);
         let style = facts.style.unwrap_or(ErrorStyle::Problem);
         let how =
             Manner { style, request_id: id.as_bytes(), extra: &s.extra, to_head, keep: own_keep, minor, now };
@@ -76,13 +122,23 @@ impl<S: Io, D: Dial> Connection<S, D> {
         let own = match &step {
             Step::Permit(permit) => {
                 s.up.reset();
-                s.up.body = Body::new(s.head.framing, &worker.wire);
-                s.up.chunk = s.head.framing == Framing::Chunked;
-                s.up.allowed = worker.settings.limits.body_bytes;
-                let from = Sender { policy: &policy, permit, facts: &facts, peer, request_id: id.as_bytes() };
+                let framing = match &collected {
+                    Some(body) => Framing::Length(body.bytes.len() as u64),
+                    None => {
+                        s.up.body = Body::new(s.head.framing, &worker.wire);
+                        s.up.chunk = s.head.framing == Framing::Chunked;
+                        s.up.allowed = worker.settings.limits.body_bytes;
+                        s.head.framing
+                    }
+                };
+                let request_id = id.as_bytes();
+                let from = Sender { policy: &policy, permit, facts: &facts, peer, request_id, framing };
                 headers::request(&mut s.up.out, &req, &s.head, &from);
+                if let Some(body) = &collected {
+                    s.up.out.extend_from_slice(&body.bytes);
+                }
                 let share = !headers::unexpected_body(req.method, &s.head);
-                return self
+                let after = self
                     .permitted(
                         permit,
                         &policy,
@@ -92,12 +148,19 @@ impl<S: Io, D: Dial> Connection<S, D> {
                         s,
                     )
                     .await;
+                s.up.shrink();
+                return after;
             }
             Step::Denied(denial) => {
                 let Refusal { reason, detail, note } = &denial.refusal;
                 respond::refusal(
                     &mut s.own,
-                    &Refused { reason: *reason, note: note.as_deref(), allow: &denial.allow },
+                    &Refused {
+                        allow: &denial.allow,
+                        retry_after_s: denial.retry_after_s,
+                        explanation: denial.explanation.as_deref(),
+                        ..Refused::new(*reason, note.as_deref())
+                    },
                     &how,
                 );
                 Own {
@@ -108,6 +171,8 @@ impl<S: Io, D: Dial> Connection<S, D> {
                     status: reason.status(),
                 }
             }
+            // Both kinds of duty were settled above.
+            Step::Ask(_) => return After::Abort,
             Step::Preflight(answer) => {
                 let asked = match req.field("access-control-request-headers") {
                     Lookup::One(names) => Some(names),
@@ -122,7 +187,41 @@ impl<S: Io, D: Dial> Connection<S, D> {
             }
         };
         let after = self.answer(s, &own, started, end as u64).await;
-        if own_keep && after == After::Linger { self.pass_over(s).await } else { after }
+        match after {
+            After::Linger if own_keep && collected.is_some() => After::Keep,
+            After::Linger if own_keep => self.pass_over(s).await,
+            other => other,
+        }
+    }
+
+    /// Tells of a caller that left before its body had come.
+    fn left(
+        &self,
+        policy: &Policy,
+        facts: &Facts,
+        peer: &Peer,
+        (now, id): (UnixMillis, &RequestId),
+        started: Instant,
+        s: &mut Scratch,
+    ) -> After {
+        let req = view(&s.raw, &s.head, peer, now);
+        s.line.clear();
+        let at = self.worker.instant(now);
+        event::begin(&mut s.line, at.as_str(), id.as_str(), peer, Some((&req, policy, facts)));
+        let outcome = Outcome {
+            verdict: Verdict::Deny,
+            reason: None,
+            detail: Some("caller-closed-in-body"),
+            rule: None,
+            status: 0,
+            complete: false,
+            upstream_us: None,
+            total_us: started.elapsed().as_micros() as u64,
+            request_bytes: s.raw.len() as u64 + s.up.taken,
+            response_bytes: 0,
+        };
+        self.record(&mut s.line, &outcome);
+        After::Close
     }
 
     /// Reads and drops the body of a request that was answered, so that the connection can be kept.
@@ -225,7 +324,7 @@ impl<S: Io, D: Dial> Connection<S, D> {
                         now: how.now,
                     };
                     s.own.clear();
-                    respond::refusal(&mut s.own, &Refused { reason, note: None, allow: &[] }, &manner);
+                    respond::refusal(&mut s.own, &Refused::new(reason, None), &manner);
                     self.slot.set(worker.clock.after(OWN_ANSWER_MS));
                     let written = sockets::write_all(&mut self.io, &worker.clock, &self.slot, &s.own).await;
                     outcome.complete = written.is_ok();
@@ -260,43 +359,6 @@ fn view<'a>(raw: &'a [u8], head: &'a Head, peer: &Peer, now: UnixMillis) -> Requ
         client: peer.client,
         transport: peer.transport,
         now,
-    }
-}
-
-/// Whether what is left of the request can be read and dropped.
-fn fits(head: &Head, most: u64) -> bool {
-    match head.framing {
-        Framing::Length(n) => n <= most,
-        _ => true,
-    }
-}
-
-/// What the engine refuses itself: tricks with `Connection` whatever was decided, and what it can't do for a request
-/// that was permitted.
-fn engine_refusal(
-    req: &RequestView<'_>,
-    head: &Head,
-    policy: &Policy,
-    step: &Step,
-    limits: &crate::settings::Limits,
-) -> Option<Denial> {
-    let names_a_credential =
-        || policy.credential_headers.iter().any(|name| wire::nominated(req.raw, head, name.as_bytes()));
-    if head.nominates && names_a_credential() {
-        return Some(Refusal::new(Reason::RequestAmbiguous, "connection-names-credential").into());
-    }
-    if !matches!(step, Step::Permit(_)) {
-        return None;
-    }
-    if head.expect == Expect::Unknown {
-        return Some(Refusal::new(Reason::ExpectationFailed, "expect-unknown").into());
-    }
-    match head.framing {
-        Framing::Length(n) if n > limits.body_bytes => {
-            let note = format!("The body has {n} bytes; at most {} are taken.", limits.body_bytes);
-            Some(Refusal::new(Reason::BodyTooLarge, "content-length").saying(note).into())
-        }
-        _ => None,
     }
 }
 

@@ -27,10 +27,20 @@ pub(crate) struct Refused<'a> {
     /// A sentence about facts that the caller may know.
     pub(crate) note: Option<&'a str>,
     pub(crate) allow: &'a [String],
+    /// How long to stay away, in seconds, where that is known.
+    pub(crate) retry_after_s: Option<u32>,
+    /// How a signature was read, where callers are shown that.
+    pub(crate) explanation: Option<&'a str>,
+}
+
+impl<'a> Refused<'a> {
+    pub(crate) fn new(reason: Reason, note: Option<&'a str>) -> Refused<'a> {
+        Refused { reason, note, allow: &[], retry_after_s: None, explanation: None }
+    }
 }
 
 /// How long callers should stay away from an overloaded node, in seconds.
-const RETRY_AFTER_S: &str = "1";
+const RETRY_AFTER_S: u32 = 1;
 
 /// The field lines that every answer of this node carries: the request's id, HSTS over TLS, and who may read it.
 pub(crate) fn extra(
@@ -116,7 +126,7 @@ pub(crate) fn refusal(out: &mut Vec<u8>, refused: &Refused<'_>, how: &Manner<'_>
         line(out, "allow", refused.allow.join(", ").as_bytes());
     }
     if reason.status() == 503 {
-        line(out, "retry-after", RETRY_AFTER_S.as_bytes());
+        let _ = write!(out, "retry-after: {}\r\n", refused.retry_after_s.unwrap_or(RETRY_AFTER_S));
     }
     let _ = write!(out, "content-length: {}\r\n\r\n", body.len());
     if !how.to_head {
@@ -126,6 +136,12 @@ pub(crate) fn refusal(out: &mut Vec<u8>, refused: &Refused<'_>, how: &Manner<'_>
 
 fn said(refused: &Refused<'_>) -> String {
     refused.note.unwrap_or(refused.reason.title()).to_owned()
+}
+
+fn explanation(out: &mut Vec<u8>, refused: &Refused<'_>) {
+    if let Some(text) = refused.explanation {
+        text::member(out, "explanation", Some(text.as_bytes()));
+    }
 }
 
 /// RFC 9457.
@@ -139,6 +155,7 @@ fn problem(out: &mut Vec<u8>, refused: &Refused<'_>, how: &Manner<'_>) {
     text::member(out, "detail", Some(said(refused).as_bytes()));
     text::member(out, "help", Some(reason.help().as_bytes()));
     text::member(out, "request_id", Some(how.request_id));
+    explanation(out, refused);
     out.pop();
     out.extend_from_slice(b"}\n");
 }
@@ -162,6 +179,7 @@ fn voucherify(out: &mut Vec<u8>, refused: &Refused<'_>, how: &Manner<'_>) {
     text::member(out, "message", Some(message.as_bytes()));
     text::member(out, "details", Some(details.as_bytes()));
     text::member(out, "request_id", Some(how.request_id));
+    explanation(out, refused);
     out.pop();
     out.push(b'}');
 }
@@ -185,6 +203,7 @@ fn antavo(out: &mut Vec<u8>, refused: &Refused<'_>) {
     text::member(out, "type", Some(kind.as_bytes()));
     out.extend_from_slice(b"\"code\":0,");
     text::member(out, "message", Some(message.as_bytes()));
+    explanation(out, refused);
     out.pop();
     out.extend_from_slice(b"}}");
 }

@@ -197,7 +197,7 @@ impl<S: Io, D: Dial> Connection<S, D> {
             now,
         };
         s.own.clear();
-        respond::refusal(&mut s.own, &Refused { reason, note: Some(note), allow: &[] }, &how);
+        respond::refusal(&mut s.own, &Refused::new(reason, Some(note)), &how);
         let after = self.answer(&mut s, &own, started, bytes as u64).await;
         self.worker.give_back(s);
         after

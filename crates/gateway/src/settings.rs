@@ -61,6 +61,12 @@ pub struct Limits {
     pub interim_responses: usize,
     /// Bytes of a trailer section.
     pub trailer_bytes: usize,
+    /// Bytes of a signed request's body: all of it waits for the proof.
+    pub signed_body_bytes: u64,
+    /// Bytes of such bodies that wait at a time, of one caller's address.
+    pub signed_bodies_caller_bytes: u64,
+    /// Bytes of such bodies that wait at a time, on this node.
+    pub signed_bodies_node_bytes: u64,
     /// Bytes of a refused request's body that are read so that its connection can be kept.
     pub unread_body_bytes: u64,
     /// Bytes a second that a request's body has to reach on average, after a first allowance of `body_ms`.
@@ -78,6 +84,9 @@ impl Default for Limits {
             body_bytes: 10 * 1024 * 1024,
             interim_responses: 16,
             trailer_bytes: 4_096,
+            signed_body_bytes: 1024 * 1024,
+            signed_bodies_caller_bytes: 16 * 1024 * 1024,
+            signed_bodies_node_bytes: 128 * 1024 * 1024,
             unread_body_bytes: 65_536,
             min_body_rate_bytes_per_s: 240,
             upstream_idle_connections: 256,

@@ -91,6 +91,8 @@ fn run(caller: Script, upstreams: Vec<Script>) -> Run {
         clocks: Clocks { now: || UnixMillis(0), monotonic_ms: || 1 },
         dial: Dialer(RefCell::new(upstreams.iter().cloned().collect())),
         stats: Arc::new(CoreStats::default()),
+        ledger: Arc::new(doorward_core::ports::NoLedger),
+        room: Arc::default(),
         events: EventBuffer::new(Some(send)),
         draining: Arc::default(),
         facts,

@@ -4,11 +4,14 @@ use crate::input::{Buffers, Input};
 use crate::pool::{Dial, Pool};
 use crate::pump::Pump;
 use crate::settings::Settings;
+use crate::settle::Room;
 use crate::sink::EventBuffer;
 use crate::stats::CoreStats;
 use crate::wire::{self, Head};
 use doorward_core::credential::Credential;
 use doorward_core::live::Live;
+use doorward_core::ports::Ledger;
+use doorward_core::schemes::escher::KeptKeys;
 use doorward_core::time::UnixMillis;
 use hashbrown::HashMap;
 use std::cell::{Cell, RefCell};
@@ -32,10 +35,28 @@ pub struct Fact {
     pub at: UnixMillis,
     /// When it was last proved over plain HTTP, if it was since the last fact.
     pub exposed_at: Option<UnixMillis>,
+    /// The APIs that were called without a signature, and would refuse that: how often since the last fact, and when last.
+    pub unsigned: Vec<Unsigned>,
 }
 
-/// A credential, when it was last proved, and when over plain HTTP since the last fact.
-type Proved = (Arc<Credential>, UnixMillis, Option<UnixMillis>);
+/// Calls that would be refused if signatures were enforced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unsigned {
+    /// The API.
+    pub api: Box<str>,
+    /// How many.
+    pub calls: u64,
+    /// The last one.
+    pub last_at: UnixMillis,
+}
+
+/// What happened to a credential since the last fact about it.
+struct Proved {
+    credential: Arc<Credential>,
+    at: UnixMillis,
+    exposed_at: Option<UnixMillis>,
+    unsigned: Vec<Unsigned>,
+}
 
 /// The memory that one request works in; kept from request to request, but not by idle connections.
 #[derive(Default)]
@@ -48,6 +69,8 @@ pub(crate) struct Scratch {
     pub(crate) extra: Vec<u8>,
     pub(crate) line: Vec<u8>,
     pub(crate) own: Vec<u8>,
+    /// A copy of the request's head, where its body was read before it was decided.
+    pub(crate) raw: Vec<u8>,
 }
 
 /// The id of a request: 32 hexadecimal digits.
@@ -105,6 +128,9 @@ pub(crate) struct Worker<D: Dial> {
     pub(crate) pool: Pool<D::Io>,
     pub(crate) dial: D,
     pub(crate) stats: Arc<CoreStats>,
+    pub(crate) signing_keys: KeptKeys,
+    pub(crate) ledger: Arc<dyn Ledger>,
+    pub(crate) room: Arc<Room>,
     events: RefCell<EventBuffer>,
     #[expect(
         clippy::vec_box,
@@ -129,6 +155,9 @@ pub(crate) struct Parts<D> {
     pub(crate) clocks: Clocks,
     pub(crate) dial: D,
     pub(crate) stats: Arc<CoreStats>,
+    pub(crate) ledger: Arc<dyn Ledger>,
+    /// Shared by all cores.
+    pub(crate) room: Arc<Room>,
     pub(crate) events: EventBuffer,
     pub(crate) draining: Arc<AtomicBool>,
     pub(crate) facts: mpsc::Sender<Fact>,
@@ -154,6 +183,9 @@ impl<D: Dial> Worker<D> {
             buffers: Buffers::default(),
             dial: p.dial,
             stats: p.stats,
+            signing_keys: KeptKeys::default(),
+            ledger: p.ledger,
+            room: p.room,
             events: RefCell::new(p.events),
             scratch: RefCell::default(),
             draining: p.draining,
@@ -222,14 +254,28 @@ impl<D: Dial> Worker<D> {
         self.stats.lost(lost);
     }
 
-    /// Notes that a credential was proved.
-    pub(crate) fn proved(&self, credential: &Arc<Credential>, at: UnixMillis, exposed: bool) {
+    /// Notes that a credential was proved. `unsigned`: the API that would have refused it without a signature.
+    pub(crate) fn proved(
+        &self,
+        credential: &Arc<Credential>,
+        at: UnixMillis,
+        exposed: bool,
+        unsigned: Option<&str>,
+    ) {
         let mut facts = self.facts.borrow_mut();
-        let entry = facts
-            .entry(Arc::as_ptr(credential) as usize)
-            .or_insert_with(|| (Arc::clone(credential), at, None));
-        entry.1 = at;
-        entry.2 = exposed.then_some(at).or(entry.2);
+        let entry = facts.entry(Arc::as_ptr(credential) as usize).or_insert_with(|| Proved {
+            credential: Arc::clone(credential),
+            at,
+            exposed_at: None,
+            unsigned: Vec::new(),
+        });
+        entry.at = at;
+        entry.exposed_at = exposed.then_some(at).or(entry.exposed_at);
+        let Some(api) = unsigned else { return };
+        match entry.unsigned.iter_mut().find(|u| *u.api == *api) {
+            Some(there) => (there.calls, there.last_at) = (there.calls + 1, at),
+            None => entry.unsigned.push(Unsigned { api: api.into(), calls: 1, last_at: at }),
+        }
     }
 
     /// What has to be done now and then.
@@ -252,8 +298,13 @@ impl<D: Dial> Worker<D> {
 
     /// Hands facts on. Where nobody takes them they are kept and grow no further than there are credentials.
     pub(crate) fn hand_over_facts(&self) {
-        self.facts.borrow_mut().retain(|_, (credential, at, exposed_at)| {
-            let fact = Fact { credential: Arc::from(&*credential.id), at: *at, exposed_at: *exposed_at };
+        self.facts.borrow_mut().retain(|_, p| {
+            let fact = Fact {
+                credential: Arc::from(&*p.credential.id),
+                at: p.at,
+                exposed_at: p.exposed_at,
+                unsigned: p.unsigned.clone(),
+            };
             matches!(self.send_facts.try_send(fact), Err(mpsc::error::TrySendError::Full(_)))
         });
     }

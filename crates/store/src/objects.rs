@@ -2,13 +2,15 @@
 use crate::connect::{ANSWER_MS, within};
 use crate::write::{Told, Write};
 use crate::{Store, StoreError};
-use doorward_core::policy::draft::{self, ApiDraft, Draft, WorkspaceDraft};
+use doorward_core::policy::draft::{self, ApiDraft, Draft, PolicyDraft, WorkspaceDraft};
 use sqlx::{AnyConnection, Row};
 
 /// The kind of a workspace.
 pub(crate) const WORKSPACE: &str = "workspace";
 /// The kind of an API.
 pub(crate) const API: &str = "api";
+/// The kind of what holds for one workspace at one API; its id is the API's.
+pub(crate) const POLICY: &str = "policy";
 
 const ALL: &str = "SELECT kind, workspace, id, body FROM object ORDER BY kind, workspace, id";
 const ONE: &str = "SELECT body FROM object WHERE kind = $1 AND workspace = $2 AND id = $3";
@@ -17,7 +19,8 @@ const PUT: &str = "INSERT INTO object (kind, workspace, id, revision, body) VALU
 const DELETE: &str = "DELETE FROM object WHERE kind = $1 AND workspace = $2 AND id = $3";
 const CREDENTIALS: &str = "SELECT COUNT(*) FROM credential WHERE workspace = $1";
 
-/// Where an object stands, and whose it is: a workspace belongs to itself, an API to the installation.
+/// Where an object stands, and whose it is: a workspace belongs to itself, an API to the installation, a policy to the
+/// workspace for which it holds.
 #[derive(Clone, Copy)]
 struct Place<'a> {
     kind: &'static str,
@@ -31,6 +34,9 @@ impl<'a> Place<'a> {
     }
     fn api(id: &'a str) -> Place<'a> {
         Place { kind: API, id, workspace: None }
+    }
+    fn policy(workspace: &'a str, api: &'a str) -> Place<'a> {
+        Place { kind: POLICY, id: api, workspace: Some(workspace) }
     }
     fn missing(self) -> StoreError {
         StoreError::NotFound { kind: self.kind, id: self.id.to_owned() }
@@ -52,10 +58,11 @@ pub(crate) async fn all(conn: &mut AnyConnection) -> Result<(Draft, Vec<String>)
     let (mut draft, mut mistakes) = (Draft::default(), Vec::new());
     for row in sqlx::query(ALL).fetch_all(conn).await? {
         let (kind, id): (&str, &str) = (row.try_get(0)?, row.try_get(2)?);
-        match read(kind, id, row.try_get(3)?) {
+        match read(kind, row.try_get(1)?, id, row.try_get(3)?) {
             Ok(one) => {
                 draft.workspaces.extend(one.workspaces);
                 draft.apis.extend(one.apis);
+                draft.policies.extend(one.policies);
             }
             Err(found) => mistakes.extend(found.into_iter().map(|m| format!("{kind} `{id}`: {m}"))),
         }
@@ -68,15 +75,17 @@ pub(crate) fn whole((draft, mistakes): (Draft, Vec<String>)) -> Result<Draft, St
 }
 
 /// Reads the body of one object, which holds that object and nothing else.
-fn read(kind: &str, id: &str, body: &str) -> Result<Draft, Vec<String>> {
+fn read(kind: &str, workspace: &str, id: &str, body: &str) -> Result<Draft, Vec<String>> {
     let draft = draft::read(body).map_err(|all| all.iter().map(ToString::to_string).collect::<Vec<_>>())?;
     let ids = (
         draft.workspaces.iter().map(|w| w.id.as_str()).collect::<Vec<_>>(),
         draft.apis.iter().map(|a| a.id.as_str()).collect::<Vec<_>>(),
+        draft.policies.iter().map(|p| (p.workspace.as_str(), p.api.as_str())).collect::<Vec<_>>(),
     );
     let fits = match kind {
-        WORKSPACE => ids.0 == [id] && ids.1.is_empty(),
-        API => ids.1 == [id] && ids.0.is_empty(),
+        WORKSPACE => ids == (vec![id], vec![], vec![]),
+        API => ids == (vec![], vec![id], vec![]),
+        POLICY => ids == (vec![], vec![], vec![(workspace, id)]),
         // A newer program's; this one would leave out what it says.
         _ => return Err(vec!["this program does not know that kind of object".to_owned()]),
     };
@@ -92,7 +101,8 @@ impl Write {
         within(ANSWER_MS, async {
             let place = Place::workspace(&workspace.id);
             let before = self.body(place).await?;
-            if let Some(was) = before.as_deref().and_then(|body| read(WORKSPACE, place.id, body).ok())
+            if let Some(was) =
+                before.as_deref().and_then(|body| read(WORKSPACE, place.id, place.id, body).ok())
                 && was.workspaces.iter().any(|was| was.environment != workspace.environment)
             {
                 return Err(StoreError::Refused(format!(
@@ -100,7 +110,7 @@ impl Write {
                     place.id
                 )));
             }
-            let body = Draft { workspaces: vec![workspace.clone()], apis: Vec::new() }.write();
+            let body = Draft { workspaces: vec![workspace.clone()], ..Draft::default() }.write();
             self.put(place, before, body).await
         })
         .await
@@ -131,7 +141,7 @@ impl Write {
         within(ANSWER_MS, async {
             let place = Place::api(&api.id);
             let before = self.body(place).await?;
-            let body = Draft { workspaces: Vec::new(), apis: vec![api.clone()] }.write();
+            let body = Draft { apis: vec![api.clone()], ..Draft::default() }.write();
             self.put(place, before, body).await
         })
         .await
@@ -143,6 +153,28 @@ impl Write {
     /// It is not there, or the store fails.
     pub async fn delete_api(&mut self, id: &str) -> Result<(), StoreError> {
         within(ANSWER_MS, async { self.delete(Place::api(id)).await }).await
+    }
+
+    /// Says what holds for one workspace at one API, anew or for the first time.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub async fn put_policy(&mut self, policy: &PolicyDraft) -> Result<(), StoreError> {
+        within(ANSWER_MS, async {
+            let place = Place::policy(&policy.workspace, &policy.api);
+            let before = self.body(place).await?;
+            let body = Draft { policies: vec![policy.clone()], ..Draft::default() }.write();
+            self.put(place, before, body).await
+        })
+        .await
+    }
+
+    /// Says no more what holds for one workspace at one API.
+    ///
+    /// # Errors
+    /// It is not there, or the store fails.
+    pub async fn delete_policy(&mut self, workspace: &str, api: &str) -> Result<(), StoreError> {
+        within(ANSWER_MS, async { self.delete(Place::policy(workspace, api)).await }).await
     }
 
     /// Whether there is such a workspace.

@@ -2,16 +2,16 @@
 use super::{Desk, Error};
 use doorward_core::document::Mistake;
 use doorward_core::policy::compile;
-use doorward_core::policy::draft::{Draft, WorkspaceDraft};
+use doorward_core::policy::draft::{Draft, PolicyDraft, WorkspaceDraft};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// An object of the policy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Object {
-    /// `workspace` or `api`.
+    /// `workspace`, `api` or `policy`.
     pub kind: &'static str,
-    /// Its id.
+    /// Its id; a policy's is its workspace's and its API's, with a slash between.
     pub id: String,
 }
 
@@ -73,13 +73,19 @@ pub async fn apply(desk: Desk<'_>, new: &Draft, dry_run: bool) -> Result<Plan, E
     if dry_run || plan.is_empty() {
         return Ok(plan);
     }
-    // APIs name workspaces: those come first, and go last.
+    // APIs name workspaces, and policies both: those come first, and go last.
     let written = |o: &&Object| plan.added.contains(o) || plan.changed.contains(o);
     for w in new.workspaces.iter().filter(|w| written(&&object(WORKSPACE, &w.id))) {
         write.put_workspace(w).await?;
     }
     for a in new.apis.iter().filter(|a| written(&&object(API, &a.id))) {
         write.put_api(a).await?;
+    }
+    for p in new.policies.iter().filter(|p| written(&&object(POLICY, &p.id()))) {
+        write.put_policy(p).await?;
+    }
+    for p in old.policies.iter().filter(|p| plan.removed.contains(&object(POLICY, &p.id()))) {
+        write.delete_policy(&p.workspace, &p.api).await?;
     }
     for o in plan.removed.iter().filter(|o| o.kind == API) {
         write.delete_api(&o.id).await?;
@@ -93,6 +99,7 @@ pub async fn apply(desk: Desk<'_>, new: &Draft, dry_run: bool) -> Result<Plan, E
 
 const WORKSPACE: &str = "workspace";
 const API: &str = "api";
+const POLICY: &str = "policy";
 
 fn object(kind: &'static str, id: &str) -> Object {
     Object { kind, id: id.to_owned() }
@@ -125,6 +132,14 @@ fn compare(old: &Draft, new: &Draft) -> Plan {
         API,
         old.apis.iter().map(|a| (a.id.as_str(), a)),
         new.apis.iter().map(|a| (a.id.as_str(), a)),
+    );
+    let ids = |draft: &Draft| draft.policies.iter().map(PolicyDraft::id).collect::<Vec<_>>();
+    let (before, after) = (ids(old), ids(new));
+    sort_out(
+        &mut plan,
+        POLICY,
+        before.iter().map(String::as_str).zip(&old.policies),
+        after.iter().map(String::as_str).zip(&new.policies),
     );
     plan
 }

@@ -2,6 +2,7 @@
 use aws_lc_rs::{digest, hmac};
 use smallvec::SmallVec;
 use std::fmt;
+use std::sync::LazyLock;
 
 /// A hash that signatures use (FIPS 180-4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -96,7 +97,12 @@ impl BodyDigest {
     /// The digest of no body.
     #[must_use]
     pub fn empty(hash: Hash) -> BodyDigest {
-        BodyDigest::of(hash, b"")
+        // Most requests have no body.
+        static EMPTY: LazyLock<[BodyDigest; 2]> = LazyLock::new(|| Hash::ALL.map(|h| BodyDigest::of(h, b"")));
+        match hash {
+            Hash::Sha256 => EMPTY[0].clone(),
+            Hash::Sha512 => EMPTY[1].clone(),
+        }
     }
 
     /// What it was made with.

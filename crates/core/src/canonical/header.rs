@@ -10,7 +10,7 @@ pub enum Spaces {
 }
 
 /// Appends one value: spaces at both ends are gone, runs of them are one. A tab is no space here and stays what it is.
-pub(super) fn push_value(out: &mut Vec<u8>, value: &[u8], spaces: Spaces) {
+pub(crate) fn push_value(out: &mut Vec<u8>, value: &[u8], spaces: Spaces) {
     let value = value.trim_ascii();
     let (mut quoted, mut after_space) = (false, false);
     for &b in value {

@@ -17,10 +17,11 @@ mod query;
 pub use digest::{BodyDigest, BodyHasher, Digest, Hash};
 pub(crate) use digest::{push_hex, unhex};
 pub use header::Spaces;
+pub(crate) use header::push_value;
 pub use path::PathForm;
 pub(crate) use path::{normalised, push_encoded};
-pub(crate) use query::decoded;
 pub use query::{QueryOrder, QueryReading};
+pub(crate) use query::{decoded, push_respelt};
 
 /// What stands in the place of a value that is not shown.
 pub const HIDDEN: &str = "<hidden>";

@@ -132,6 +132,32 @@ pub(super) fn push(
     }
 }
 
+/// Appends the parameters in the order sent, each spelt as it is signed; nothing where none is left.
+pub(crate) fn push_respelt(
+    out: &mut Vec<u8>,
+    query: &[u8],
+    reading: QueryReading,
+    left_out: impl Fn(&[u8]) -> bool,
+) {
+    let mut between = b'?';
+    for sent in query.split(|b| *b == b'&').filter(|_| !query.is_empty()) {
+        let (name, value) = match sent.iter().position(|b| *b == b'=') {
+            Some(at) => (&sent[..at], &sent[at + 1..]),
+            None => (sent, &sent[..0]),
+        };
+        if left_out(name) {
+            continue;
+        }
+        let mut text = SmallVec::new();
+        push_part(&mut text, name, reading);
+        text.push(b'=');
+        push_part(&mut text, value, reading);
+        out.push(between);
+        out.extend_from_slice(&text);
+        between = b'&';
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,7 +5,10 @@ use crate::credential::{Environment, SchemeName};
 use crate::dialect::{Dialect, KeyForm};
 use crate::document::Mistake;
 use crate::path::PathRules;
+use std::collections::HashMap;
 use std::sync::Arc;
+
+mod signing;
 
 struct Compiler {
     policy: Policy,
@@ -26,6 +29,7 @@ pub fn compile(draft: &Draft, region: Option<&str>) -> Result<Policy, Vec<Mistak
         }
         c.api(api);
     }
+    c.policies(draft);
     c.names();
     c.mistakes.sort_by_key(|m| m.line);
     if c.mistakes.is_empty() { Ok(c.policy) } else { Err(c.mistakes) }
@@ -51,7 +55,13 @@ impl Compiler {
                 }
             };
             let name = w.name.clone().unwrap_or_else(|| w.id.clone());
-            let workspace = Workspace { id: w.id.clone(), name, environment, region: w.region.clone() };
+            if w.explain && environment != Environment::Sandbox {
+                let why =
+                    "`explain` shows callers how this server reads their signatures; only a sandbox may";
+                self.wrong(w.line.0, format!("workspace `{}`", w.id), why);
+            }
+            let region = w.region.clone();
+            let workspace = Workspace { id: w.id.clone(), name, environment, region, explain: w.explain };
             if self.policy.workspaces.insert(w.id.clone(), Arc::new(workspace)).is_some() {
                 self.wrong(
                     w.line.0,
@@ -95,6 +105,11 @@ impl Compiler {
         if !plain_key.is_empty() && !names.iter().any(id_alone) {
             self.wrong(d.line.0, &place, "`plain_key` is set, but none of its dialects presents an id alone");
         }
+        let signing =
+            if schemes.contains(&SchemeName::Escher) { self.signing(d, &names) } else { Vec::new() };
+        if !schemes.contains(&SchemeName::Escher) && !d.signing.is_empty() {
+            self.wrong(d.line.0, &place, "it has `signing`, but does not accept the scheme escher");
+        }
         let mut upstream = |url: &Option<String>| {
             let read = url.as_ref().map(|u| self.read(d, Upstream::parse(u)));
             read.flatten().map(Arc::new)
@@ -107,6 +122,11 @@ impl Compiler {
             dialect,
             names,
             schemes,
+            signing,
+            signatures: HashMap::new(),
+            always_signed: false,
+            sometimes_signed: false,
+            explains: false,
             plain_key,
             workspaces: d.workspaces.as_ref().map(|w| w.iter().cloned().collect()),
             paths: PathRules {
@@ -166,8 +186,24 @@ impl Compiler {
         for dialect in p.apis.iter().flat_map(|a| &a.names) {
             if !p.dialects.iter().any(|d| d.name == dialect.name) {
                 p.dialects.push(dialect);
-                p.credential_headers.extend(dialect.credential_headers());
-                p.credential_parameters.extend(dialect.credential_parameters());
+                p.credential_headers.extend(dialect.credential_headers().map(Box::from));
+                p.credential_parameters.extend(dialect.credential_parameters().map(Box::from));
+            }
+        }
+        for signing in p.apis.iter().flat_map(|a| &a.signing) {
+            if p.signings.iter().any(|other| other.config.same_names(&signing.config)) {
+                continue;
+            }
+            p.signings.push(Arc::clone(signing));
+            for name in signing.config.credential_headers() {
+                if !p.credential_headers.iter().any(|known| **known == *name) {
+                    p.credential_headers.push(name.into());
+                }
+            }
+            for name in signing.config.credential_parameters() {
+                if !p.credential_parameters.iter().any(|known| **known == *name) {
+                    p.credential_parameters.push(name.into());
+                }
             }
         }
     }

@@ -1,9 +1,14 @@
 //! What operators write: workspaces and APIs, in the form that `apply` reads and `export` writes.
+mod signing;
+
+pub use signing::{PolicyDraft, SigningDraft};
+
 use super::{Methods, Template, Upstream};
 use crate::credential::{Environment, SchemeName};
 use crate::dialect::Dialect;
 use crate::document::{Document, Mistake, Table};
 use serde::Serialize;
+use signing::{policy, signing};
 
 /// Longest id of a workspace or an API, in bytes.
 pub const MAX_NAME_BYTES: usize = 64;
@@ -19,6 +24,9 @@ pub struct Draft {
     /// APIs with their routes.
     #[serde(rename = "api", skip_serializing_if = "Vec::is_empty")]
     pub apis: Vec<ApiDraft>,
+    /// What holds for one workspace at one API.
+    #[serde(rename = "policy", skip_serializing_if = "Vec::is_empty")]
+    pub policies: Vec<PolicyDraft>,
 }
 
 /// A workspace as written.
@@ -34,6 +42,9 @@ pub struct WorkspaceDraft {
     /// Where it is served.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
+    /// Whether refused signatures are explained in the answer.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub explain: bool,
     /// Where it stands in the document.
     #[serde(skip)]
     pub line: Line,
@@ -67,6 +78,9 @@ pub struct ApiDraft {
     pub paths: PathsDraft,
     /// Where its requests go.
     pub upstream: UpstreamDraft,
+    /// How its requests are signed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub signing: Vec<SigningDraft>,
     /// Its routes.
     #[serde(rename = "route")]
     pub routes: Vec<RouteDraft>,
@@ -144,8 +158,9 @@ pub fn read_what_can_be(text: &str) -> (Draft, Vec<Mistake>) {
     let root = document.root();
     let workspaces = root.tables("workspace").into_iter().filter_map(workspace).collect();
     let apis = root.tables("api").into_iter().filter_map(api).collect();
+    let policies = root.tables("policy").into_iter().filter_map(policy).collect();
     root.finish();
-    (Draft { workspaces, apis }, document.finish())
+    (Draft { workspaces, apis, policies }, document.finish())
 }
 
 impl Draft {
@@ -194,11 +209,12 @@ fn workspace(t: Table<'_, '_>) -> Option<WorkspaceDraft> {
     let (id, name) = (t.required("id", id), t.parsed("name", people));
     let environment = t.required("environment", kept(Environment::parse));
     let region = t.parsed("region", self::id);
+    let explain = t.boolean("explain").unwrap_or(false);
     let line = Line(t.line());
     t.finish();
     // Without a good environment it still stands, so that whatever names it is not called a mistake as well.
     let environment = environment.unwrap_or_else(|| Environment::Production.name().to_owned());
-    Some(WorkspaceDraft { id: id?, name, environment, region, line })
+    Some(WorkspaceDraft { id: id?, name, environment, region, explain, line })
 }
 
 fn api(t: Table<'_, '_>) -> Option<ApiDraft> {
@@ -238,6 +254,7 @@ fn api(t: Table<'_, '_>) -> Option<ApiDraft> {
             draft
         }
     };
+    let signing = t.tables("signing").into_iter().map(signing).collect();
     let tables = t.tables("route");
     if tables.is_empty() {
         t.wrong("an API needs at least one route, written [[api.route]]");
@@ -256,6 +273,7 @@ fn api(t: Table<'_, '_>) -> Option<ApiDraft> {
         workspaces,
         paths,
         upstream,
+        signing,
         routes,
         line,
     })
@@ -292,11 +310,30 @@ hosts = ["Shop.example"]
 workspaces = ["acme"]
 paths = { encoded_slash = true }
 upstream = { production = "http://127.0.0.1:9000" }
+[[api.signing]]
+dialect = "antavo"
+scope = "us/api/antavo_request"
+skew_s = 60
+presigned_max_s = 900
+once_only = "unsafe"
+fields = ["content-type"]
+pass_unsigned = ["user-agent"]
+content_type = "application/json"
+escaped_plus_as_space = false
+prefix = "OWN"
+vendor = "Own"
+auth_field = "x-own-auth"
+date_field = "x-own-date"
 [[api.route]]
 path = "/v1/*"
 methods = ["GET"]
 client_side = true
 public = true
+
+[[policy]]
+workspace = "acme"
+api = "shop"
+signatures = "observe"
 "#;
 
     #[test]
@@ -315,6 +352,6 @@ public = true
             .replace("client_side = true", "clientside = true")
             .replace("http://127.0.0.1:9000", "127.0.0.1");
         let lines: Vec<usize> = read(&text).unwrap_err().iter().map(|m| m.line).collect();
-        assert_eq!(lines, [5, 10, 17, 20, 21]);
+        assert_eq!(lines, [5, 10, 17, 34, 35]);
     }
 }

@@ -8,9 +8,11 @@ use std::sync::Arc;
 mod compile;
 pub mod draft;
 mod routes;
+mod signing;
 
 pub use compile::compile;
 pub use routes::{Methods, Routes, Template, host_name};
+pub use signing::{DEFAULT_SKEW_S, MAX_PRESIGNED_S, MAX_SKEW_S, Mode, OnceOnly, Signing};
 
 /// The policy in force.
 #[derive(Debug, Default)]
@@ -27,10 +29,12 @@ pub struct Policy {
     pub workspaces: HashMap<String, Arc<Workspace>>,
     /// The dialects that some API accepts.
     pub dialects: Vec<&'static Dialect>,
+    /// The ways of signing that some API accepts, one for each set of names.
+    pub signings: Vec<Arc<Signing>>,
     /// The header fields that carry credentials in any of them, in lower case.
-    pub credential_headers: Vec<&'static str>,
+    pub credential_headers: Vec<Box<str>>,
     /// The query parameters that carry credentials in any of them.
-    pub credential_parameters: Vec<&'static str>,
+    pub credential_parameters: Vec<Box<str>>,
 }
 
 /// Where a route stands in [`Policy::routes`].
@@ -48,6 +52,8 @@ pub struct Workspace {
     pub environment: Environment,
     /// Where it is served; `None`: everywhere.
     pub region: Option<String>,
+    /// Whether refused signatures are explained in the answer. Only in sandboxes.
+    pub explain: bool,
 }
 
 /// A named group of routes.
@@ -61,6 +67,16 @@ pub struct Api {
     pub names: Vec<&'static Dialect>,
     /// Accepted schemes.
     pub schemes: Vec<SchemeName>,
+    /// How requests are signed, for each dialect in `names` that has signatures; empty where signatures are not accepted.
+    pub signing: Vec<Arc<Signing>>,
+    /// Where requests must be signed, by workspace, as far as operators have said so.
+    pub signatures: HashMap<String, Mode>,
+    /// Whether keys are refused whoever sends them: every workspace that it serves enforces signatures.
+    pub always_signed: bool,
+    /// Whether some workspace that it serves enforces signatures.
+    pub sometimes_signed: bool,
+    /// Whether some workspace that it serves has refused signatures explained.
+    pub explains: bool,
     /// The environments in which an id alone opens this API.
     pub plain_key: Vec<Environment>,
     /// The workspaces it serves; `None`: all.
@@ -78,6 +94,16 @@ impl Api {
     #[must_use]
     pub fn serves(&self, workspace: &str) -> bool {
         self.workspaces.as_ref().is_none_or(|w| w.contains(workspace))
+    }
+    /// Whether keys are refused because requests of that workspace have to be signed. Where nobody has said anything,
+    /// production starts with signatures enforced on APIs that take an id alone there: whoever knows the id would be in.
+    #[must_use]
+    pub fn signatures(&self, workspace: &Workspace) -> Mode {
+        self.signatures.get(&workspace.id).copied().unwrap_or_else(|| {
+            let at_risk = workspace.environment == Environment::Production
+                && self.plain_key.contains(&Environment::Production);
+            if at_risk && !self.signing.is_empty() { Mode::Enforce } else { Mode::Off }
+        })
     }
     /// Where requests of an environment go.
     #[must_use]

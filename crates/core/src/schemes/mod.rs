@@ -4,6 +4,7 @@
 use crate::credential::{Credential, SchemeName};
 use crate::decide::Refusal;
 use crate::dialect::Dialect;
+use crate::policy::{Api, Policy, Signing};
 use crate::request::RequestView;
 use crate::secret::Keys;
 
@@ -72,46 +73,86 @@ pub trait Scheme {
     fn sign(dialect: &'static Dialect, secret: &Self::Secret, out: &mut Outgoing) -> Result<(), SignError>;
 }
 
+/// What a scheme found.
+#[derive(Clone, Debug)]
+pub enum Shown<'a> {
+    /// A key.
+    Key(KeyPresented<'a>),
+    /// A signature, with how requests are signed at the API that was asked.
+    Signature(&'a Signing, Box<escher::Presented<'a>>),
+}
+
 /// What one of the schemes found.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Presented<'a> {
     /// The scheme.
     pub scheme: SchemeName,
     /// Whose names were used.
     pub dialect: &'static Dialect,
-    /// The key.
-    pub key: KeyPresented<'a>,
+    /// What was found.
+    pub shown: Shown<'a>,
 }
 
-impl Presented<'_> {
-    /// Whether it proves to be `known`.
+impl<'a> Presented<'a> {
+    /// The id of who claims to call.
     #[must_use]
-    pub fn verify(&self, keys: &Keys, known: Option<&Credential>) -> bool {
-        match self.scheme {
-            SchemeName::ApiKey => ApiKey::verify(&self.key, keys, known),
-            SchemeName::Publishable => Publishable::verify(&self.key, keys, known),
-            SchemeName::Escher => false,
+    pub fn id(&self) -> &str {
+        match &self.shown {
+            Shown::Key(key) => key.id,
+            Shown::Signature(_, signature) => signature.id(),
         }
+    }
+
+    /// Whether the id alone is the proof.
+    #[must_use]
+    pub fn is_id_alone(&self) -> bool {
+        matches!(&self.shown, Shown::Key(key) if key.secret.is_none())
+    }
+
+    /// Whether it may be used for some time by whoever holds it: anything but a signature over this very request.
+    #[must_use]
+    pub fn can_be_used_again(&self) -> bool {
+        match &self.shown {
+            Shown::Key(_) => true,
+            Shown::Signature(_, signature) => signature.form() != escher::Form::Header,
+        }
+    }
+
+    fn key(scheme: SchemeName, dialect: &'static Dialect, key: KeyPresented<'a>) -> Presented<'a> {
+        Presented { scheme, dialect, shown: Shown::Key(key) }
     }
 }
 
-/// Asks every scheme of every configured dialect. `None`: nobody recognised anything.
+/// Asks every scheme of every configured dialect. `None`: nobody recognised anything. A signature is read as `api` reads
+/// it, where that accepts signatures under those names.
 ///
 /// # Errors
 /// `credential_malformed` as soon as a scheme recognises its own and can't read it, `credential_ambiguous` for a second
 /// credential.
 pub fn detect<'a>(
-    dialects: &[&'static Dialect],
+    policy: &'a Policy,
+    api: &'a Api,
     req: &RequestView<'a>,
 ) -> Result<Option<Presented<'a>>, Refusal> {
     let mut found: Option<Presented<'a>> = None;
-    for dialect in dialects {
-        let api_key = ApiKey::detect(dialect, req)?.map(|key| (SchemeName::ApiKey, key));
-        let publishable = Publishable::detect(dialect, req)?.map(|key| (SchemeName::Publishable, key));
-        for (scheme, key) in api_key.into_iter().chain(publishable) {
-            if found.replace(Presented { scheme, dialect, key }).is_some() {
-                return Err(Refusal::credential_ambiguous());
-            }
+    let mut also = |one: Presented<'a>| match found.replace(one) {
+        Some(_) => Err(Refusal::credential_ambiguous()),
+        None => Ok(()),
+    };
+    for dialect in &policy.dialects {
+        if let Some(key) = ApiKey::detect(dialect, req)? {
+            also(Presented::key(SchemeName::ApiKey, dialect, key))?;
+        }
+        if let Some(key) = Publishable::detect(dialect, req)? {
+            also(Presented::key(SchemeName::Publishable, dialect, key))?;
+        }
+    }
+    for known in &policy.signings {
+        let own = api.signing.iter().find(|s| s.config.same_names(&known.config));
+        let signing: &'a Signing = own.unwrap_or(known);
+        if let Some(signature) = escher::parse(&signing.config, req)? {
+            let shown = Shown::Signature(signing, Box::new(signature));
+            also(Presented { scheme: SchemeName::Escher, dialect: signing.dialect, shown })?;
         }
     }
     Ok(found)

@@ -41,6 +41,9 @@ pub(super) fn limits(table: &Table<'_, '_>) -> Limits {
         body_bytes: 0..=1 << 40;
         interim_responses: 0..=1_000;
         trailer_bytes: 0..=65_535;
+        signed_body_bytes: 0..=1 << 30;
+        signed_bodies_caller_bytes: 0..=1 << 40;
+        signed_bodies_node_bytes: 0..=1 << 40;
         unread_body_bytes: 0..=1 << 30;
         min_body_rate_bytes_per_s: 0..=1 << 30;
         upstream_idle_connections: 0..=100_000;

@@ -68,6 +68,7 @@ pub(super) fn draft(sample: SocketAddr) -> Draft {
         name: Some(name.to_owned()),
         environment: environment.name().to_owned(),
         region: Some(REGION.to_owned()),
+        explain: false,
         line: Default::default(),
     };
     let url = format!("http://{sample}");
@@ -110,6 +111,7 @@ pub(super) fn draft(sample: SocketAddr) -> Draft {
             workspace(SANDBOX, "Demo shop (sandbox)", Environment::Sandbox),
         ],
         apis,
+        policies: Vec::new(),
     }
 }
 
@@ -126,6 +128,7 @@ pub(super) fn merged(before: &Draft, demo: Draft) -> Draft {
             all.apis.push(a.clone());
         }
     }
+    all.policies.extend(before.policies.iter().cloned());
     all
 }
 

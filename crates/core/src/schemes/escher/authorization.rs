@@ -108,15 +108,12 @@ pub(super) fn credential<'a>(config: &Config, text: Cow<'a, str>) -> Result<[Cow
 }
 
 /// The names of the signed fields, sorted. Escher does not ask that they are sent so.
-pub(super) fn signed<'a>(
-    config: &Config,
-    text: Cow<'a, str>,
-) -> Result<SmallVec<[Cow<'a, str>; 8]>, Refusal> {
+pub(super) fn signed<'a>(config: &Config, text: Cow<'a, str>) -> Result<Vec<Cow<'a, str>>, Refusal> {
     let wrong = |what: &str| {
         let note = format!("SignedHeaders is {}: {what}.", quoted(text.as_bytes()));
         Err(Refusal::malformed("signed-headers", note))
     };
-    let mut names: SmallVec<[Cow<'a, str>; 8]> = match &text {
+    let mut names: Vec<Cow<'a, str>> = match &text {
         Cow::Borrowed(text) => text.split(';').map(Cow::Borrowed).collect(),
         Cow::Owned(text) => text.split(';').map(|name| Cow::Owned(name.to_owned())).collect(),
     };

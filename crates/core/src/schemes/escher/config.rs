@@ -66,6 +66,12 @@ impl ParameterNames {
 #[error("{0}")]
 pub struct ConfigError(String);
 
+impl ConfigError {
+    pub(crate) fn new(why: String) -> ConfigError {
+        ConfigError(why)
+    }
+}
+
 impl Config {
     /// Antavo's names: `ANTAVO-HMAC-SHA256`, `Authorization`, `Date`, `X-Antavo-*`. `scope` as in
     /// `us/api/antavo_request`.
@@ -166,6 +172,13 @@ impl Config {
         Config { must_sign: names.iter().map(|n| n.to_ascii_lowercase().into()).collect(), ..self }
     }
 
+    /// Whether a request that is signed under the names of one is signed under those of the other.
+    #[must_use]
+    pub fn same_names(&self, other: &Config) -> bool {
+        let names = |c: &Config| (c.flavour, c.prefix.clone(), c.auth_field.clone());
+        names(self) == names(other) && self.parameters.algorithm == other.parameters.algorithm
+    }
+
     /// The hashes that it takes.
     #[must_use]
     pub fn hashes(&self) -> &'static [Hash] {
@@ -173,6 +186,15 @@ impl Config {
             Flavour::Escher => &Hash::ALL,
             Flavour::SigV4 => &[Hash::Sha256],
         }
+    }
+
+    /// How the spaces in values are written.
+    pub(crate) fn spaces(&self) -> crate::canonical::Spaces {
+        self.form.spaces
+    }
+
+    pub(super) fn prefix(&self) -> &str {
+        &self.prefix
     }
 
     /// The scope, without the day.

@@ -60,6 +60,11 @@ impl SigningKey {
         SigningKey(key)
     }
 
+    /// A key that is nobody's.
+    pub(super) fn nobodys(hash: Hash) -> SigningKey {
+        SigningKey(hmac::Key::new(hash.hmac(), NOBODY))
+    }
+
     /// The secret itself as the key: what signers get wrong.
     pub(crate) fn plain(hash: Hash, secret: Option<&SigningSecret>) -> SigningKey {
         SigningKey(hmac::Key::new(hash.hmac(), secret.map_or(NOBODY, |s| &s.0)))

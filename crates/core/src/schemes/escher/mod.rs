@@ -16,17 +16,19 @@ use std::fmt;
 mod authorization;
 mod config;
 mod detect;
+mod kept;
 mod key;
 mod presigned;
-mod refusal;
 mod sign;
 mod verify;
 
+pub use crate::reason::Reason;
+pub use crate::refusal::Refusal;
 pub use config::{Config, ConfigError, Flavour};
 pub use detect::detect;
 pub(crate) use detect::{parse, settle};
+pub use kept::KeptKeys;
 pub use key::{SigningKey, SigningSecret};
-pub use refusal::{Reason, Refusal};
 pub use sign::{DateForm, How, SignError, Signed, Signer, ToSign, presign, sign};
 pub(crate) use verify::body_fits;
 pub use verify::{Proof, check_time, verify, verify_with};
@@ -70,7 +72,7 @@ pub struct Presented<'a> {
     day: Cow<'a, str>,
     scope: Cow<'a, str>,
     /// Names in lower case, sorted, each once.
-    signed: SmallVec<[Cow<'a, str>; 8]>,
+    signed: Vec<Cow<'a, str>>,
     signature: SmallVec<[u8; 64]>,
     date: UnixMillis,
     /// The field with the date; empty for a presigned address.

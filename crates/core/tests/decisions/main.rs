@@ -3,17 +3,22 @@
 //! `decisions/table.txt` is for reviewers: every line is one decision. The test fails where the machine decides
 //! otherwise, and where a reason is in no line. With `DOORWARD_WRITE_TABLE=1` the table is written anew.
 #![allow(clippy::unwrap_used, reason = "a test")]
+mod keys;
+mod signed;
+
 use doorward_core::credential::{Credential, Kind, Status};
-use doorward_core::decide::{self, Step};
+use doorward_core::decide::{self, Decision, Duty, Received, Step};
 use doorward_core::dialect::Dialect;
 use doorward_core::live::Live;
 use doorward_core::origin::OriginEntry;
 use doorward_core::policy::{compile, draft};
 use doorward_core::reason::Reason;
 use doorward_core::request::{Field, FieldKind, PlainHttp, RequestView, Span, Transport};
-use doorward_core::schemes::{ApiKey, KeySecret, Outgoing, Publishable, Scheme};
+use doorward_core::schemes::Outgoing;
+use doorward_core::schemes::escher::{KeptKeys, SigningSecret};
 use doorward_core::secret::Keys;
 use doorward_core::time::UnixMillis;
+use keys::presented;
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::sync::Arc;
@@ -44,6 +49,42 @@ plain_key = ["sandbox"]
 upstream = { production = "http://live:1", sandbox = "http://test:1" }
 route = [{ path = "/customers/*" }]
 [[api]]
+id = "signed"
+dialect = "antavo"
+names = ["antavo", "aws4"]
+schemes = ["escher", "api_key"]
+plain_key = ["production", "sandbox"]
+workspaces = ["live", "test"]
+upstream = { production = "http://live:1", sandbox = "http://test:1" }
+signing = [{ dialect = "antavo", presigned_max_s = 900 }, { dialect = "aws4", once_only = "unsafe" }]
+route = [{ path = "/signed/*" }]
+[[policy]]
+workspace = "test"
+api = "signed"
+signatures = "observe"
+[[api]]
+id = "mixed"
+dialect = "antavo"
+schemes = ["escher", "api_key"]
+plain_key = ["production", "sandbox"]
+workspaces = ["live", "test"]
+upstream = { production = "http://live:1", sandbox = "http://test:1" }
+signing = [{ presigned_max_s = 900 }]
+route = [{ path = "/mixed/*" }]
+[[policy]]
+workspace = "live"
+api = "mixed"
+signatures = "observe"
+[[api]]
+id = "always"
+dialect = "antavo"
+schemes = ["escher", "api_key"]
+plain_key = ["production"]
+workspaces = ["live"]
+upstream = { production = "http://live:1" }
+signing = [{ presigned_max_s = 900 }]
+route = [{ path = "/always/*" }]
+[[api]]
 id = "strict"
 dialect = "antavo"
 upstream = { production = "http://live:1", sandbox = "http://test:1" }
@@ -60,7 +101,6 @@ const OF_THE_ENGINE: &[Reason] = &[
     Reason::ExpectationFailed,
     Reason::HeadTooLarge,
     Reason::UpstreamFailed,
-    Reason::Overloaded,
     Reason::UpstreamTimeout,
 ];
 
@@ -68,6 +108,7 @@ fn world() -> Live {
     let keys = Arc::new(Keys::derive(&[3; 32]));
     let live = Live::new(Arc::clone(&keys));
     live.policy.store(Arc::new(compile(&draft::read(POLICY).unwrap(), Some("us")).unwrap()));
+    live.store_answered();
     live.renew(1, 1, 999);
     for (id, workspace, kind, dialect) in [
         ("server", "live", Kind::Server, "voucherify"),
@@ -82,6 +123,10 @@ fn world() -> Live {
         ("weak", "test", Kind::Server, "antavo"),
         ("weak-live", "live", Kind::Server, "antavo"),
         ("strong", "test", Kind::Server, "antavo"),
+        ("signer", "live", Kind::Server, "antavo"),
+        ("signer-blocked", "live", Kind::Server, "antavo"),
+        ("signer-other", "other", Kind::Server, "antavo"),
+        ("aws", "live", Kind::Server, "aws4"),
     ] {
         live.directory.put(Credential {
             id: id.into(),
@@ -91,7 +136,7 @@ fn world() -> Live {
             name: "".into(),
             dialect: Dialect::named(dialect).unwrap(),
             plain_key: id.starts_with("weak"),
-            status: if id == "blocked" { Status::Blocked } else { Status::Active },
+            status: if id.ends_with("blocked") { Status::Blocked } else { Status::Active },
             expires_at: (id == "expired").then_some(NOW),
             scopes: Box::default(),
             origins: match kind {
@@ -99,72 +144,10 @@ fn world() -> Live {
                 _ => Box::default(),
             },
             secret: keys.hash(id.as_bytes(), b"secret"),
-            signing: None,
+            signing: Dialect::named(dialect).unwrap().signing.map(|_| SigningSecret::new(b"secret")),
         });
     }
     live
-}
-
-/// How a credential is presented: a name for the table, and what it adds to the request.
-fn presented() -> Vec<(&'static str, Outgoing)> {
-    let key = |id: &str, secret: &str| KeySecret { id: id.to_owned(), secret: secret.to_owned() };
-    let (v, s, a) = (
-        Dialect::named("voucherify").unwrap(),
-        Dialect::named("standard").unwrap(),
-        Dialect::named("antavo").unwrap(),
-    );
-    let pair = |id| signed::<ApiKey>(v, &key(id, "secret"));
-    let fields = |all: &[(&str, &str)]| Outgoing {
-        target: String::new(),
-        headers: all.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect(),
-    };
-    vec![
-        ("nothing", Outgoing::default()),
-        ("pair", pair("server")),
-        ("pair of an integration", pair("integration")),
-        ("pair, unknown id", pair("nobody")),
-        ("pair, wrong secret", signed::<ApiKey>(v, &key("server", "wrong"))),
-        ("pair, blocked", pair("blocked")),
-        ("pair, blocked, wrong secret", signed::<ApiKey>(v, &key("blocked", "wrong"))),
-        ("pair, expired", pair("expired")),
-        ("pair, sandbox", pair("sandbox")),
-        ("pair, other region", pair("far")),
-        ("pair, workspace not served", pair("other")),
-        ("pair with a client's key", pair("client")),
-        ("pair with a single-field key", pair("single")),
-        ("half a pair", fields(&[("x-app-id", "server")])),
-        (
-            "pair, id twice",
-            fields(&[("x-app-id", "server"), ("X-App-Id", "server"), ("x-app-token", "secret")]),
-        ),
-        ("pair, id too long", fields(&[("x-app-id", &"i".repeat(129)), ("x-app-token", "secret")])),
-        ("pair, empty secret", fields(&[("x-app-id", "server"), ("x-app-token", "")])),
-        ("single", signed::<ApiKey>(s, &key("single", "secret"))),
-        ("single, no dot", fields(&[("x-api-key", "single")])),
-        (
-            "pair and single",
-            fields(&[("x-app-id", "server"), ("x-app-token", "secret"), ("x-api-key", "single.secret")]),
-        ),
-        ("client pair", signed::<Publishable>(v, &key("client", "secret"))),
-        ("client pair, wrong token", signed::<Publishable>(v, &key("client", "wrong"))),
-        ("client pair with a server's key", signed::<Publishable>(v, &key("server", "secret"))),
-        ("id alone", signed::<ApiKey>(a, &key("weak", ""))),
-        ("id alone, production", signed::<ApiKey>(a, &key("weak-live", ""))),
-        ("id alone, not switched on", signed::<ApiKey>(a, &key("strong", ""))),
-        ("id alone, unknown", signed::<ApiKey>(a, &key("nobody", ""))),
-        ("id alone of a pair", signed::<ApiKey>(a, &key("server", ""))),
-        (
-            "id alone, twice",
-            Outgoing { target: "?api_key=weak&api_key=weak".to_owned(), headers: Vec::new() },
-        ),
-        ("id alone, disguised", Outgoing { target: "?api%5Fkey=weak".to_owned(), headers: Vec::new() }),
-    ]
-}
-
-fn signed<S: Scheme<Secret = KeySecret>>(dialect: &'static Dialect, key: &KeySecret) -> Outgoing {
-    let mut out = Outgoing::default();
-    S::sign(dialect, key, &mut out).unwrap();
-    out
 }
 
 struct Request<'a> {
@@ -173,16 +156,25 @@ struct Request<'a> {
     out: Outgoing,
     more: Vec<(&'a str, &'a str)>,
     transport: Transport,
+    body: Received<'a>,
     now_ms: u64,
 }
 
 impl Request<'_> {
     fn new<'a>(method: &'a str, path: &'a str, out: &Outgoing) -> Request<'a> {
-        Request { method, path, out: out.clone(), more: Vec::new(), transport: Transport::Secure, now_ms: 1 }
+        Request {
+            method,
+            path,
+            out: out.clone(),
+            more: Vec::new(),
+            transport: Transport::Secure,
+            body: Received::Nothing,
+            now_ms: 1,
+        }
     }
 
-    /// Decides, and says what came of it.
-    fn decide(&self, live: &Live, seen: &mut BTreeSet<Reason>) -> String {
+    /// Decides.
+    fn step(&self, live: &Live) -> Decision {
         let mut raw = Vec::new();
         let mut places = Vec::new();
         let own = self.out.headers.iter().map(|(n, v)| (n.as_str(), v.as_str()));
@@ -202,7 +194,7 @@ impl Request<'_> {
             raw: &raw,
             method: self.method.as_bytes(),
             path: self.path.as_bytes(),
-            query: self.out.target.strip_prefix('?').map(str::as_bytes),
+            query: self.out.target.trim_start_matches(self.path).strip_prefix('?').map(str::as_bytes),
             host: b"api.example",
             fields: &fields,
             client: None,
@@ -210,10 +202,17 @@ impl Request<'_> {
             now: NOW,
         };
         let policy = live.policy.load_full();
-        let decision = decide::start(&req, live.world(&policy, self.now_ms));
+        decide::start(&req, self.body, live.world(&policy, &KeptKeys::default(), self.now_ms))
+    }
+
+    /// Decides, and says what came of it.
+    fn decide(&self, live: &Live, seen: &mut BTreeSet<Reason>) -> String {
+        let decision = self.step(live);
         let mut said = match &decision.step {
             Step::Permit(permit) => format!("permit -> {}", permit.upstream().host),
             Step::Preflight(answer) => format!("preflight {}", answer.methods.join(" ")),
+            Step::Ask(Duty::Body(hash)) => format!("asks for the body's digest, {}", hash.name()),
+            Step::Ask(Duty::Claim(_)) => "asks the ledger".to_owned(),
             Step::Redirect => "redirect".to_owned(),
             Step::Denied(denial) => {
                 seen.insert(denial.refusal.reason);
@@ -226,6 +225,9 @@ impl Request<'_> {
                 )
             }
         };
+        if let Some(rule) = decision.facts.would_refuse {
+            let _ = write!(said, ", {rule} would refuse it");
+        }
         for (on, word) in [
             (decision.facts.exposed, "exposed"),
             (decision.facts.weak, "weak"),
@@ -239,6 +241,10 @@ impl Request<'_> {
     }
 }
 
+fn heading(table: &mut String, text: &str) {
+    let _ = write!(table, "\n## {text}\n\n");
+}
+
 #[test]
 fn every_decision_is_as_the_table_says() {
     let live = world();
@@ -246,9 +252,6 @@ fn every_decision_is_as_the_table_says() {
     let mut table = String::from(
         "# Written by crates/core/tests/decisions.rs. Everything not named is as plain as can be.\n",
     );
-    let heading = |table: &mut String, text: &str| {
-        let _ = write!(table, "\n## {text}\n\n");
-    };
     for (method, path, note) in [
         ("GET", "/things/1", "a route for servers"),
         ("GET", "/client/1", "a route open to client side, without an Origin"),
@@ -333,6 +336,8 @@ fn every_decision_is_as_the_table_says() {
         let said = r.decide(&live, &mut seen);
         let _ = writeln!(table, "{name:<22} {said}");
     }
+
+    signed::table(&mut table, &live, &mut seen);
 
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/decisions/table.txt");
     if std::env::var_os("DOORWARD_WRITE_TABLE").is_some() {

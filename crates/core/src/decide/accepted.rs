@@ -1,0 +1,78 @@
+//! What an API takes, decided before anybody is looked up.
+use super::{Denial, Permit, Refusal, Step};
+use crate::credential::{Environment, SchemeName};
+use crate::policy::{Api, Route};
+use crate::reason::Reason;
+use crate::schemes::Presented;
+use std::sync::Arc;
+
+/// Without a credential, a public route leads to production.
+pub(super) fn anonymous(api: &Api) -> Result<Step, Denial> {
+    match api.upstream(Environment::Production) {
+        Some(upstream) => {
+            Ok(Step::Permit(Permit { upstream: Arc::clone(upstream), workspace: None, signed: None }))
+        }
+        None => Err(Refusal::new(Reason::RouteUnknown, "no-public-upstream").into()),
+    }
+}
+
+/// Nothing was presented: says what would be.
+#[cold]
+pub(super) fn missing(api: &Api) -> Denial {
+    let refusal = Refusal::new(Reason::CredentialMissing, "nothing-presented");
+    match ways(api) {
+        Some(ways) => refusal.saying(format!("This API expects {ways}.")).into(),
+        None => refusal.into(),
+    }
+}
+
+/// How an API takes credentials.
+#[cold]
+fn ways(api: &Api) -> Option<String> {
+    let mut ways: Vec<String> = api.signing.iter().map(|s| s.config.describe()).collect();
+    for dialect in &api.names {
+        for scheme in &api.schemes {
+            let form = match scheme {
+                SchemeName::ApiKey => dialect.api_key,
+                SchemeName::Publishable => dialect.publishable,
+                SchemeName::Escher => None,
+            };
+            ways.extend(form.and_then(|f| f.describe(!api.plain_key.is_empty())));
+        }
+    }
+    (!ways.is_empty()).then(|| ways.join(", or "))
+}
+
+#[cold]
+fn not_accepted(api: &Api, detail: &'static str, note: &str) -> Refusal {
+    let expected = ways(api).map(|ways| format!(" It expects {ways}.")).unwrap_or_default();
+    Refusal::new(Reason::SchemeNotAccepted, detail).saying(format!("{note}{expected}"))
+}
+
+/// Whether the route takes this kind of credential at all: decided before anybody is looked up.
+pub(super) fn accepted(presented: &Presented<'_>, route: &Route, api: &Api) -> Result<(), Refusal> {
+    let not = |detail, note| Err(not_accepted(api, detail, note));
+    if !api.names.iter().any(|d| d.name == presented.dialect.name) || !api.schemes.contains(&presented.scheme)
+    {
+        return not("scheme-not-of-this-api", "This API does not take credentials sent this way.");
+    }
+    if presented.scheme == SchemeName::Publishable && !route.client_side {
+        return not("not-client-side", "Publishable keys do not reach this route; call it from a server.");
+    }
+    if presented.is_id_alone() && api.plain_key.is_empty() {
+        return not("plain-key-off", "This API does not take an id without a proof.");
+    }
+    // Of these, who is looked up afterwards has none that may send a key.
+    if api.always_signed && presented.can_be_used_again() && presented.scheme != SchemeName::Publishable {
+        return Err(signature_required(api, "signatures-enforced"));
+    }
+    Ok(())
+}
+
+/// A key came, or an address that was signed once, where each request has to be signed.
+#[cold]
+pub(super) fn signature_required(api: &Api, detail: &'static str) -> Refusal {
+    let ways: Vec<String> = api.signing.iter().map(|s| s.config.describe()).collect();
+    let note = format!("Requests to this API must be signed, in {}.", ways.join(" or "));
+    Refusal::new(Reason::SignatureRequired, detail).saying(note)
+}

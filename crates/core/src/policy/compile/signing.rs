@@ -1,0 +1,123 @@
+//! What drafts say about signatures.
+use super::Compiler;
+use crate::dialect::{Dialect, SigningForm};
+use crate::policy::draft::{ApiDraft, Draft, SigningDraft};
+use crate::policy::{DEFAULT_SKEW_S, Mode, OnceOnly, Signing};
+use crate::schemes::escher::{Config, ConfigError, Flavour};
+use std::sync::Arc;
+
+impl Compiler {
+    /// How requests to an API are signed, one way for each of its dialects that has signatures.
+    pub(super) fn signing(&mut self, d: &ApiDraft, names: &[&'static Dialect]) -> Vec<Arc<Signing>> {
+        let place = format!("api `{}`, signing", d.id);
+        let signing: Vec<(&'static Dialect, SigningForm)> =
+            names.iter().filter_map(|n| Some((*n, n.signing?))).collect();
+        let mut out = Vec::new();
+        let mut used = vec![false; d.signing.len()];
+        for (dialect, form) in &signing {
+            let of =
+                |s: &SigningDraft| s.dialect.as_deref().map_or(signing.len() == 1, |n| n == dialect.name);
+            let mut drafts = d.signing.iter().enumerate().filter(|(_, s)| of(s));
+            let none = SigningDraft::default();
+            let draft = drafts.next().map_or(&none, |(at, s)| {
+                used[at] = true;
+                s
+            });
+            if let Some((at, second)) = drafts.next() {
+                used[at] = true;
+                self.wrong(second.line.0, &place, format!("the dialect {} is there already", dialect.name));
+            }
+            let line = if draft.line.0 > 0 { draft.line.0 } else { d.line.0 };
+            match one(dialect, *form, draft, self.policy.region.as_deref()) {
+                Ok(signing) => out.push(Arc::new(signing)),
+                Err(why) => self.wrong(line, &place, why.to_string()),
+            }
+        }
+        for (s, _) in d.signing.iter().zip(used).filter(|(_, used)| !used) {
+            let all: Vec<_> = signing.iter().map(|(n, _)| n.name).collect();
+            let why = match &s.dialect {
+                Some(name) => format!("`{name}` is no dialect of this API that has signatures"),
+                None => format!("say `dialect`: {} have signatures here", all.join(" and ")),
+            };
+            self.wrong(s.line.0, &place, why);
+        }
+        out
+    }
+
+    /// What holds for one workspace at one API.
+    pub(super) fn policies(&mut self, draft: &Draft) {
+        for (index, p) in draft.policies.iter().enumerate() {
+            let place = format!("policy of `{}` at `{}`", p.workspace, p.api);
+            if draft.policies[..index].iter().any(|other| other.id() == p.id()) {
+                self.wrong(p.line.0, &place, "there is another one");
+            }
+            if !self.policy.workspaces.contains_key(&p.workspace) {
+                self.wrong(p.line.0, &place, format!("there is no workspace `{}`", p.workspace));
+            }
+            let Some(at) = self.policy.apis.iter().position(|a| a.id == p.api) else {
+                if !draft.apis.iter().any(|a| a.id == p.api) {
+                    self.wrong(p.line.0, &place, format!("there is no API `{}`", p.api));
+                }
+                continue;
+            };
+            let mode = match p.signatures.as_deref().map(Mode::parse) {
+                None => continue,
+                Some(Ok(mode)) => mode,
+                Some(Err(why)) => {
+                    self.wrong(p.line.0, &place, why);
+                    continue;
+                }
+            };
+            if mode != Mode::Off && self.policy.apis[at].signing.is_empty() {
+                let why = format!("`signatures` is {}, but the API accepts none", mode.name());
+                self.wrong(p.line.0, &place, why);
+            }
+            self.policy.apis[at].signatures.insert(p.workspace.clone(), mode);
+        }
+        for api in &mut self.policy.apis {
+            let served: Vec<_> = self.policy.workspaces.values().filter(|w| api.serves(&w.id)).collect();
+            let enforced = served.iter().filter(|w| api.signatures(w) == Mode::Enforce).count();
+            api.sometimes_signed = enforced > 0;
+            api.always_signed = enforced > 0 && enforced == served.len();
+            api.explains = !api.signing.is_empty() && served.iter().any(|w| w.explain);
+        }
+    }
+}
+
+fn one(
+    dialect: &'static Dialect,
+    form: SigningForm,
+    draft: &SigningDraft,
+    region: Option<&str>,
+) -> Result<Signing, ConfigError> {
+    let scope = draft.scope.clone().unwrap_or_else(|| form.default_scope(region));
+    let own = [&draft.prefix, &draft.vendor, &draft.auth_field, &draft.date_field];
+    let mut config = if own.iter().all(|name| name.is_none()) {
+        form.config(&scope)?
+    } else {
+        let (flavour, names) = match form {
+            SigningForm::Antavo => (Flavour::Escher, ["ANTAVO", "Antavo", "authorization", "date"]),
+            SigningForm::Aws4 => (Flavour::SigV4, ["AWS4", "Amz", "authorization", "x-amz-date"]),
+        };
+        let name = |i: usize| own[i].as_deref().unwrap_or(names[i]);
+        Config::new(flavour, name(0), name(1), name(2), name(3), &scope)?
+    };
+    if let Some(max_s) = draft.presigned_max_s {
+        config = config.with_presigned(i64::try_from(max_s).unwrap_or(i64::MAX));
+    }
+    if let Some(accepted) = draft.escaped_plus_as_space {
+        config = config.with_escaped_plus_as_space(accepted);
+    }
+    let fields: Vec<&str> = draft.fields.iter().map(String::as_str).collect();
+    let once_only = draft.once_only.as_deref().map_or(Ok(OnceOnly::All), OnceOnly::parse);
+    let json = (form == SigningForm::Antavo).then_some("application/json");
+    let content_type = draft.content_type.as_deref().or(json).filter(|value| !value.is_empty());
+    Ok(Signing {
+        dialect,
+        config: config.with_fields_to_sign(&fields),
+        skew_ms: u32::try_from(draft.skew_s.unwrap_or(DEFAULT_SKEW_S) * 1000).unwrap_or(u32::MAX),
+        once_only: once_only.map_err(ConfigError::new)?,
+        pass_unsigned: draft.pass_unsigned.iter().map(|name| name.as_str().into()).collect(),
+        content_type: content_type.map(Box::from),
+    })
+}

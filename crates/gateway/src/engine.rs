@@ -1,0 +1,49 @@
+//! What the engine refuses itself, whatever was decided.
+use crate::settings::Limits;
+use crate::wire::{self, Expect, Framing, Head};
+use doorward_core::decide::{Denial, Duty, Refusal, Step};
+use doorward_core::policy::Policy;
+use doorward_core::reason::Reason;
+use doorward_core::request::RequestView;
+
+/// Whether what is left of the request can be read and dropped.
+pub(crate) fn fits(head: &Head, most: u64) -> bool {
+    match head.framing {
+        Framing::Length(n) => n <= most,
+        _ => true,
+    }
+}
+
+/// What the engine refuses itself: tricks with `Connection` whatever was decided, and what it can't do for a request
+/// that was permitted.
+pub(crate) fn engine_refusal(
+    req: &RequestView<'_>,
+    head: &Head,
+    policy: &Policy,
+    step: &Step,
+    limits: &Limits,
+) -> Option<Denial> {
+    let names_a_credential =
+        || policy.credential_headers.iter().any(|name| wire::nominated(req.raw, head, name.as_bytes()));
+    if head.nominates && names_a_credential() {
+        return Some(Refusal::new(Reason::RequestAmbiguous, "connection-names-credential").into());
+    }
+    if !matches!(step, Step::Permit(_) | Step::Ask(Duty::Claim(_))) {
+        return None;
+    }
+    if let Some(denial) = cannot_be_read(head) {
+        return Some(denial);
+    }
+    match head.framing {
+        Framing::Length(n) if n > limits.body_bytes => {
+            let note = format!("The body has {n} bytes; at most {} are taken.", limits.body_bytes);
+            Some(Refusal::new(Reason::BodyTooLarge, "content-length").saying(note).into())
+        }
+        _ => None,
+    }
+}
+
+/// What would have to be met before the body.
+pub(crate) fn cannot_be_read(head: &Head) -> Option<Denial> {
+    (head.expect == Expect::Unknown).then(|| Refusal::new(Reason::ExpectationFailed, "expect-unknown").into())
+}
