@@ -218,6 +218,12 @@ impl Seals {
         &self.name
     }
 
+    /// Whether the key of a version is among them.
+    #[must_use]
+    pub fn has(&self, version: i64) -> bool {
+        self.keys.contains_key(&version)
+    }
+
     /// Seals a secret with AES-256-GCM and the newest key: a random nonce, the ciphertext, the tag.
     #[must_use]
     pub fn seal(&self, owner: &SealedFor<'_>, secret: &[u8]) -> Vec<u8> {
@@ -275,6 +281,7 @@ mod tests {
             assert_eq!(seals.open(1, &other, &sealed), Err(SealBroken));
         }
         assert_eq!(seals.open(2, &owner, &sealed), Err(SealBroken), "there is no such version");
+        assert!(seals.has(1) && !seals.has(2));
         assert_eq!(Keys::derive(&[2; 32]).seals().open(1, &owner, &sealed), Err(SealBroken));
         for i in 0..sealed.len() {
             let mut bad = sealed.clone();

@@ -1,9 +1,10 @@
 //! Whether the store is whole: the file, the chain of changes, and what the tables say against what the changes say.
-use crate::keyring::{SEALED, Sealed};
+use crate::keyring::{SEALED, SIGNING, Sealed};
 use crate::row::Reader;
 use crate::{Store, StoreError, changes, keyring, load, objects, record};
 use doorward_core::secret::Seals;
 use sqlx::{AnyConnection, AssertSqlSafe, Row};
+use std::sync::Arc;
 
 /// Changes read at a time.
 const PAGE_ROWS: i64 = 1_000;
@@ -60,13 +61,13 @@ impl Store {
         }
         let changes = self.check_changes(tx).await?;
         let objects = check_objects(tx).await?;
-        let credentials = self.check_credentials(tx).await?;
+        // Not the keys that this process has: a rotation may have gone on since.
+        let seals = Arc::new(Seals::new(&self.keyring(tx).await?));
+        let credentials = self.check_credentials(tx, &seals).await?;
         if let Some(row) = sqlx::query(MISSING).fetch_optional(&mut *tx).await? {
             let (kind, seq): (&str, i64) = (row.try_get(0)?, row.try_get(1)?);
             return damaged(format!("what change {seq} says about a {kind} is not there"));
         }
-        // Not the keys that this process has: a rotation may have gone on since.
-        let seals = Seals::new(&self.keyring(tx).await?);
         let mut sealed = 0;
         for one in SEALED {
             sealed += self.check_sealed(tx, &seals, one).await?;
@@ -100,7 +101,11 @@ impl Store {
         if seq == head { Ok(seq) } else { damaged(format!("it counts {head} changes and has {seq}")) }
     }
 
-    async fn check_credentials(&self, conn: &mut AnyConnection) -> Result<i64, StoreError> {
+    async fn check_credentials(
+        &self,
+        conn: &mut AnyConnection,
+        seals: &Arc<Seals>,
+    ) -> Result<i64, StoreError> {
         let mut count = 0;
         let check = |row: crate::row::Row, told: Option<String>| {
             count += 1;
@@ -113,7 +118,7 @@ impl Store {
                 damaged(format!("credential `{label}` is not what its last change says ({field})"))
             })
         };
-        load::each_told(conn, &mut Reader::new(&self.keys), check).await?;
+        load::each_told(conn, &mut Reader::with(&self.keys, Arc::clone(seals)), check).await?;
         Ok(count)
     }
 
@@ -124,7 +129,8 @@ impl Store {
         of: Sealed,
     ) -> Result<i64, StoreError> {
         let page = format!(
-            "SELECT d.credential, c.workspace, c.secret_version, d.sealed, d.key_version, c.plain_key FROM {} d \
+            "SELECT d.credential, c.workspace, c.secret_version, d.sealed, d.key_version, c.plain_key, c.secret \
+             FROM {} d \
              LEFT JOIN credential c ON c.id = d.credential WHERE d.credential > $1 ORDER BY d.credential LIMIT $2",
             of.table
         );
@@ -140,14 +146,20 @@ impl Store {
                 let opens = match known {
                     (Some(workspace), Some(version)) => {
                         let owner = of.owner(workspace, id, version);
-                        seals.open(row.try_get(4)?, &owner, row.try_get(3)?).is_ok()
+                        let secret = seals.open(row.try_get(4)?, &owner, row.try_get(3)?);
+                        let hash: &[u8] = row.try_get(6)?;
+                        let fits = |secret: Vec<u8>| {
+                            // A copy is for people; what signs has to be what was hashed.
+                            of != SIGNING || *hash == self.keys.hash(id.as_bytes(), &secret).0
+                        };
+                        secret.is_ok_and(fits)
                     }
                     _ => false,
                 };
                 if !opens {
                     let plain: Option<i64> = row.try_get(5)?;
                     let label = if plain == Some(0) { id.to_owned() } else { self.keys.pseudonym(id) };
-                    return damaged(format!("the copy of the secret of credential `{label}` does not open"));
+                    return damaged(format!("{} of credential `{label}` does not open", of.what));
                 }
                 count += 1;
             }

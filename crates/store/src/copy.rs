@@ -32,7 +32,7 @@ pub(crate) struct Table {
 
 /// Every table but `node` (who runs on one store runs not on the other) and `head` (one number), in an order in which
 /// none refers to what is not there yet.
-pub(crate) const TABLES: [Table; 8] = [
+pub(crate) const TABLES: [Table; 9] = [
     Table { name: "meta", columns: &[("key", Text), ("value", Text)], key: 1, unless: "key = 'moved_to'" },
     Table { name: "keyring", columns: &[("master", Text), ("sealed", Bytes)], key: 1, unless: "" },
     Table {
@@ -64,6 +64,12 @@ pub(crate) const TABLES: [Table; 8] = [
     Table {
         name: "secret_display",
         columns: &[("credential", Text), ("sealed", Bytes), ("shown_until", Number), ("key_version", Number)],
+        key: 1,
+        unless: "",
+    },
+    Table {
+        name: "signing_secret",
+        columns: &[("credential", Text), ("sealed", Bytes), ("key_version", Number)],
         key: 1,
         unless: "",
     },
@@ -290,6 +296,7 @@ mod tests {
     use crate::{Purpose, Store};
     use doorward_core::keyring::MasterKey;
     use doorward_core::time::UnixMillis;
+    use sqlx::Connection as _;
     use std::collections::BTreeMap;
 
     /// A migration that adds a table or a column has to add it here, or it would be left behind.
@@ -319,7 +326,10 @@ mod tests {
             (table.name.to_owned(), columns)
         });
         assert_eq!(found, moved.collect::<BTreeMap<String, Vec<_>>>());
+        conn.close().await.unwrap();
         store.close().await;
-        std::fs::remove_file(file).ok();
+        for end in ["", "-wal", "-shm"] {
+            let _ = std::fs::remove_file(crate::backup::beside(&file, end));
+        }
     }
 }

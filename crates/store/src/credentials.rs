@@ -1,11 +1,14 @@
 //! Credentials.
 use crate::connect::{ANSWER_MS, within};
-use crate::row::{Reader, Row, Unreadable, columns, lists};
+use crate::row::{self, Reader, Row, Unreadable, columns, lists};
+use crate::signing::Signing;
 use crate::write::{Told, Write};
 use crate::{Display, Store, StoreError, Stored, record};
 use doorward_core::credential::{Credential, Status};
+use doorward_core::schemes::escher::SigningSecret;
 use doorward_core::secret::SecretHash;
 use sqlx::AnyConnection;
+use sqlx::any::AnyRow;
 
 /// The kind of a credential in the change table.
 pub(crate) const CREDENTIAL: &str = "credential";
@@ -13,19 +16,26 @@ pub(crate) const CREDENTIAL: &str = "credential";
 /// Credentials with what is known about them besides: [`Reader::read_stored`] reads such rows.
 macro_rules! with_facts {
     ($tail:literal) => {
+        with_facts!("", $tail)
+    };
+    ($more:literal, $tail:literal) => {
         concat!(
             "SELECT ",
             columns!(),
-            ", f.last_used, f.exposed_at FROM credential c \
-             LEFT JOIN credential_fact f ON f.credential = c.id ",
+            ", f.last_used, f.exposed_at",
+            $more,
+            " FROM credential c LEFT JOIN credential_fact f ON f.credential = c.id ",
             $tail
         )
     };
 }
 pub(crate) use with_facts;
 
-pub(crate) const ONE: &str = concat!("SELECT ", columns!(), " FROM credential c WHERE c.id = $1");
-pub(crate) const ONE_STORED: &str = with_facts!("WHERE c.id = $1");
+/// With what it signs with: [`Reader::read_whole`] reads such a row. In one statement, so that all of it is of one instant.
+pub(crate) const ONE: &str = with_facts!(
+    ", s.key_version, s.sealed",
+    "LEFT JOIN signing_secret s ON s.credential = c.id WHERE c.id = $1"
+);
 const INSERT: &str = "INSERT INTO credential (id, workspace, kind, name, dialect, plain_key, status, expires_at, \
      scopes, origins, secret, secret_version, created_at) \
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
@@ -37,34 +47,40 @@ pub(crate) const DELETE: &str = "DELETE FROM credential WHERE id = $1";
 /// A credential to be created.
 #[derive(Clone, Debug)]
 pub struct NewCredential {
-    /// It, with the hash of its secret. Its pseudonym is worked out anew whenever it is read.
+    /// It, with the hash of its secret, and the secret itself where requests are signed with it: that is sealed. Its
+    /// pseudonym is worked out anew whenever it is read.
     pub credential: Credential,
     /// The copy of its secret that may be shown again; `None`: never.
     pub display: Option<Display>,
 }
 
 impl Store {
-    /// The credential with that id, blocked and expired ones as well.
+    /// The credential with that id, blocked and expired ones as well, and with the secret that it signs with. One whose
+    /// secret does not open comes without it.
     ///
     /// # Errors
     /// It can't be read, or the store fails.
     pub async fn credential(&self, id: &str) -> Result<Option<Stored>, StoreError> {
         within(ANSWER_MS, async {
-            let row = sqlx::query(ONE_STORED).bind(id).fetch_optional(&self.pool).await?;
-            row.map(|row| Reader::new(&self.keys).read_stored(&row)).transpose()
+            let conn = &mut *self.pool.acquire().await?;
+            let found = self.one_opened(conn, &mut Reader::new(&self.keys), id).await?;
+            found.map(|(known, row)| row::stored(known?, &row)).transpose()
         })
         .await
     }
 }
 
-/// The row of one credential; the inner error: it is there, but can't be read.
+/// A credential as it reads, and its row; the error: it is there, but can't be read.
+pub(crate) type One = (Result<Row, Unreadable>, AnyRow);
+
+/// The row of one credential.
 pub(crate) async fn one(
     conn: &mut AnyConnection,
     reader: &mut Reader<'_>,
     id: &str,
-) -> Result<Option<Result<Row, Unreadable>>, StoreError> {
+) -> Result<Option<One>, StoreError> {
     let row = sqlx::query(ONE).bind(id).fetch_optional(conn).await?;
-    Ok(row.map(|row| reader.read(&row)))
+    Ok(row.map(|row| (reader.read_whole(&row), row)))
 }
 
 impl Write {
@@ -82,7 +98,8 @@ impl Write {
             if there.is_some() {
                 return Err(StoreError::AlreadyExists { kind: CREDENTIAL, id: c.id.to_string() });
             }
-            let row = Row { credential: c.clone(), secret_version: 1, created_at: self.now };
+            let signing = if c.signing.is_some() { Signing::Opened } else { Signing::None };
+            let row = Row { credential: c.clone(), secret_version: 1, created_at: self.now, signing };
             let (scopes, origins) = lists(c);
             self.begin_step();
             sqlx::query(INSERT)
@@ -101,6 +118,9 @@ impl Write {
                 .bind(row.created_at.0)
                 .execute(&mut *self.tx)
                 .await?;
+            if signing == Signing::Opened {
+                self.put_signing(&row).await?;
+            }
             self.put_display(&row, new.display.as_ref()).await?;
             self.changed("created", None, Some(&row)).await
         })
@@ -127,7 +147,7 @@ impl Write {
         .await
     }
 
-    /// Deletes a credential, the copy of its secret, and what is known about it.
+    /// Deletes a credential, all that is sealed of its secret, and what is known about it.
     ///
     /// # Errors
     /// It is not there, can't be read, or the store fails.
@@ -141,20 +161,23 @@ impl Write {
         .await
     }
 
-    /// Gives a credential another secret. The former one is dead, and so is the copy of it.
+    /// Gives a credential another secret: its hash, and the secret itself where requests are signed with it. The former
+    /// one is dead, and so is all that was sealed of it.
     ///
     /// # Errors
-    /// It is not there, can't be read, or the store fails.
+    /// It is not there, can't be read, or the store fails; or hash and secret don't fit together.
     pub async fn replace_secret(
         &mut self,
         id: &str,
         secret: SecretHash,
+        signs_with: Option<SigningSecret>,
         display: Option<Display>,
     ) -> Result<(), StoreError> {
         within(ANSWER_MS, async {
             let before = self.present(id).await?;
-            let credential = Credential { secret, ..before.credential.clone() };
-            let after = Row { credential, secret_version: before.secret_version + 1, ..before };
+            let signing = if signs_with.is_some() { Signing::Opened } else { Signing::None };
+            let credential = Credential { secret, signing: signs_with, ..before.credential.clone() };
+            let after = Row { credential, secret_version: before.secret_version + 1, signing, ..before };
             self.begin_step();
             sqlx::query(SET_SECRET)
                 .bind(secret.0.to_vec())
@@ -163,6 +186,7 @@ impl Write {
                 .execute(&mut *self.tx)
                 .await?;
             sqlx::query(NOT_EXPOSED).bind(id).execute(&mut *self.tx).await?;
+            self.put_signing(&after).await?;
             self.put_display(&after, display.as_ref()).await?;
             self.changed("regenerated", Some(&before), Some(&after)).await
         })
@@ -171,9 +195,9 @@ impl Write {
 
     async fn present(&mut self, id: &str) -> Result<Row, StoreError> {
         let keys = std::sync::Arc::clone(&self.store.keys);
-        let row = one(&mut self.tx, &mut Reader::new(&keys), id).await?;
+        let found = one(&mut self.tx, &mut Reader::new(&keys), id).await?;
         let missing = || StoreError::NotFound { kind: CREDENTIAL, id: id.to_owned() };
-        Ok(row.ok_or_else(missing)??)
+        Ok(found.ok_or_else(missing)?.0?)
     }
 
     async fn changed(

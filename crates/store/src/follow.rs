@@ -4,8 +4,9 @@ use crate::connect::{ANSWER_MS, SIGN_OF_LIFE_MS, within};
 use crate::file::Traces;
 use crate::keyring::STORE;
 use crate::row::{Reader, Row};
+use crate::signing::Signing;
 use crate::{Store, StoreError, credentials, load, objects, schema};
-use doorward_core::credential::Credential;
+use doorward_core::credential::{Credential, SchemeName};
 use doorward_core::live::Live;
 use doorward_core::policy;
 use sqlx::{AnyConnection, Connection};
@@ -59,7 +60,7 @@ pub async fn follow(
         settled: None,
         looks: 0,
         conn: None,
-        keys_due: true,
+        keys_due: false,
         policy_due: true,
         policy_good: false,
     };
@@ -95,10 +96,28 @@ pub async fn follow(
     }
 }
 
+/// The credential in a row. One whose secret does not open can't sign; but where this node can't learn the key that its
+/// secret is sealed with now, it keeps what it opened before.
+fn credential(live: &Live, row: Row) -> Credential {
+    let Row { credential: mut c, signing, .. } = row;
+    let kept = || live.directory.get(&c.id).filter(|old| old.secret == c.secret)?.signing.clone();
+    if signing == Signing::OtherKey {
+        // The hash is the same, so the secret is.
+        c.signing = kept();
+    }
+    if signing != Signing::None && c.signing.is_none() {
+        tracing::error!(
+            credential = c.label(),
+            "its signing secret does not open; no request is proved with it"
+        );
+    }
+    c
+}
+
 /// One credential that can't be read is refused; the others are served.
-fn readable(row: Result<Row, StoreError>, take: impl FnOnce(Credential)) -> Result<(), StoreError> {
+fn readable(row: Result<Row, StoreError>, take: impl FnOnce(Row)) -> Result<(), StoreError> {
     match row {
-        Ok(row) => take(row.credential),
+        Ok(row) => take(row),
         Err(StoreError::Damaged(why)) => tracing::error!(%why, "a credential can't be read, and is refused"),
         Err(other) => return Err(other),
     }
@@ -189,13 +208,26 @@ impl Follower {
         let mark = within(ANSWER_MS, changes::mark(&mut tx)).await?;
         let installation = within(ANSWER_MS, schema::meta(&mut tx, schema::INSTALLATION)).await?;
         self.store.see_own(Some(&installation))?;
-        let reader = &mut Reader::new(&self.store.keys);
+        // As of the same instant as what they sealed.
+        within(ANSWER_MS, self.store.follow_keys(&mut tx)).await?;
+        let (reader, mut secretless) = (&mut Reader::new(&self.store.keys), 0_u64);
         // A load that fails half-way must not take away what is good.
         let mut all = self.live.directory.replacement();
-        load::each(&mut tx, reader, |row| readable(row, |c| all.add(c))).await?;
+        let mut add = |row: Row| {
+            let signs = row.credential.scheme() == SchemeName::Escher;
+            secretless += u64::from(signs && row.signing == Signing::None);
+            all.add(credential(&self.live, row));
+        };
+        load::each(&mut tx, reader, |row| readable(row, &mut add)).await?;
         all.finish();
         within(ANSWER_MS, async { Ok(tx.rollback().await?) }).await?;
-        (self.policy_due, self.keys_due) = (true, true);
+        if secretless > 0 {
+            tracing::warn!(
+                credentials = secretless,
+                "made before their dialect signed, they have no signing secret; regenerate those that are to sign"
+            );
+        }
+        (self.policy_due, self.keys_due) = (true, false);
         let seq = mark.seq;
         self.mark = Some(mark);
         Ok(seq)
@@ -236,10 +268,10 @@ impl Follower {
             }
             // What is there now may be newer than the change; the next look will find the same again.
             for id in ids {
-                match within(ANSWER_MS, credentials::one(conn, &mut reader, &id)).await? {
-                    Some(Ok(row)) => self.live.directory.put(row.credential),
+                match within(ANSWER_MS, self.store.one_opened(conn, &mut reader, &id)).await? {
+                    Some((Ok(row), _)) => self.live.directory.put(credential(&self.live, row)),
                     None => self.live.directory.remove(&id),
-                    Some(Err(why)) => {
+                    Some((Err(why), _)) => {
                         // Nobody may rely on what this credential was before.
                         tracing::error!(%why, "a changed credential can't be read, and is refused");
                         self.live.directory.remove(&id);

@@ -23,15 +23,21 @@ const PUT: &str = "INSERT INTO keyring (master, sealed) VALUES ($1, $2) \
 const REMOVE: &str = "DELETE FROM keyring WHERE master = $1";
 /// Tables whose rows each hold one secret of a credential, in the columns `credential`, `sealed` and `key_version`; with
 /// the purpose that it is sealed for. All of them are sealed anew by a rotation and opened by a check.
-pub(crate) const SEALED: [Sealed; 1] = [DISPLAY];
+pub(crate) const SEALED: [Sealed; 2] = [DISPLAY, SIGNING];
 /// Copies of secrets that may still be shown.
-pub(crate) const DISPLAY: Sealed = Sealed { table: "secret_display", purpose: "display" };
+pub(crate) const DISPLAY: Sealed =
+    Sealed { table: "secret_display", purpose: "display", what: "the copy of the secret" };
+/// Secrets that requests are signed with.
+pub(crate) const SIGNING: Sealed =
+    Sealed { table: "signing_secret", purpose: "signing", what: "the signing secret" };
 
 /// One of [`SEALED`].
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Sealed {
     pub(crate) table: &'static str,
     pub(crate) purpose: &'static str,
+    /// As sentences name one.
+    pub(crate) what: &'static str,
 }
 
 impl Sealed {

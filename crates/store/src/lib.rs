@@ -31,6 +31,7 @@ mod rotate;
 mod row;
 mod schema;
 mod server;
+mod signing;
 mod write;
 
 use doorward_core::credential::Credential;
@@ -100,7 +101,7 @@ pub struct Snapshot {
 /// A credential, and what is known about it besides.
 #[derive(Clone, Debug)]
 pub struct Stored {
-    /// The credential.
+    /// The credential. In lists it comes without the secret that it signs with.
     pub credential: Credential,
     /// Counts its secrets: 1 at creation, one more with each regeneration.
     pub secret_version: i64,

@@ -148,7 +148,7 @@ mod tests {
             (HELD.to_owned(), "USING COVERING INDEX credential_"),
             (crate::load::PAGE.to_owned(), "USING PRIMARY KEY (id>?)"),
             (crate::credentials::ONE.to_owned(), "USING PRIMARY KEY (id=?)"),
-            (crate::credentials::ONE_STORED.to_owned(), "USING PRIMARY KEY (id=?)"),
+            (crate::signing::BETWEEN.to_owned(), "USING PRIMARY KEY (credential>? AND credential<?)"),
             (crate::credentials::SET_STATUS.to_owned(), "USING PRIMARY KEY (id=?)"),
             (crate::credentials::SET_SECRET.to_owned(), "USING PRIMARY KEY (id=?)"),
             (crate::credentials::DELETE.to_owned(), "USING PRIMARY KEY (id=?)"),

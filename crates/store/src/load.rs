@@ -2,7 +2,7 @@
 use crate::changes::{self, Mark};
 use crate::connect::{ANSWER_MS, within};
 use crate::row::{self, COLUMNS, Reader, Row, columns};
-use crate::{Head, Snapshot, Store, StoreError, objects};
+use crate::{Head, Snapshot, Store, StoreError, objects, signing};
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row as _};
 
@@ -27,10 +27,10 @@ pub(crate) async fn each(
 ) -> Result<(), StoreError> {
     let mut last = String::new();
     while let Some((rows, next)) = page(conn, PAGE, &last).await? {
-        last = next;
-        for row in &rows {
-            take(reader.read(row).map_err(StoreError::from))?;
+        for known in signing::read(conn, reader, &rows, (&last, &next)).await? {
+            take(known.map_err(StoreError::from))?;
         }
+        last = next;
     }
     Ok(())
 }
@@ -43,10 +43,11 @@ pub(crate) async fn each_told(
 ) -> Result<(), StoreError> {
     let mut last = String::new();
     while let Some((rows, next)) = page(conn, PAGE_TOLD, &last).await? {
-        last = next;
-        for row in &rows {
-            take(reader.read(row)?, row.try_get(COLUMNS)?)?;
+        let read = signing::read(conn, reader, &rows, (&last, &next)).await?;
+        for (known, row) in read.into_iter().zip(&rows) {
+            take(known?, row.try_get(COLUMNS)?)?;
         }
+        last = next;
     }
     Ok(())
 }
@@ -72,6 +73,7 @@ impl Store {
         let mut tx = self.pool.begin_with(self.engine.begin_read()).await?;
         let Mark { epoch, seq, .. } = changes::mark(&mut tx).await?;
         let policy = objects::whole(objects::all(&mut tx).await?)?;
+        self.follow_keys(&mut tx).await?;
         let mut credentials = Vec::new();
         each(&mut tx, &mut Reader::new(&self.keys), |row| {
             credentials.push(row?.credential);

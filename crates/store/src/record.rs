@@ -1,6 +1,7 @@
 //! What the change table tells about a credential.
 use crate::row::Row;
 use crate::schema::hex;
+use crate::signing::Signing;
 use doorward_core::secret::Keys;
 use serde::Serialize;
 use serde_json::Value;
@@ -25,6 +26,9 @@ struct Record<'a> {
     secret_version: i64,
     /// Tells whether the stored hash is the one that was written, and nothing about the secret: a keyed MAC of the hash.
     secret_mark: String,
+    /// Whether the secret is kept as well, sealed, for requests that are signed with it. Left out where it is not.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    signs: bool,
 }
 
 /// A credential as JSON, without its secret and without the secret's hash.
@@ -46,18 +50,62 @@ pub(crate) fn record(keys: &Keys, row: &Row) -> String {
         created_at: row.created_at.to_string(),
         secret_version: row.secret_version,
         secret_mark: hex(&mark[..MARK_BYTES]),
+        signs: row.signing != Signing::None,
     };
     serde_json::to_string(&record).expect("texts, numbers and lists of them can be written as JSON")
 }
 
 /// The first field of `told` that `row` does not bear out. Fields that `told` does not have are not looked at: an older
-/// program did not know them.
+/// program did not know them. The scheme follows from kind and dialect, and a newer program may know dialects better.
 pub(crate) fn differs(keys: &Keys, row: &Row, told: &str) -> Option<String> {
     let now: Value = serde_json::from_str(&record(keys, row)).ok()?;
     match serde_json::from_str(told) {
         Ok(Value::Object(told)) => {
-            told.into_iter().find(|(key, value)| now[key] != *value).map(|(key, _)| key)
+            told.into_iter().find(|(key, value)| key != "scheme" && now[key] != *value).map(|(key, _)| key)
         }
         _ => Some("the whole".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use doorward_core::credential::{Credential, Kind, Status};
+    use doorward_core::dialect::Dialect;
+    use doorward_core::secret::SecretHash;
+    use doorward_core::time::UnixMillis;
+
+    /// What was written before a dialect signed names another scheme, and is true all the same.
+    #[test]
+    fn only_what_was_changed_differs() {
+        let keys = Keys::derive(&[7; 32]);
+        let credential = Credential {
+            id: "k".into(),
+            pseudonym: None,
+            workspace: "acme".into(),
+            kind: Kind::Server,
+            name: "".into(),
+            dialect: Dialect::named("antavo").unwrap(),
+            plain_key: false,
+            status: Status::Active,
+            expires_at: None,
+            scopes: Box::default(),
+            origins: Box::default(),
+            secret: SecretHash([1; 32]),
+            signing: None,
+        };
+        let mut row =
+            Row { credential, secret_version: 1, created_at: UnixMillis(0), signing: Signing::None };
+        let told = record(&keys, &row);
+        assert!(told.contains("\"scheme\":\"escher\"") && !told.contains("signs"), "{told}");
+        let former = told.replace("\"escher\"", "\"api_key\"");
+        assert_eq!((differs(&keys, &row, &told), differs(&keys, &row, &former)), (None, None));
+        row.signing = Signing::Broken;
+        let signs = record(&keys, &row);
+        assert_eq!(differs(&keys, &row, &signs), None);
+        row.signing = Signing::None;
+        assert_eq!(differs(&keys, &row, &signs).as_deref(), Some("signs"), "it is gone");
+        row.credential.secret = SecretHash([2; 32]);
+        assert_eq!(differs(&keys, &row, &told).as_deref(), Some("secret_mark"));
     }
 }

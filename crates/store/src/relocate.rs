@@ -21,6 +21,8 @@ pub struct Counts {
     pub credentials: i64,
     /// Secrets that may still be shown.
     pub displays: i64,
+    /// Secrets that requests are signed with.
+    pub signing: i64,
     /// Credentials with a time of last use or of exposure.
     pub facts: i64,
 }
@@ -66,6 +68,7 @@ impl Store {
             objects: count("object").await?,
             credentials: count("credential").await?,
             displays: count("secret_display").await?,
+            signing: count("signing_secret").await?,
             facts: count("credential_fact").await?,
         };
         conn.close().await?;
@@ -272,6 +275,7 @@ fn counts(seen: &[Seen]) -> Counts {
         objects: rows("object"),
         credentials: rows("credential"),
         displays: rows("secret_display"),
+        signing: rows("signing_secret"),
         facts: rows("credential_fact"),
     }
 }

@@ -103,8 +103,8 @@ fn reseal(store: &Store, of: Sealed, seals: &Seals, row: &AnyRow) -> Result<Vec<
         let plain_key: i64 = row.try_get(5)?;
         let label = if plain_key == 0 { id.to_owned() } else { store.keys.pseudonym(id) };
         Err(StoreError::Damaged(format!(
-            "the copy of the secret of credential `{label}` does not open; regenerate or delete that credential, and \
-             rotate again"
+            "{} of credential `{label}` does not open; regenerate or delete that credential, and rotate again",
+            of.what
         )))
     })?;
     Ok(seals.seal(&owner, &secret))

@@ -1,9 +1,10 @@
 //! Rows of the table `credential`.
+use crate::signing::Signing;
 use crate::{StoreError, Stored};
 use doorward_core::credential::{Credential, Kind, Status};
 use doorward_core::dialect::Dialect;
 use doorward_core::origin::OriginEntry;
-use doorward_core::secret::{Keys, SecretHash};
+use doorward_core::secret::{Keys, Seals, SecretHash};
 use doorward_core::time::UnixMillis;
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
@@ -29,6 +30,8 @@ pub(crate) use columns;
 
 /// How many columns [`columns!`] makes: what a query adds stands from here on.
 pub(crate) const COLUMNS: usize = 2;
+/// How many columns the facts about a credential take.
+const FACTS: usize = 2;
 
 /// The id in a row of [`columns!`].
 pub(crate) fn id(row: &AnyRow) -> Result<&str, sqlx::Error> {
@@ -41,6 +44,7 @@ pub(crate) struct Row {
     pub(crate) credential: Credential,
     pub(crate) secret_version: i64,
     pub(crate) created_at: UnixMillis,
+    pub(crate) signing: Signing,
 }
 
 /// A row that this program can't read: damaged, or written by one that knows more.
@@ -61,13 +65,24 @@ impl From<Unreadable> for StoreError {
 
 /// Reads rows. Credentials of one workspace share its id.
 pub(crate) struct Reader<'k> {
-    keys: &'k Keys,
+    pub(crate) keys: &'k Keys,
+    pub(crate) seals: Arc<Seals>,
     workspaces: HashSet<Arc<str>>,
 }
 
 impl<'k> Reader<'k> {
     pub(crate) fn new(keys: &'k Keys) -> Reader<'k> {
-        Reader { keys, workspaces: HashSet::new() }
+        Reader::with(keys, keys.seals())
+    }
+
+    /// One that opens what is sealed with these keys.
+    pub(crate) fn with(keys: &'k Keys, seals: Arc<Seals>) -> Reader<'k> {
+        Reader { keys, seals, workspaces: HashSet::new() }
+    }
+
+    /// Takes the keys that seal as they are now.
+    pub(crate) fn renew(&mut self) {
+        self.seals = self.keys.seals();
     }
 
     pub(crate) fn read(&mut self, row: &AnyRow) -> Result<Row, Unreadable> {
@@ -80,12 +95,20 @@ impl<'k> Reader<'k> {
         })
     }
 
-    /// Reads a row that ends in the two facts about the credential.
+    /// Reads a row with the two facts about the credential.
     pub(crate) fn read_stored(&mut self, row: &AnyRow) -> Result<Stored, StoreError> {
-        let Row { credential, secret_version, created_at } = self.read(row)?;
-        let time = |at| Ok::<_, sqlx::Error>(row.try_get::<Option<i64>, _>(at)?.map(UnixMillis));
-        let (last_used, exposed_at) = (time(COLUMNS)?, time(COLUMNS + 1)?);
-        Ok(Stored { credential, secret_version, created_at, last_used, exposed_at })
+        stored(self.read(row)?, row)
+    }
+
+    /// Reads a row with the two facts about the credential, and what it signs with.
+    pub(crate) fn read_whole(&mut self, row: &AnyRow) -> Result<Row, Unreadable> {
+        let mut known = self.read(row)?;
+        let sealed = || Ok((row.try_get(COLUMNS + FACTS)?, row.try_get(COLUMNS + FACTS + 1)?));
+        let sealed: Result<(Option<i64>, Option<&[u8]>), sqlx::Error> = sealed();
+        if let (Some(key_version), Some(sealed)) = sealed.map_err(|e| Unreadable(e.to_string()))? {
+            self.unseal(&mut known, key_version, sealed);
+        }
+        Ok(known)
     }
 
     fn parse(&mut self, row: &AnyRow) -> Result<Row, String> {
@@ -123,6 +146,7 @@ impl<'k> Reader<'k> {
             credential,
             secret_version: number(secret_version)?,
             created_at: UnixMillis(number(created_at)?),
+            signing: Signing::None,
         })
     }
 
@@ -134,6 +158,14 @@ impl<'k> Reader<'k> {
         self.workspaces.insert(Arc::clone(&new));
         new
     }
+}
+
+/// What is known about a credential, with the two facts in its row.
+pub(crate) fn stored(known: Row, row: &AnyRow) -> Result<Stored, StoreError> {
+    let Row { credential, secret_version, created_at, .. } = known;
+    let time = |at| Ok::<_, sqlx::Error>(row.try_get::<Option<i64>, _>(at)?.map(UnixMillis));
+    let (last_used, exposed_at) = (time(COLUMNS)?, time(COLUMNS + 1)?);
+    Ok(Stored { credential, secret_version, created_at, last_used, exposed_at })
 }
 
 fn number(text: &str) -> Result<i64, String> {

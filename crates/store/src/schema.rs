@@ -8,7 +8,7 @@ use sqlx::{AnyConnection, AssertSqlSafe, Connection, Row};
 /// The schema that this program makes and knows.
 pub(crate) const VERSION: i64 = MIGRATIONS.len() as i64;
 
-const MIGRATIONS: [&[&str]; 3] = [FIRST, NODES_AND_KEYS, LEASES];
+const MIGRATIONS: [&[&str]; 4] = [FIRST, NODES_AND_KEYS, LEASES, SIGNING];
 
 const FIRST: &[&str] = &[
     "CREATE TABLE meta (key {text} NOT NULL PRIMARY KEY, value {text} NOT NULL) {keyed}",
@@ -91,6 +91,15 @@ const LEASES: &[&str] = &[
         until {bigint} NOT NULL,
         turn {bigint} NOT NULL,
         renewals {bigint} NOT NULL
+    ) {keyed}",
+];
+
+const SIGNING: &[&str] = &[
+    // What requests are signed with, sealed.
+    "CREATE TABLE signing_secret (
+        credential {text} NOT NULL PRIMARY KEY REFERENCES credential (id) ON DELETE CASCADE,
+        sealed {blob} NOT NULL,
+        key_version {bigint} NOT NULL
     ) {keyed}",
 ];
 

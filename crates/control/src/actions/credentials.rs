@@ -1,9 +1,10 @@
 //! What is done with credentials.
 use super::draft::{self, Checked};
 use super::{CredentialView, Desk, Error, Showing, Wanted};
-use doorward_core::credential::{Credential, Environment, Kind, Status};
+use doorward_core::credential::{Credential, Environment, Kind, SchemeName, Status};
 use doorward_core::dialect::Dialect;
 use doorward_core::ids;
+use doorward_core::schemes::escher::SigningSecret;
 use doorward_core::time::UnixMillis;
 use doorward_store::{Display, Filter, NewCredential, StoreError, Stored};
 
@@ -86,9 +87,14 @@ pub(super) fn assemble(
         scopes: checked.scopes,
         origins: checked.origins,
         secret: desk.keys.hash(id.as_bytes(), secret.as_bytes()),
-        signing: None,
+        signing: signs_with(wanted.kind.scheme(checked.dialect), secret),
     };
     NewCredential { credential, display: until.map(|until| Display { secret: secret.to_owned(), until }) }
+}
+
+/// What has to be kept besides the hash: where requests are signed, the secret itself, whoever may see it.
+fn signs_with(scheme: SchemeName, secret: &str) -> Option<SigningSecret> {
+    (scheme == SchemeName::Escher).then(|| SigningSecret::new(secret.as_bytes()))
 }
 
 fn fresh(prefix: &str, bytes: usize, random: Random<'_>) -> String {
@@ -211,7 +217,7 @@ pub async fn delete(desk: Desk<'_>, id: &str) -> Result<CredentialView, Error> {
     Ok(CredentialView::stored(&stored, None))
 }
 
-/// Makes a new secret for a credential; the old one opens nothing from then on. The id stays.
+/// Makes a new secret for a credential; the old one opens nothing, and signs nothing, from then on. The id stays.
 ///
 /// # Errors
 /// [`Error::UnknownCredential`], or the store's.
@@ -229,7 +235,7 @@ pub async fn regenerate(desk: Desk<'_>, id: &str, random: Random<'_>) -> Result<
     let display = window(c.kind, environment, dialect.shown_again_s.1, desk.now)
         .map(|until| Display { secret: secret.clone(), until });
     let hash = desk.keys.hash(c.id.as_bytes(), secret.as_bytes());
-    write.replace_secret(id, hash, display).await?;
+    write.replace_secret(id, hash, signs_with(c.scheme(), &secret), display).await?;
     write.commit().await?;
     // Nobody has seen the new one yet.
     Ok(CredentialView { exposed_at: None, ..CredentialView::stored(&stored, Some(secret)) })

@@ -58,6 +58,22 @@ impl Wanted {
             showing: Showing::ByDialect,
         }
     }
+
+    /// The scheme that it will use; `None` where no dialect knows such a credential.
+    #[must_use]
+    pub fn scheme(&self) -> Option<SchemeName> {
+        Some(self.kind.scheme(self.dialect.or_else(|| self.first_dialect())?))
+    }
+
+    /// The first dialect that knows such a credential.
+    fn first_dialect(&self) -> Option<&'static Dialect> {
+        DIALECTS.iter().find(|d| self.fits(d))
+    }
+
+    /// Whether a dialect knows such a credential.
+    fn fits(&self, dialect: &Dialect) -> bool {
+        has(dialect, self.kind) && (!self.plain_key || id_alone(dialect, self.kind))
+    }
 }
 
 /// A key that is taken over as it is.
@@ -139,19 +155,21 @@ fn has(dialect: &Dialect, kind: Kind) -> bool {
     }
 }
 
+/// Whether a dialect presents the ids of a kind alone.
+fn id_alone(dialect: &Dialect, kind: Kind) -> bool {
+    kind != Kind::Client && matches!(dialect.api_key, Some(KeyForm::QueryId(_)))
+}
+
 fn dialect(wanted: &Wanted, wrong: &mut Vec<String>) -> Option<&'static Dialect> {
-    let id_alone =
-        |d: &Dialect| wanted.kind != Kind::Client && matches!(d.api_key, Some(KeyForm::QueryId(_)));
     let named = |fits: &dyn Fn(&Dialect) -> bool| {
         DIALECTS.iter().filter(|d| fits(d)).map(|d| d.name).collect::<Vec<_>>().join(", ")
     };
-    let fits = |d: &Dialect| has(d, wanted.kind) && (!wanted.plain_key || id_alone(d));
     match wanted.dialect {
-        None => match DIALECTS.iter().find(|d| fits(d)) {
+        None => match wanted.first_dialect() {
             Some(d) => return Some(d),
             None => wrong.push(format!("no dialect knows a {} credential like this", wanted.kind.name())),
         },
-        Some(d) if fits(d) => return Some(d),
+        Some(d) if wanted.fits(d) => return Some(d),
         Some(d) if !has(d, wanted.kind) => wrong.push(format!(
             "the dialect {} has no {} credentials; use one of {}",
             d.name,
@@ -161,7 +179,7 @@ fn dialect(wanted: &Wanted, wrong: &mut Vec<String>) -> Option<&'static Dialect>
         Some(d) => wrong.push(format!(
             "the dialect {} never presents an id alone, so plain-key means nothing there; it does in {}",
             d.name,
-            named(&id_alone)
+            named(&|d| id_alone(d, wanted.kind))
         )),
     }
     None

@@ -34,14 +34,14 @@ pub struct CredentialView {
     pub name: String,
     /// The names under which it is presented.
     pub dialect: &'static str,
-    /// The one scheme it may use.
+    /// The scheme it uses.
     pub scheme: &'static str,
     /// What the caller presents.
     pub id: String,
     /// Only where it was just made, or revealed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secret: Option<Revealed>,
-    /// Whether its id alone opens APIs that allow it.
+    /// Whether its id alone opens APIs that allow it, whatever else it uses.
     pub plain_key: bool,
     /// Whether knowing the id is enough somewhere.
     pub weak: bool,

@@ -53,13 +53,15 @@ pub(crate) struct Create {
     /// server, client or integration
     #[arg(long, value_parser = Kind::parse)]
     pub(crate) kind: Kind,
-    /// The names under which it is sent: voucherify, antavo or standard; left out, the first that knows such keys
+    /// The names under which it is sent: standard, voucherify, antavo or aws4; left out, the first that knows such keys
+    ///
+    /// Servers and integrations of antavo and aws4 sign their requests (scheme escher); their secrets are never sent.
     #[arg(long, value_parser = Dialect::parse)]
     pub(crate) dialect: Option<&'static Dialect>,
     /// For people
     #[arg(long, default_value = "")]
     pub(crate) name: String,
-    /// Let its id alone open APIs that allow it: weak, since ids are no secrets
+    /// Let its id alone open APIs that allow it, besides what it signs: weak, since ids are no secrets
     #[arg(long)]
     pub(crate) plain_key: bool,
     /// Where a client credential may be used, as in https://shop.example

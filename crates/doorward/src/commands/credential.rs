@@ -121,6 +121,7 @@ fn card(c: &CredentialView) -> io::Result<()> {
         ("kind", Some(c.kind.to_owned())),
         ("name", Some(c.name.clone()).filter(|n| !n.is_empty())),
         ("dialect", Some(c.dialect.to_owned())),
+        ("scheme", Some(c.scheme.to_owned())),
         ("status", Some(status(c))),
         ("origins", some(&c.origins)),
         ("scopes", some(&c.scopes)),

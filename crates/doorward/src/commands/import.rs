@@ -6,8 +6,8 @@ use crate::{Failure, place, random};
 use doorward_control::actions::credentials::BATCH;
 use doorward_control::actions::import::{self, Done, Line};
 use doorward_control::actions::{Import, Showing, Wanted};
-use doorward_core::credential::{Kind, Status};
-use doorward_core::dialect::{DIALECTS, Dialect};
+use doorward_core::credential::{Kind, SchemeName, Status};
+use doorward_core::dialect::Dialect;
 use doorward_core::time::UnixMillis;
 use serde_json::{Map, Value};
 use std::collections::HashMap;
@@ -195,10 +195,11 @@ fn line(number: usize, text: &[u8]) -> Result<Line, Vec<String>> {
         UnixMillis::parse(text).ok_or_else(|| "write it as 2026-12-31T00:00:00Z".to_owned())
     });
     if let (Some(scheme), Some(kind)) = (fields.text("scheme"), kind)
-        && let uses = kind.scheme(dialect.unwrap_or(&DIALECTS[0])).name()
+        && let like = (Wanted { dialect, plain_key, ..Wanted::new("", kind) })
+        && let Some(uses) = like.scheme().map(SchemeName::name)
         && scheme != uses
     {
-        fields.wrong.push(format!("`scheme`: a {} credential uses {uses}", kind.name()));
+        fields.wrong.push(format!("`scheme`: a {} credential of its dialect uses {uses}", kind.name()));
     }
     if kind.is_none() && !fields.wrong.iter().any(|w| w.starts_with("`kind`")) {
         fields.wrong.push("`kind` is missing".to_owned());

@@ -29,13 +29,14 @@ struct CountsTold {
     credentials: i64,
     objects: i64,
     displays: i64,
+    signing: i64,
     facts: i64,
 }
 
 impl From<Counts> for CountsTold {
     fn from(c: Counts) -> CountsTold {
-        let Counts { changes, objects, credentials, displays, facts } = c;
-        CountsTold { changes, credentials, objects, displays, facts }
+        let Counts { changes, objects, credentials, displays, signing, facts } = c;
+        CountsTold { changes, credentials, objects, displays, signing, facts }
     }
 }
 
@@ -88,8 +89,8 @@ pub(super) async fn run(options: &Migrate) -> Result<(), Failure> {
 fn tell(told: &Told) -> Result<(), Failure> {
     if let Some(c) = &told.counts {
         print::line(format_args!(
-            "{} changes, {} credentials, {} objects, {} secrets that may be shown, {} times of last use",
-            c.changes, c.credentials, c.objects, c.displays, c.facts
+            "{} changes, {} credentials, {} objects, {} secrets that may be shown, {} signing secrets, {} times of last use",
+            c.changes, c.credentials, c.objects, c.displays, c.signing, c.facts
         ))?;
     }
     if told.before {

@@ -161,9 +161,14 @@ async fn a_backup_takes_the_place_of_the_store() {
     let store = place.store().await;
     put_policy(&store).await;
     create(&store, "early", "s", None).await;
+    create_signer(&store, "signs", "what it signs with").await;
     let file = place.file("backup.db");
     let made = store.backup(&file).await.unwrap();
+    assert_eq!(made.report.sealed, 1);
     create(&store, "late", "s", None).await;
+    let mut write = store.write("ann", NOW).await.unwrap();
+    write.delete_credential("signs").await.unwrap();
+    write.commit().await.unwrap();
     store.close().await;
     let (head, kept) = restore(&file, &place.file("doorward.db")).await.unwrap();
     assert_eq!(head.seq, made.head.seq + 1);
@@ -172,6 +177,7 @@ async fn a_backup_takes_the_place_of_the_store() {
     assert_eq!(now.head().await.unwrap(), head);
     now.check().await.unwrap();
     assert!(now.credential("early").await.unwrap().is_some());
+    assert_eq!(signs_with(&now, "signs").await.as_deref(), Some("what it signs with"));
     assert!(now.credential("late").await.unwrap().is_none());
     let changes = now.changes_after(made.head.seq, 9).await.unwrap();
     assert_eq!((changes[0].kind.as_str(), changes[0].action.as_str()), ("store", "restored"));

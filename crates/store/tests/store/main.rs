@@ -30,6 +30,8 @@ mod rotation;
 #[cfg(test)]
 mod secrets;
 #[cfg(test)]
+mod signing;
+#[cfg(test)]
 mod size;
 #[cfg(test)]
 mod support;

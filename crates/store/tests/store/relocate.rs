@@ -56,7 +56,8 @@ async fn everything(store: &Store) -> String {
     for c in store.credentials_page(&Filter::default(), None, 100_000).await.unwrap() {
         let revealed = store.reveal(&c.credential.id, NOW).await.unwrap();
         let rest = (c.secret_version, c.created_at, c.last_used, c.exposed_at);
-        all += &format!("{} {rest:?} {revealed:?}\n", shown(&c.credential));
+        let signs = signs_with(store, &c.credential.id).await;
+        all += &format!("{} {rest:?} {revealed:?} {signs:?}\n", shown(&c.credential));
     }
     all
 }
@@ -70,6 +71,7 @@ async fn fill(store: &Store, many: usize) {
     }
     write.create_credential(&new(full_credential("full"), display(None))).await.unwrap();
     write.create_credential(&new(credential("gone", "s"), display(None))).await.unwrap();
+    write.create_credential(&new(signer(&store.keys(), "signs", "what it signs with"), None)).await.unwrap();
     let until = Some(UnixMillis(NOW.0 + 60_000));
     write.create_credential(&new(credential("shown", "s"), display(until))).await.unwrap();
     write.delete_credential("gone").await.unwrap();
@@ -90,7 +92,8 @@ async fn everything_arrives() {
         assert_eq!(head, store.head().await.unwrap());
         assert_eq!(report, store.check().await.unwrap());
         let many = i64::try_from(MANY).unwrap();
-        assert_eq!((counts.credentials, counts.displays, counts.facts), (many + 2, 2, 2));
+        assert_eq!((counts.credentials, counts.displays, counts.facts), (many + 3, 2, 2));
+        assert_eq!((counts.signing, report.sealed), (1, 3));
         assert_eq!((counts.changes, counts.objects), (head.seq, 3));
         // The old one tells the same, and takes no more.
         assert_eq!(everything(&store).await, before);
@@ -99,6 +102,7 @@ async fn everything_arrives() {
         assert_eq!(store.moved_to().await.unwrap(), Some(address(&to).to_string()));
         let moved = open(&to).await.unwrap();
         assert_eq!(everything(&moved).await, before);
+        assert_eq!(signs_with(&moved, "signs").await.as_deref(), Some("what it signs with"));
         assert_eq!(moved.moved_to().await.unwrap(), None);
         create(&moved, "after", "s", None).await;
         // Asked for again, it says that it was done, also when the new one has gone on.

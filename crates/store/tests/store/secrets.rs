@@ -60,12 +60,19 @@ async fn no_secret_is_in_any_file() {
     put_policy(&store).await;
     create(&store, "kept", FIRST, shown_until(FIRST, None)).await;
     create(&store, "bare", FIRST, None).await;
+    create_signer(&store, "signs", FIRST).await;
+    let again = signer(&store.keys(), "signs", SECOND);
     let mut write = store.write("ann", NOW).await.unwrap();
     let display = shown_until(SECOND, Some(900_000));
     assert!(!format!("{display:?} {write:?} {store:?}").contains(SECOND));
-    write.replace_secret("kept", keys().hash(b"kept", SECOND.as_bytes()), display).await.unwrap();
+    write.replace_secret("kept", keys().hash(b"kept", SECOND.as_bytes()), None, display).await.unwrap();
+    write.replace_secret("signs", again.secret, again.signing, None).await.unwrap();
     write.commit().await.unwrap();
     assert_eq!(store.reveal("kept", NOW).await.unwrap().as_deref(), Some(SECOND));
+    let signs = store.credential("signs").await.unwrap();
+    assert!(!format!("{signs:?}").contains(SECOND));
+    assert_eq!(signs_with(&store, "signs").await.as_deref(), Some(SECOND));
+    assert_eq!(store.reveal("signs", NOW).await.unwrap(), None, "what must stay may not be shown");
     for _ in 0..2 {
         let bytes = place.bytes().await;
         assert!(contains(&bytes, b"kept"), "the search looks at the right files");
@@ -96,11 +103,11 @@ async fn a_secret_is_shown_until_its_window_closes() {
 
     let mut write = store.write("ann", at(2_000)).await.unwrap();
     let secret = keys().hash(b"always", SECOND.as_bytes());
-    write.replace_secret("always", secret, shown_until(SECOND, Some(3_000))).await.unwrap();
+    write.replace_secret("always", secret, None, shown_until(SECOND, Some(3_000))).await.unwrap();
     write.commit().await.unwrap();
     assert_eq!(sees("always", 2_000).await.as_deref(), Some(SECOND));
     let mut write = store.write("ann", at(2_100)).await.unwrap();
-    write.replace_secret("always", keys().hash(b"always", b"third"), None).await.unwrap();
+    write.replace_secret("always", keys().hash(b"always", b"third"), None, None).await.unwrap();
     write.commit().await.unwrap();
     assert_eq!(sees("always", 2_200).await, None);
     store.check().await.unwrap();

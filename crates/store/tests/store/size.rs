@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-crate::place::on_both_engines!(size_of_many_credentials);
+crate::place::on_both_engines!(size_of_many_credentials, size_of_many_that_sign);
 
 const EVERY_DAY: u64 = 3_000;
 /// From so many on, the memory of one is told apart from that of the rest.
@@ -138,5 +138,33 @@ async fn size_of_many_credentials() {
         assert!(std::hint::black_box(&live.directory).get(&id).is_some());
     }
     println!("a look-up: {:?}", started.elapsed() / look_ups);
+    following.abort();
+}
+
+/// The secrets of many that sign are read with few questions, and take little more than their own length.
+#[allow(clippy::print_stdout, reason = "figures are what a long run is for")]
+async fn size_of_many_that_sign() {
+    let (place, n) = (Place::new(), number());
+    let store = place.store().await;
+    put_policy(&store).await;
+    let mut write = store.write("setup", NOW).await.unwrap();
+    for i in 0..n {
+        let (id, secret) = (format!("dwi_{i:022}"), format!("dws_{i:038}"));
+        write.create_credential(&new(signer(&store.keys(), &id, &secret), None)).await.unwrap();
+    }
+    write.commit().await.unwrap();
+    let live = Arc::new(Live::new(keys()));
+    let before = resident_bytes();
+    let (ready, mut is_ready) = tokio::sync::watch::channel(false);
+    let settings =
+        Follow { region: None, poll: Duration::from_millis(5), max_staleness: Duration::from_secs(60) };
+    let started = Instant::now();
+    let following = follow(store.clone(), Arc::clone(&live), settings, Arc::default(), clock, ready);
+    let following = tokio::spawn(following);
+    is_ready.wait_for(|ready| *ready).await.unwrap();
+    let (load, each) = (started.elapsed(), (resident_bytes().saturating_sub(before)) / n);
+    println!("{n} credentials that sign: loaded in {load:?}, {each} bytes each");
+    assert!(n < MANY || each <= MOST_BYTES_EACH, "{each} bytes each");
+    assert!((0..n).all(|i| live.directory.get(&format!("dwi_{i:022}")).unwrap().signing.is_some()));
     following.abort();
 }

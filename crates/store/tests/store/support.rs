@@ -4,6 +4,7 @@ use doorward_core::dialect::Dialect;
 use doorward_core::keyring::MasterKey;
 use doorward_core::origin::OriginEntry;
 use doorward_core::policy::draft::{self, Draft};
+use doorward_core::schemes::escher::SigningSecret;
 use doorward_core::secret::Keys;
 use doorward_core::time::UnixMillis;
 use doorward_store::{Display, NewCredential, Purpose, Store, StoreError};
@@ -110,7 +111,7 @@ pub(crate) async fn of_the_first_schema() -> Place {
     write.commit().await.unwrap();
     store.close().await;
     let check = hex(&master().check());
-    let older = "DROP TABLE lease; DROP TABLE node; DROP TABLE keyring; ALTER TABLE secret_display DROP COLUMN key_version; \
+    let older = "DROP TABLE signing_secret; DROP TABLE lease; DROP TABLE node; DROP TABLE keyring; ALTER TABLE secret_display DROP COLUMN key_version; \
                  UPDATE meta SET value = '1' WHERE key = 'schema'; DELETE FROM meta WHERE key = 'seal'";
     sql(&place.db(), &format!("{older}; INSERT INTO meta (key, value) VALUES ('key_check', '{check}')"))
         .await;
@@ -144,6 +145,33 @@ pub(crate) fn credential(id: &str, secret: &str) -> Credential {
         secret: keys().hash(id.as_bytes(), secret.as_bytes()),
         signing: None,
     }
+}
+
+/// A credential that signs, as a store keeps it that has these keys.
+pub(crate) fn signer(keys: &Keys, id: &str, secret: &str) -> Credential {
+    Credential {
+        dialect: Dialect::named("antavo").unwrap(),
+        secret: keys.hash(id.as_bytes(), secret.as_bytes()),
+        signing: Some(SigningSecret::new(secret.as_bytes())),
+        ..credential(id, secret)
+    }
+}
+
+/// Creates a credential that signs.
+pub(crate) async fn create_signer(store: &Store, id: &str, secret: &str) {
+    let mut write = store.write("setup", NOW).await.unwrap();
+    write.create_credential(&new(signer(&store.keys(), id, secret), None)).await.unwrap();
+    write.commit().await.unwrap();
+}
+
+/// What a credential signs with, as the store gives it.
+pub(crate) async fn signs_with(store: &Store, id: &str) -> Option<String> {
+    text(&store.credential(id).await.unwrap().unwrap().credential)
+}
+
+/// What a credential signs with.
+pub(crate) fn text(c: &Credential) -> Option<String> {
+    c.signing.as_ref().map(|s| String::from_utf8(s.as_bytes().to_vec()).unwrap())
 }
 
 /// A credential with every field filled.

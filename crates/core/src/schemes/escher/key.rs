@@ -15,6 +15,12 @@ impl SigningSecret {
         SigningSecret(secret.into())
     }
 
+    /// The secret, for whoever seals it.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
