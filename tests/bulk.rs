@@ -50,10 +50,12 @@ fn what_was_created_elsewhere_is_taken_over_as_it_is() {
     // An id that stands alone needs no secret, and what was blocked stays so.
     let alone = json!({"workspace": "acme-test", "kind": "server", "dialect": "antavo", "plain_key": true, "id": "alone"});
     let blocked = with(entry("no-entry"), "status", "blocked");
-    let all = [&made[..], &[alone, blocked]].concat();
+    let signs = with(with(entry("signs"), "dialect", "aws4"), "scheme", "escher");
+    let all = [&made[..], &[alone, blocked, signs]].concat();
     let run = import(&gateway, &all).ok();
-    assert_eq!(rows(&run.stdout), [json!({"created": 44, "there": 0})]);
-    assert_eq!(rows(&import(&gateway, &all).ok().stdout), [json!({"created": 0, "there": 44})]);
+    assert_eq!(rows(&run.stdout), [json!({"created": 45, "there": 0})]);
+    assert_eq!(rows(&import(&gateway, &all).ok().stdout), [json!({"created": 0, "there": 45})]);
+    assert_eq!(gateway.show("signs")["scheme"], "escher");
     gateway.command(&["check"]).ok();
     gateway.start();
     for row in made.iter().filter(|row| row["kind"] == "server" && row["plain_key"] == false) {
@@ -87,6 +89,7 @@ fn every_bad_line_is_told_before_anything_is_written() {
         with(entry("over"), "expires_at", "2020-01-01T00:00:00Z").to_string(),
         with(entry("a b"), "scheme", "publishable").to_string(),
         good("fine-2"),
+        with(with(entry("signs"), "dialect", "aws4"), "scheme", "api_key").to_string(),
     ];
     let run = gateway.command(&["credential", "import", "-f", &file(&gateway, &lines)]);
     assert_eq!((run.code, run.stdout.as_str()), (1, ""));
@@ -102,11 +105,12 @@ fn every_bad_line_is_told_before_anything_is_written() {
         (10, "line 1 has the same id"),
         (11, "expired"),
         (12, "`scheme`"),
+        (14, "`scheme`: a server credential of its dialect uses escher"),
     ] {
         let told = run.stderr.lines().any(|l| l.starts_with(&format!("line {line}: ")) && l.contains(why));
         assert!(told, "line {line}, {why}: {}", run.stderr);
     }
-    assert!(run.stderr.ends_with("nothing was written\n") && run.stderr.lines().count() == 12, "{run:?}");
+    assert!(run.stderr.ends_with("nothing was written\n") && run.stderr.lines().count() == 13, "{run:?}");
     assert!(!run.stderr.contains("tell-nobody") && !run.stderr.contains(SECRET), "{run:?}");
     assert!(listed(&gateway, &[]).is_empty());
     for bad in ["/nowhere/at-all", &gateway.folder.file("")] {

@@ -196,6 +196,40 @@ fn weak_keys_are_marked_wherever_they_are_shown() {
     }
 }
 
+/// Servers of a dialect that signs have a secret that is never sent, and kept sealed.
+#[test]
+fn credentials_that_sign_say_so_and_their_secrets_are_told_once() {
+    let world = World::shared();
+    let gateway = &world.gateway;
+    for (dialect, kind) in [("antavo", "server"), ("aws4", "integration")] {
+        let words = ["--workspace", "acme-live", "--kind", kind, "--dialect", dialect, "--name", "signer"];
+        let row = gateway.create(&words).remove(0);
+        assert_eq!((&row["dialect"], &row["scheme"]), (&dialect.into(), &"escher".into()));
+        assert_eq!((&row["plain_key"], &row["weak"]), (&false.into(), &false.into()));
+        let actor = Actor::from_row(&row);
+        let id = &*actor.id;
+        assert!(id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-'), "{id}");
+        assert_eq!(gateway.show(id)["scheme"], "escher");
+        let shown = gateway.command(&["credential", "show", id]).ok().stdout;
+        assert!(shown.lines().any(|line| line == "scheme     escher"), "{shown}");
+        let revealed = gateway.command(&["credential", "show", id, "--reveal"]);
+        assert_eq!(revealed.code, 1, "it was told once: {revealed:?}");
+        let again = rows(&gateway.command(&["credential", "regenerate", id, "--json"]).ok().stdout).remove(0);
+        assert!(again["scheme"] == "escher" && again["secret"] != row["secret"], "another secret");
+        for words in [&["credential", "list", "--json"][..], &["credential", "show", id], &["check"]] {
+            let run = gateway.command(words).ok();
+            assert!(!run.said().contains(&actor.secret), "{words:?}");
+            assert!(!run.said().contains(again["secret"].as_str().expect("a secret")), "{words:?}");
+        }
+    }
+    let words = ["--workspace", "acme-live", "--kind", "server", "--dialect", "aws4", "--plain-key"];
+    let run = gateway.command(&[&["credential", "create"], &words[..]].concat());
+    assert!(run.code == 1 && run.stderr.contains("never presents an id alone"), "{run:?}");
+    let words = ["--workspace", "acme-live", "--kind", "client", "--dialect", "aws4", "--origin", "*"];
+    let run = gateway.command(&[&["credential", "create"], &words[..]].concat());
+    assert!(run.code == 1 && run.stderr.contains("aws4 has no client credentials"), "{run:?}");
+}
+
 #[test]
 fn lists_can_be_narrowed_to_a_workspace() {
     let world = World::shared();

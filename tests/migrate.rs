@@ -127,7 +127,7 @@ fn everything_works_at_the_new_store() {
         let dry = rows(&migrate(from, place, &["--dry-run", "--json"]).ok().stdout).remove(0);
         assert!(place.is_empty(), "a dry run wrote");
         let told = rows(&migrate(from, place, &["--json"]).ok().stdout).remove(0);
-        for count in ["changes", "credentials", "objects", "displays"] {
+        for count in ["changes", "credentials", "objects", "displays", "signing"] {
             assert_eq!(dry[count], told[count], "{count}");
         }
         assert_eq!((told["credentials"].as_i64(), told["before"].as_bool()), (Some(304), Some(false)));

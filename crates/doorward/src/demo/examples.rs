@@ -40,19 +40,24 @@ fn vendor_path(dialect: &str, scheme: SchemeName) -> Option<&'static str> {
 pub(super) fn all(credentials: &[CredentialView], at: &Reached<'_>) -> Result<Vec<Example>, Failure> {
     let mut out = Vec::new();
     for c in credentials {
-        let scheme = SchemeName::parse(c.scheme)?;
+        let scheme = sent(c)?;
         let own = vendor_path(c.dialect, scheme);
         for path in own.into_iter().chain(["/echo/hello"]) {
-            let name = format!("{} ({}, {}): {}", c.name, c.dialect, c.scheme, path);
+            let name = format!("{} ({}, {}): {}", c.name, c.dialect, scheme.name(), path);
             out.push(Example { name, curl: curl(at.plain, "", c, scheme, path)? });
         }
     }
     if let Some(c) = credentials.first() {
         let trust = format!(" --cacert {}", quoted(&at.ca_file.display().to_string()));
-        let curl = curl(at.tls, &trust, c, SchemeName::parse(c.scheme)?, "/echo/hello")?;
+        let curl = curl(at.tls, &trust, c, sent(c)?, "/echo/hello")?;
         out.push(Example { name: format!("{} over TLS: /echo/hello", c.name), curl });
     }
     Ok(out)
+}
+
+/// How a credential is sent: where its id alone is enough, by its id.
+fn sent(c: &CredentialView) -> Result<SchemeName, String> {
+    if c.plain_key { Ok(SchemeName::ApiKey) } else { SchemeName::parse(c.scheme) }
 }
 
 fn curl(

@@ -2,6 +2,7 @@ use super::super::credentials as verbs;
 use super::*;
 use doorward_core::credential::Status;
 use doorward_core::ids;
+use doorward_core::schemes::escher::SigningSecret;
 
 const DAY_MS: i64 = 86_400_000;
 
@@ -95,6 +96,46 @@ async fn a_new_secret_ends_the_old_one() {
     assert!(fits(&new) && !fits(&old));
 }
 
+async fn signs_with(office: &Office, id: &str) -> Option<SigningSecret> {
+    office.store.credential(id).await.unwrap().unwrap().credential.signing
+}
+
+fn secret(text: &str) -> Option<SigningSecret> {
+    Some(SigningSecret::new(text.as_bytes()))
+}
+
+/// What signs has to stay, whether or not it may be shown; what is sent needs a hash and no more.
+#[tokio::test]
+async fn secrets_that_sign_are_kept_and_others_are_not() {
+    let office = Office::with_policy().await;
+    for (kind, name) in [(Kind::Server, "antavo"), (Kind::Integration, "aws4")] {
+        let made = office.create(&Wanted { dialect: dialect(name), ..wanted("live", kind) }).await.unwrap();
+        let (id, told) = (made.id, made.secret.unwrap().0);
+        assert_eq!((made.scheme, signs_with(&office, &id).await), ("escher", secret(&told)));
+        // As those who sign read ids.
+        assert!(id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-'));
+        assert!(matches!(secret_at(&office, &id, 0).await, Err(Error::NotShownAgain(_))));
+        let again = verbs::regenerate(office.desk(), &id, &mut |b| office.fill(b)).await.unwrap();
+        let new = again.secret.unwrap().0;
+        assert!(new != told && signs_with(&office, &id).await == secret(&new));
+        assert!(matches!(secret_at(&office, &id, 0).await, Err(Error::NotShownAgain(_))));
+        verbs::block(office.desk(), &id).await.unwrap();
+        assert_eq!(signs_with(&office, &id).await, secret(&new));
+    }
+    for name in ["standard", "voucherify"] {
+        let asked = Wanted { dialect: dialect(name), ..wanted("try", Kind::Server) };
+        let made = office.create(&asked).await.unwrap();
+        assert_eq!((made.scheme, signs_with(&office, &made.id).await), ("api_key", None));
+    }
+    let shown = Wanted { dialect: dialect("antavo"), ..wanted("try", Kind::Server) };
+    let shown = office.create(&shown).await.unwrap();
+    assert_eq!(secret_at(&office, &shown.id, 4_000 * DAY_MS).await.unwrap(), shown.secret.unwrap().0);
+    // Two that sign and may not be shown, two keys and one that signs that may: each of the latter has a copy, too.
+    assert_eq!(office.store.check().await.unwrap().sealed, 2 + 2 + 2);
+    let changes = office.store.changes_after(0, 100).await.unwrap();
+    assert!(!format!("{changes:?}").contains(ids::KEY_SECRET));
+}
+
 #[tokio::test]
 async fn blocking_is_undone_and_deleting_is_not() {
     let office = Office::with_policy().await;
@@ -184,11 +225,15 @@ async fn kinds_dialects_and_switches_have_to_fit() {
         assert!(told(weak).await.contains("never presents an id alone"));
     }
     let weak = office.create(&Wanted { plain_key: true, ..wanted("try", Kind::Server) }).await.unwrap();
-    assert_eq!((weak.dialect, weak.plain_key, weak.weak), ("antavo", true, true));
+    assert_eq!((weak.dialect, weak.plain_key, weak.weak, weak.scheme), ("antavo", true, true, "escher"));
     let stored = office.store.credential(&weak.id).await.unwrap().unwrap().credential;
     assert_eq!(stored.label(), office.keys.pseudonym(&weak.id));
-    // The dialect has the form, so a key without the switch can be made; it just opens nothing by its id.
+    let aws4 = Wanted { plain_key: true, dialect: dialect("aws4"), ..server() };
+    assert!(told(aws4).await.contains("the dialect aws4 never presents an id alone"));
+    // Without the switch it signs, and opens nothing by its id.
     let strong = office.create(&Wanted { dialect: dialect("antavo"), ..server() }).await.unwrap();
-    assert!(!strong.weak);
+    assert_eq!((strong.weak, strong.scheme), (false, "escher"));
+    let stored = office.store.credential(&strong.id).await.unwrap().unwrap().credential;
+    assert_eq!((stored.label(), &stored.pseudonym), (&*strong.id, &None));
     assert!(matches!(verbs::list(office.desk(), Some("nowhere")).await, Err(Error::UnknownWorkspace(_))));
 }

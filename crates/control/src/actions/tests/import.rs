@@ -1,6 +1,7 @@
 use super::super::import::{self, Done, Line};
 use super::*;
-use doorward_core::credential::Status;
+use doorward_core::credential::{SchemeName, Status};
+use doorward_core::schemes::escher::SigningSecret;
 
 fn line(number: usize, id: &str, secret: &str) -> Line {
     let key = Import { id: id.to_owned(), secret: Some(secret.to_owned()) };
@@ -31,6 +32,49 @@ async fn lines_are_taken_over_once() {
     let told = import::check(office.desk(), &swapped).await.unwrap();
     assert_eq!(told, ["line 1: there is another credential with this id; not the same: status"]);
     office.store.check().await.unwrap();
+}
+
+/// A key that signed elsewhere signs here with the same secret.
+#[tokio::test]
+async fn what_signs_is_taken_over_with_its_secret() {
+    let office = Office::with_policy().await;
+    let of = |number, id: &str, secret: &str, name| {
+        let line = line(number, id, secret);
+        Line { wanted: Wanted { dialect: dialect(name), ..line.wanted }, ..line }
+    };
+    let lines = [
+        of(1, "AKID-one_1", "signs-from-elsewhere", "aws4"),
+        of(2, "two", "signs-from-elsewhere", "antavo"),
+        of(3, "three", "is-sent-from-elsewhere", "voucherify"),
+    ];
+    assert_eq!(write(&office, &lines).await.unwrap(), Done { created: 3, there: 0 });
+    assert_eq!(write(&office, &lines).await.unwrap(), Done { created: 0, there: 3 });
+    let expected = Some(SigningSecret::new(b"signs-from-elsewhere"));
+    for (id, signing) in [("AKID-one_1", expected.clone()), ("two", expected), ("three", None)] {
+        assert_eq!(office.store.credential(id).await.unwrap().unwrap().credential.signing, signing, "{id}");
+    }
+    let told = import::check(office.desk(), &[of(1, "two", "signs-from-somewhere", "antavo")]).await.unwrap();
+    assert_eq!(told, ["line 1: there is another credential with this id; not the same: secret"]);
+    office.store.check().await.unwrap();
+}
+
+#[tokio::test]
+async fn which_scheme_a_credential_will_use_follows_from_kind_and_dialect() {
+    let uses = |kind, name: Option<&str>, plain_key| {
+        let dialect = name.and_then(dialect);
+        Wanted { dialect, plain_key, ..wanted("live", kind) }.scheme().map(SchemeName::name)
+    };
+    for (kind, name, plain_key, expected) in [
+        (Kind::Server, None, false, Some("api_key")),
+        (Kind::Server, None, true, Some("escher")),
+        (Kind::Server, Some("antavo"), true, Some("escher")),
+        (Kind::Integration, Some("aws4"), false, Some("escher")),
+        (Kind::Integration, Some("voucherify"), false, Some("api_key")),
+        (Kind::Client, None, false, Some("publishable")),
+        (Kind::Client, None, true, None),
+    ] {
+        assert_eq!(uses(kind, name, plain_key), expected, "{kind:?} {name:?} {plain_key}");
+    }
 }
 
 #[tokio::test]
