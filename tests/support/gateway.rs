@@ -64,6 +64,12 @@ impl Setup {
         let setup = Setup { sections, policy: String::new(), environment: Vec::new(), store, folder };
         let quoted = |file: &str| format!("{:?}", setup.folder.file(file));
         let (key, events) = (quoted("master.key"), quoted("events.jsonl"));
+        // A store on a server leaves open where this node's journal is.
+        let journal = setup.store.database.is_some().then(|| quoted("ledger"));
+        let setup = match journal {
+            Some(journal) => setup.set("ledger", "journal", journal),
+            None => setup,
+        };
         setup
             .set("", "name", "\"test\"")
             .set("", "region", "\"us\"")

@@ -91,6 +91,12 @@ impl Window {
         self.date
     }
 
+    /// For how long before its date it may be accepted, in milliseconds.
+    #[must_use]
+    pub fn early_ms(&self) -> u32 {
+        self.early_ms
+    }
+
     /// For how long after its date it may be accepted, in milliseconds.
     #[must_use]
     pub fn late_ms(&self) -> u32 {

@@ -13,6 +13,7 @@ mod front;
 mod harden;
 mod heartbeat;
 mod housekeeping;
+mod ledger;
 mod log;
 mod master_key;
 mod metrics;

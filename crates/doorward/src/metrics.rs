@@ -1,5 +1,6 @@
 //! Counts in the text form that Prometheus reads (exposition format 0.0.4).
 use crate::config::Config;
+use crate::ledger::{OUTCOMES, Status};
 use doorward_gateway::{LATENCY_BOUNDS_US, Snapshot};
 use std::fmt::{Display, Write};
 
@@ -38,6 +39,8 @@ pub(crate) struct Gauges {
     pub(crate) clock_jumps: u64,
     /// How far the wall clock is behind the time that expiry is judged by.
     pub(crate) clock_behind_ms: u64,
+    /// `None`: this node has no ledger, since it takes no callers.
+    pub(crate) ledger: Option<Status>,
 }
 
 struct Page(String);
@@ -87,6 +90,9 @@ pub(crate) fn render(about: &About, s: &Snapshot, g: &Gauges) -> String {
     let behind = seconds(g.clock_behind_ms.saturating_mul(1000));
     let help = "How far the wall clock is behind the time that expiry is judged by.";
     page.gauge("clock_behind_seconds", help, behind);
+    if let Some(ledger) = &g.ledger {
+        once_only(&mut page, ledger);
+    }
     let classes = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
     let of_class = classes.iter().zip(s.classes).map(|(c, n)| (format!("{{class=\"{c}\"}}"), n));
     page.family("requests_total", "counter", "Requests by the class of the answer's status.", of_class);
@@ -104,6 +110,16 @@ pub(crate) fn render(about: &About, s: &Snapshot, g: &Gauges) -> String {
     // No part has a way of letting a request through because it failed, and so there is nothing to count.
     page.counter("failopen_total", "Requests let through because a check could not be made.", 0);
     page.0
+}
+
+fn once_only(page: &mut Page, ledger: &Status) {
+    page.gauge("ledger_up", "Whether requests that are accepted only once can be.", u8::from(ledger.up));
+    page.gauge("ledger_entries", "Requests that the ledger remembers.", ledger.entries);
+    let fence = ledger.fence.map(|fence| ("", seconds(fence.0.unsigned_abs().saturating_mul(1000))));
+    let help = "Requests that are dated earlier are refused, in seconds since 1970; ahead of the time only after a loss.";
+    page.family("ledger_fence_until_seconds", "gauge", help, fence);
+    let claims = OUTCOMES.iter().zip(ledger.claims).map(|(name, n)| (format!("{{outcome=\"{name}\"}}"), n));
+    page.family("ledger_claims_total", "counter", "What the ledger was asked, by what it said.", claims);
 }
 
 fn latency(page: &mut Page, s: &Snapshot) {
@@ -134,6 +150,8 @@ mod tests {
         s.denials = Reason::ALL.iter().map(|r| (*r, 0)).collect();
         s.latency[0] = 1;
         s.latency[3] = 2;
+        let fence = Some(doorward_core::time::UnixMillis(1_800_000_000_500));
+        let ledger = Status { up: true, entries: 9, fence, claims: [1, 2, 0, 0, 0, 0, 0, 0, 3] };
         let gauges = Gauges {
             ready: true,
             credentials: 7,
@@ -143,6 +161,7 @@ mod tests {
             store_outages: 2,
             clock_jumps: 4,
             clock_behind_ms: 3_600_000,
+            ledger: Some(ledger),
         };
         let about = About("{name=\"edge-1\"}".to_owned());
         let text = render(&about, &s, &gauges);
@@ -165,6 +184,11 @@ mod tests {
             "doorward_store_outages_total 2",
             "doorward_clock_jumps_total 4",
             "doorward_clock_behind_seconds 3600",
+            "doorward_ledger_up 1",
+            "doorward_ledger_entries 9",
+            "doorward_ledger_fence_until_seconds 1800000000.5",
+            "doorward_ledger_claims_total{outcome=\"replayed\"} 2",
+            "doorward_ledger_claims_total{outcome=\"unavailable\"} 3",
         ] {
             assert!(text.lines().any(|l| l == line), "{line} is missing in\n{text}");
         }
@@ -177,7 +201,8 @@ mod tests {
         let before = types.len();
         types.dedup();
         assert_eq!(types.len(), before);
-        let unread = render(&about, &s, &Gauges { age_ms: None, ..gauges });
+        let unread = render(&about, &s, &Gauges { age_ms: None, ledger: None, ..gauges });
         assert!(!unread.contains("\ndoorward_directory_age_seconds"), "nothing was read yet");
+        assert!(!unread.contains("doorward_ledger"), "a node without callers has no ledger");
     }
 }

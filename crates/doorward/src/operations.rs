@@ -1,4 +1,5 @@
 //! What operators and their tools ask a node: `/metrics`, `/healthz`, `/readyz`, on an address of their own.
+use crate::ledger::OnceOnly;
 use crate::metrics::{self, About, Gauges};
 use axum::Router;
 use axum::extract::State;
@@ -20,6 +21,8 @@ pub(crate) struct Board {
     live: Arc<Live>,
     ready: watch::Receiver<bool>,
     gateway: Mutex<Doing>,
+    /// `None`: this node takes no callers.
+    ledger: Option<Arc<OnceOnly>>,
 }
 
 enum Doing {
@@ -35,8 +38,9 @@ impl Board {
         live: Arc<Live>,
         ready: watch::Receiver<bool>,
         gateway: Option<Gateway>,
+        ledger: Option<Arc<OnceOnly>>,
     ) -> Board {
-        Board { about, live, ready, gateway: Mutex::new(Doing::Serving(gateway)) }
+        Board { about, live, ready, gateway: Mutex::new(Doing::Serving(gateway)), ledger }
     }
 
     fn doing<T>(&self, f: impl FnOnce(&mut Doing) -> T) -> T {
@@ -125,6 +129,7 @@ async fn metrics(State(board): State<Arc<Board>>) -> impl IntoResponse {
         store_outages,
         clock_jumps: clock.jumps(),
         clock_behind_ms: clock.behind_ms(now(), monotonic_ms()),
+        ledger: board.ledger.as_ref().map(|ledger| ledger.status()),
     };
     ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], metrics::render(&board.about, &counts, &gauges))
 }

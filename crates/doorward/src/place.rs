@@ -49,7 +49,7 @@ pub(crate) fn in_folder(folder: &Path, max_staleness_s: u64) -> StoreSettings {
 pub(crate) fn address(settings: &StoreSettings) -> Result<Address, PasswordError> {
     let url = settings.url.clone();
     Ok(match &settings.password_file {
-        Some(file) => url.with_password(&password::load(file)?),
+        Some(file) => url.with_password(&password::load(file, "store")?),
         None => url,
     })
 }

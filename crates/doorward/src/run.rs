@@ -5,11 +5,12 @@ use crate::heartbeat::Heartbeat;
 use crate::operations::{self, Board};
 use crate::place::Opened;
 use crate::signals::{Asked, Signals};
-use crate::{Failure, clock, facts, housekeeping, metrics};
+use crate::{Failure, clock, facts, housekeeping, ledger, metrics};
 use doorward_core::live::Live;
-use doorward_core::ports::{Ledger, NoLedger};
+use doorward_core::ports::Ledger;
 use doorward_gateway::tls::{Certificates, TlsError};
 use doorward_gateway::{Gateway, monotonic_ms};
+use doorward_store::Store;
 use doorward_store::follow::{Follow, follow};
 use serde::Serialize;
 use std::fmt;
@@ -69,6 +70,8 @@ pub(crate) struct Node {
     drain: Duration,
     facts: JoinHandle<()>,
     heartbeat: Heartbeat,
+    ledger: Option<ledger::Running>,
+    store: Store,
     /// What runs on until the end.
     others: Vec<JoinHandle<()>>,
 }
@@ -89,10 +92,12 @@ impl Node {
         };
         let live = Arc::new(Live::new(Arc::clone(&opened.keys)));
         let (facts_to, facts_from) = mpsc::channel(facts::QUEUE);
-        let (mut gateway, mut certificates) = (None, None);
+        let (mut gateway, mut certificates, mut ledger) = (None, None, None);
         if config.role.takes_callers() {
-            let ledger: Arc<dyn Ledger> = Arc::new(NoLedger);
-            let front = Front::start(config, &live, &facts_to, &ledger)?;
+            let started = ledger::start(config, &opened.store, &live).await?;
+            let once: Arc<dyn Ledger> = Arc::clone(&started.ledger) as _;
+            let front = Front::start(config, &live, &facts_to, &once)?;
+            ledger = Some(started);
             (addresses.plain, addresses.tls) = (front.plain, front.tls);
             (gateway, certificates) = (Some(front.gateway), front.certificates);
         }
@@ -113,17 +118,30 @@ impl Node {
         };
         let woken = Arc::new(Notify::new());
         others.push(tokio::spawn({
-            let live = Arc::clone(&live);
+            let (store, live) = (store.clone(), Arc::clone(&live));
             async move {
                 follow(store, live, following, woken, monotonic_ms, ready_to).await;
             }
         }));
-        let board = Arc::new(Board::new(metrics::about(config), live, ready.clone(), gateway));
+        let once = ledger.as_ref().map(|running| Arc::clone(&running.ledger));
+        let board = Arc::new(Board::new(metrics::about(config), live, ready.clone(), gateway, once));
         if let Some(listener) = operations {
             others.push(operations::serve(listener, Arc::clone(&board))?);
         }
         let drain = Duration::from_millis(config.timeouts.drain_ms);
-        Ok(Node { addresses, board, ready, signals, certificates, drain, facts, heartbeat, others })
+        Ok(Node {
+            addresses,
+            board,
+            ready,
+            signals,
+            certificates,
+            drain,
+            facts,
+            heartbeat,
+            ledger,
+            store,
+            others,
+        })
     }
 
     /// Waits until requests are answered; `false` where the process was told to stop before.
@@ -186,6 +204,9 @@ impl Node {
         }
         // The gateway held the other end of the facts' queue: what is in it is written down now.
         let _ = self.facts.await;
+        if let Some(ledger) = self.ledger {
+            ledger.stop(&self.store).await;
+        }
         self.heartbeat.leave().await;
         self.others.iter().for_each(JoinHandle::abort);
         tracing::info!("stopped");

@@ -93,6 +93,19 @@ pub(crate) const TABLES: [Table; 9] = [
         unless: "",
     },
     Table {
+        name: "ledger",
+        columns: &[
+            ("one", Number),
+            ("reach_ms", Number),
+            ("ahead_ms", Number),
+            ("turn", Number),
+            ("mark", Text),
+            ("history", Text),
+        ],
+        key: 1,
+        unless: "",
+    },
+    Table {
         name: "change",
         columns: &[
             ("seq", Number),

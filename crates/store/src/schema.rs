@@ -8,7 +8,7 @@ use sqlx::{AnyConnection, AssertSqlSafe, Connection, Row};
 /// The schema that this program makes and knows.
 pub(crate) const VERSION: i64 = MIGRATIONS.len() as i64;
 
-const MIGRATIONS: [&[&str]; 4] = [FIRST, NODES_AND_KEYS, LEASES, SIGNING];
+const MIGRATIONS: [&[&str]; 5] = [FIRST, NODES_AND_KEYS, LEASES, SIGNING, LEDGER];
 
 const FIRST: &[&str] = &[
     "CREATE TABLE meta (key {text} NOT NULL PRIMARY KEY, value {text} NOT NULL) {keyed}",
@@ -101,6 +101,19 @@ const SIGNING: &[&str] = &[
         sealed {blob} NOT NULL,
         key_version {bigint} NOT NULL
     ) {keyed}",
+];
+
+const LEDGER: &[&str] = &[
+    // One row, once there is something to tell: how far from the time anything that was accepted was dated; and about a
+    // ledger that nodes share, its mark, under which turn of the lease it was set, and which history of data it belongs to.
+    "CREATE TABLE ledger (
+        one {bigint} NOT NULL PRIMARY KEY CHECK (one = 1),
+        reach_ms {bigint} NOT NULL DEFAULT 0,
+        ahead_ms {bigint} NOT NULL DEFAULT 0,
+        turn {bigint} NOT NULL DEFAULT 0,
+        mark {text} NOT NULL DEFAULT '',
+        history {text} NOT NULL DEFAULT ''
+    ) {table}",
 ];
 
 /// The first schema with a keyring.

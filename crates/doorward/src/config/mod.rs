@@ -6,10 +6,12 @@ use doorward_core::document::{Document, Mistake};
 use doorward_core::request::PlainHttp;
 use doorward_gateway::{Hsts, Limits, Timeouts, Trusted};
 use doorward_store::Address;
+use doorward_store::ledger::{RedisAddress, Settings};
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+mod ledger;
 mod listeners;
 mod numbers;
 mod sections;
@@ -25,6 +27,7 @@ pub(crate) struct Config {
     /// The node's region; workspaces of another one are refused.
     pub(crate) region: Option<String>,
     pub(crate) store: StoreSettings,
+    pub(crate) ledger: Ledger,
     pub(crate) listen: Listen,
     pub(crate) tls: Tls,
     pub(crate) plain_http: PlainHttp,
@@ -50,6 +53,35 @@ pub(crate) struct StoreSettings {
     pub(crate) master_key_file: PathBuf,
     /// Seconds without a word from the store after which this node refuses.
     pub(crate) max_staleness_s: u64,
+}
+
+/// Where it is remembered what was accepted once.
+#[derive(Clone, Debug)]
+pub(crate) struct Ledger {
+    pub(crate) place: LedgerPlace,
+    pub(crate) settings: Settings,
+}
+
+/// What remembers.
+#[derive(Clone, Debug)]
+pub(crate) enum LedgerPlace {
+    /// This node, and no other one beside it.
+    Memory {
+        /// The journal's folder; `None`: the settings name none, and so this node can't remember.
+        journal: Option<PathBuf>,
+    },
+    /// A server, for any number of nodes.
+    Redis {
+        url: RedisAddress,
+        password_file: Option<PathBuf>,
+        /// The authorities of its certificate, PEM; `None`: the system's.
+        ca_file: Option<PathBuf>,
+    },
+}
+
+/// The ledger of a store whose settings say nothing about it.
+pub(crate) fn default_ledger(store: &Address) -> Ledger {
+    Ledger { place: LedgerPlace::Memory { journal: ledger::beside(store) }, settings: Settings::default() }
 }
 
 /// Addresses. Port 0 picks a free one.

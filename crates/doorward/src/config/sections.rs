@@ -1,6 +1,6 @@
 //! Each section of the file by itself.
 use super::listeners::{self, Listeners};
-use super::{Config, StoreSettings, numbers};
+use super::{Config, StoreSettings, ledger, numbers};
 use crate::role::Role;
 use doorward_core::document::Table;
 use doorward_gateway::{Trusted, TrustedHeader};
@@ -23,6 +23,7 @@ pub(super) fn read(root: &Table<'_, '_>, folder: &Path, role: Option<Role>) -> O
     let role = role.or(told).unwrap_or_default();
     let region = root.parsed("region", word);
     let store = store(root, folder);
+    let ledger = ledger::read(root, folder, store.as_ref().map(|store| &store.url));
     let Listeners { listen, tls, plain_http, https_port } = listeners::read(root, folder, role);
     let trusted = trusted(root);
     let upstream_ca_file = section(root, "upstream", |t| t.parsed("ca_file", |f| path(folder, f))).flatten();
@@ -36,6 +37,7 @@ pub(super) fn read(root: &Table<'_, '_>, folder: &Path, role: Option<Role>) -> O
         role,
         region,
         store: store?,
+        ledger,
         listen,
         tls,
         plain_http,

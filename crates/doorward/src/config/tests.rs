@@ -70,7 +70,7 @@ fn every_mistake_is_told_with_its_line() {
         mistakes(text),
         [
             "line 1, name: `a b`: write 1 to 64 letters, digits, `-`, `_` or `.`",
-            "line 2, regio: there is no such setting; known here: events, limits, listen, name, plain_http, region, \
+            "line 2, regio: there is no such setting; known here: events, ledger, limits, listen, name, plain_http, region, \
              role, runtime, store, timeouts, tls, trusted_proxies, upstream",
             "line 3, store: `master_key_file` is missing",
             "line 4, store.url: `mysql:` is no kind of store; write sqlite:/path/to/doorward.db or \
@@ -202,4 +202,51 @@ fn the_role_decides_what_has_to_be_there() {
     }
     let unknown = mistakes(&format!("role = \"master\"\n{LEAST}"));
     assert_eq!(unknown, ["line 1, role: `master` is none of gateway, control, all"]);
+}
+
+/// A ledger is in this node's memory, with a journal beside an SQLite store, or on Redis; shares go with its size.
+#[test]
+fn a_ledger_has_one_place() {
+    let read_in = |text: &str| read(text, Path::new("/etc/doorward"));
+    let place = |text: &str| format!("{:?}", read_in(text).unwrap().ledger.place);
+    let of = |ledger: &str| format!("{LEAST}[ledger]\n{ledger}\n");
+    let beside = "Memory { journal: Some(\"/etc/doorward/d.db.ledger\") }";
+    assert_eq!(place(LEAST), beside);
+    assert_eq!(place(&of("url = \"memory\"")), beside);
+    assert_eq!(place(&of("journal = \"j\"")), "Memory { journal: Some(\"/etc/doorward/j\") }");
+    let server = LEAST.replace("sqlite:d.db", "postgres://ann@db/d");
+    assert_eq!(place(&server), "Memory { journal: None }");
+    assert_eq!(place(&format!("{server}[ledger]\njournal = \"/j\"\n")), "Memory { journal: Some(\"/j\") }");
+    let redis = read_in(&of("url = \"redis://h/2\"\npassword_file = \"pw\"\nentries = 100")).unwrap().ledger;
+    let LedgerPlace::Redis { url, password_file, ca_file } = &redis.place else { panic!("{redis:?}") };
+    assert_eq!((url.to_string().as_str(), ca_file), ("redis://h:6379/2", &None));
+    assert_eq!(password_file.as_deref(), Some(Path::new("/etc/doorward/pw")));
+    let s = redis.settings;
+    assert_eq!((s.entries, s.workspace_entries, s.credential_entries), (100, 75, 50));
+    let s = read_in(&of("entries = 10\nentries_per_workspace = 7\nentries_per_credential = 3")).unwrap();
+    let s = s.ledger.settings;
+    assert_eq!((s.entries, s.workspace_entries, s.credential_entries), (10, 7, 3));
+    for (bad, why) in [
+        ("url = \"disk\"", "line 9, ledger.url: write \"memory\" or \"redis://host:port/database\""),
+        (
+            "url = \"redis://:hush@h\"",
+            "line 9, ledger.url: there is a password in its address; put it in a file of its own",
+        ),
+        ("ca_file = \"c\"", "line 9, ledger.ca_file: it is for a ledger on Redis: name that in `url`"),
+        (
+            "url = \"redis://h\"\njournal = \"j\"",
+            "line 10, ledger.journal: it is for a ledger in memory: Redis remembers by itself",
+        ),
+        (
+            "url = \"redis://h\"\nca_file = \"c\"",
+            "line 10, ledger.ca_file: it is for TLS: write rediss:// in `url`",
+        ),
+        ("entries = 0", "line 9, ledger.entries: must be from 1 to 1000000000"),
+        (
+            "entries = 5\nentries_per_workspace = 6",
+            "line 10, ledger.entries_per_workspace: a share is a part of `entries`, which is 5",
+        ),
+    ] {
+        assert_eq!(mistakes(&of(bad)), [why], "{bad}");
+    }
 }

@@ -1,6 +1,6 @@
 //! `doorward demo`: everything on a store of its own, with a sample upstream, to try things out.
 use crate::cli::Demo;
-use crate::config::{Config, Listen, Tls, all_cores};
+use crate::config::{Config, Listen, Tls, all_cores, default_ledger};
 use crate::place::{self, Opened};
 use crate::role::Role;
 use crate::run::Node;
@@ -105,11 +105,13 @@ async fn open(folder: &Path) -> Result<Opened, Failure> {
 }
 
 fn config(options: &Demo, folder: &Path, tls: &certificate::TlsFiles) -> Config {
+    let store = place::in_folder(folder, MAX_STALENESS_S);
     Config {
         name: "demo".to_owned(),
         role: Role::All,
         region: Some(REGION.to_owned()),
-        store: place::in_folder(folder, MAX_STALENESS_S),
+        ledger: default_ledger(&store.url),
+        store,
         listen: Listen {
             plain: Some(options.gateway),
             tls: Some(options.gateway_tls),

@@ -21,7 +21,8 @@ pub struct Lease {
     pub first: bool,
 }
 
-const TAKE: &str = "INSERT INTO lease (name, holder, until, turn, renewals) VALUES ($1, $2, {now} + $3, 1, 0) \
+const TAKE: &str = "INSERT INTO lease (name, holder, until, turn, renewals) SELECT $1, $2, {now} + $3, 1, 0 \
+     WHERE NOT EXISTS (SELECT 1 FROM meta WHERE key = 'moved_to') \
      ON CONFLICT (name) DO UPDATE SET until = excluded.until, renewals = lease.renewals + 1, \
      turn = CASE WHEN lease.holder = excluded.holder THEN lease.turn ELSE lease.turn + 1 END, \
      holder = excluded.holder \
@@ -29,7 +30,8 @@ const TAKE: &str = "INSERT INTO lease (name, holder, until, turn, renewals) VALU
 const END: &str = "UPDATE lease SET until = 0 WHERE name = $1 AND holder = $2";
 
 impl Store {
-    /// Takes a lease, or renews it; `None` while another one holds it. One statement, so of many who try one has it.
+    /// Takes a lease, or renews it; `None` while another one holds it, and for ever once the store was moved: then it is the
+    /// other store that gives leases. One statement, so of many who try one has it.
     ///
     /// # Errors
     /// Others keep the store busy, or it fails. It may have been taken all the same.

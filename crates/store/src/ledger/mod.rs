@@ -7,10 +7,13 @@ mod journal;
 mod lease;
 mod memory;
 mod owners;
+mod reach;
 mod record;
 mod recover;
+mod redis;
 mod start;
 mod table;
+mod term;
 #[cfg(test)]
 mod tests;
 
@@ -18,15 +21,17 @@ use doorward_core::ports::{Claim, Claiming, Ledger, Once};
 use doorward_core::time::UnixMillis;
 use journal::Journal;
 use memory::Memory;
+use reach::Reach;
 use std::fs::File;
 use std::future::{poll_fn, ready};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::AtomicI64;
 use std::task::Poll;
-use std::time::{Duration, Instant};
+use term::Term;
 
 pub use lease::{LEASE_MS, Lease, RENEW_MS};
+pub use redis::Address as RedisAddress;
 
 /// How much is remembered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,8 +42,9 @@ pub struct Settings {
     pub workspace_entries: usize,
     /// Of these, at most so many of one credential.
     pub credential_entries: usize,
-    /// How far a request's date may be from the time, in milliseconds, at the API that allows most. After a loss, dates up
-    /// to then and so much later are refused.
+    /// How far a request's date may be from the time, in milliseconds, for a start: where an API allows more, the ledger
+    /// learns that from its first request, and has the store remember it. After a loss, dates up to then and so much
+    /// later are refused.
     pub skew_ms: u32,
 }
 
@@ -90,17 +96,13 @@ struct Inner {
     memory: Memory,
     journal: Journal,
     clock: Clock,
-    settings: Settings,
     folder: PathBuf,
     /// Locked as long as it is open.
     _lock: File,
     holder: String,
     turn: AtomicI64,
-    begin: Instant,
-    /// The end of the lease on the steady clock, in milliseconds since the beginning.
-    leased_steady_ms: AtomicU64,
-    /// The same on the clock that requests are judged by. A machine that slept has an old steady clock.
-    leased_until: AtomicI64,
+    term: Term,
+    reach: Reach,
 }
 
 impl std::fmt::Debug for MemoryLedger {
@@ -111,6 +113,12 @@ impl std::fmt::Debug for MemoryLedger {
 
 impl Ledger for MemoryLedger {
     fn claim<'c>(&'c self, once: &'c Once) -> Claiming<'c> {
+        if !self.0.reach.covers(&once.window) {
+            return Box::pin(async move {
+                self.0.reach.ask(&once.window).await;
+                self.claim_now(once)
+            });
+        }
         match self.0.begin_claim(once) {
             Err(claim) => Box::pin(ready(claim)),
             // Whoever is ready on this core goes first, so that one write serves all.
@@ -151,6 +159,12 @@ impl MemoryLedger {
         self.0.memory.fence()
     }
 
+    /// Whether it can claim at the moment.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        self.0.term.holds((self.0.clock)())
+    }
+
     /// Requests that are remembered.
     #[must_use]
     pub fn entries(&self) -> usize {
@@ -173,29 +187,9 @@ impl MemoryLedger {
 }
 
 impl Inner {
-    fn steady_ms(&self) -> u64 {
-        u64::try_from(self.begin.elapsed().as_millis()).unwrap_or(u64::MAX)
-    }
-
-    fn is_leased(&self, now: UnixMillis) -> bool {
-        now.0 < self.leased_until.load(SeqCst) && self.steady_ms() < self.leased_steady_ms.load(SeqCst)
-    }
-
-    /// The lease was asked for at this time, and given.
-    fn lease(&self, asked: Instant, asked_at: UnixMillis) {
-        let lasts = LEASE_MS - lease::LEASE_MARGIN_MS;
-        let asked = asked.saturating_duration_since(self.begin) + Duration::from_millis(lasts);
-        self.leased_until.store(asked_at.plus_ms(lasts.cast_signed()).0, SeqCst);
-        self.leased_steady_ms.store(u64::try_from(asked.as_millis()).unwrap_or(u64::MAX), SeqCst);
-    }
-
-    fn unlease(&self) {
-        self.leased_steady_ms.store(0, SeqCst);
-    }
-
     fn begin_claim(&self, once: &Once) -> Result<Arc<journal::Batch>, Claim> {
         let now = (self.clock)();
-        if !self.is_leased(now) {
+        if !self.term.holds(now) || !self.reach.covers(&once.window) {
             return Err(Claim::Unavailable);
         }
         self.memory.claim(once, now)?;

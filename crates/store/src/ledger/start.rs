@@ -2,8 +2,10 @@
 use super::journal::{self, Journal};
 use super::lease::Lease;
 use super::memory::Memory;
+use super::reach::Reach;
 use super::record::{DIGEST_BYTES, Header};
 use super::recover::{self, Expected, Loss};
+use super::term::Term;
 use super::{Clock, Inner, LedgerError, MemoryLedger, RENEW_MS, Settings};
 use crate::Store;
 use aws_lc_rs::digest::{SHA256, digest};
@@ -13,7 +15,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 /// The name of the lease.
@@ -80,12 +82,15 @@ impl MemoryLedger {
         let (asked, asked_at) = (Instant::now(), clock());
         let lease = store.take_lease(LEASE, &holder).await?.ok_or(LedgerError::HeldElsewhere)?;
         let place = Place { folder, installation: &store.installation, boot: &boot };
+        // Whoever had the lease before claims nothing any more, and so raises nothing.
+        let skew_ms = u32::try_from(store.ledger_reach_ms().await?).unwrap_or(u32::MAX).max(settings.skew_ms);
+        let settings = Settings { skew_ms, ..settings };
         let ledger = MemoryLedger::open(&place, file, holder, lease, settings, clock)?;
-        ledger.0.lease(asked, asked_at);
+        ledger.0.term.extend(asked, asked_at);
         Ok(ledger)
     }
 
-    /// Reads the journal and goes on with it. Nothing is claimed before [`Inner::lease`].
+    /// Reads the journal and goes on with it. Nothing is claimed before its term begins.
     pub(super) fn open(
         place: &Place<'_>,
         file: File,
@@ -95,7 +100,6 @@ impl MemoryLedger {
         clock: Clock,
     ) -> Result<MemoryLedger, LedgerError> {
         let failed = |why| LedgerError::Folder { folder: place.folder.to_owned(), why };
-        let begin = Instant::now();
         let expected =
             Expected { turn: lease.turn, installation: short(place.installation), boot: short(place.boot) };
         let memory = Memory::new(settings);
@@ -112,7 +116,7 @@ impl MemoryLedger {
         let fence = match found.known {
             Ok(fence) => fence,
             Err(why) => {
-                let fence = lost(&settings, &memory, clock());
+                let fence = lost(i64::from(settings.skew_ms), &memory, clock());
                 tracing::warn!(
                     journal = %place.folder.display(), until = %fence,
                     "it is not known which requests were accepted before: {why}; those signed with an earlier date than this are refused"
@@ -135,14 +139,12 @@ impl MemoryLedger {
             memory,
             journal,
             clock,
-            settings,
             folder: place.folder.to_owned(),
             _lock: file,
             holder,
             turn: AtomicI64::new(lease.turn),
-            begin,
-            leased_steady_ms: AtomicU64::new(0),
-            leased_until: AtomicI64::new(i64::MIN),
+            term: Term::over(),
+            reach: Reach::new(i64::from(settings.skew_ms)),
         })))
     }
 
@@ -154,7 +156,7 @@ impl MemoryLedger {
         let (asked, asked_at) = (Instant::now(), (self.0.clock)());
         match store.take_lease(LEASE, &self.0.holder).await? {
             None => {
-                self.0.unlease();
+                self.0.term.end();
                 Err(LedgerError::HeldElsewhere)
             }
             Some(lease) => self.renewed(lease, asked, asked_at),
@@ -170,8 +172,8 @@ impl MemoryLedger {
         let inner = &self.0;
         if lease.first || lease.turn != inner.turn.load(SeqCst) {
             // Others may have claimed in between.
-            inner.unlease();
-            let fence = lost(&inner.settings, &inner.memory, (inner.clock)());
+            inner.term.end();
+            let fence = lost(inner.reach.ms(), &inner.memory, (inner.clock)());
             inner.memory.raise_fence(fence);
             let over = inner.journal.turn_over(inner.memory.fence(), lease.turn);
             over.map_err(|why| LedgerError::Folder { folder: inner.folder.clone(), why })?;
@@ -181,23 +183,25 @@ impl MemoryLedger {
                 "the lease of the ledger was another's in between; requests signed with an earlier date than this are refused"
             );
         }
-        inner.lease(asked, asked_at);
+        inner.term.extend(asked, asked_at);
         Ok(())
     }
 
-    /// Renews the lease and tidies up until it is dropped.
-    pub async fn keep(&self, store: &Store) {
-        let mut told = false;
+    /// Renews the lease, learns what reach is asked for, and tidies up, until it is dropped. `told` hears how each try
+    /// went.
+    pub async fn keep(&self, store: &Store, mut told: impl FnMut(Result<(), LedgerError>)) {
+        let _kept = self.0.reach.keep();
+        let mut every = tokio::time::interval(Duration::from_millis(RENEW_MS));
+        every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        every.tick().await;
         loop {
-            tokio::time::sleep(Duration::from_millis(RENEW_MS)).await;
-            let renewed = self.renew(store).await;
-            if let Err(e) = &renewed
-                && !told
-            {
-                tracing::error!(error = %e, "the lease of the ledger can't be renewed");
+            tokio::select! {
+                () = self.0.reach.asked() => told(self.0.reach.settle(store).await.map_err(LedgerError::from)),
+                _ = every.tick() => {
+                    told(self.renew(store).await);
+                    self.tidy();
+                }
             }
-            told = renewed.is_err();
-            self.tidy();
         }
     }
 
@@ -206,12 +210,12 @@ impl MemoryLedger {
     /// # Errors
     /// The store failed.
     pub async fn stop(&self, store: &Store) -> Result<(), LedgerError> {
-        self.0.unlease();
+        self.0.term.end();
         Ok(store.end_lease(LEASE, &self.0.holder).await?)
     }
 }
 
 /// The fence when what was claimed until now is not known: nothing that could have been accepted is dated later.
-fn lost(settings: &Settings, memory: &Memory, now: UnixMillis) -> UnixMillis {
-    now.plus_ms(memory.late_ms().max(i64::from(settings.skew_ms)).saturating_add(1))
+fn lost(reach_ms: i64, memory: &Memory, now: UnixMillis) -> UnixMillis {
+    now.plus_ms(memory.late_ms().max(reach_ms).saturating_add(1))
 }

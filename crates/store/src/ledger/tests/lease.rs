@@ -58,12 +58,42 @@ async fn a_lease_ends_by_itself() {
     let (folder, hand) = (Folder::new(), Hand::new());
     let ledger = start(&folder.0, &hand, FIRST);
     let asked = Instant::now();
-    ledger.0.lease(asked, UnixMillis(START));
+    ledger.0.term.extend(asked, UnixMillis(START));
     assert_eq!(ledger.claim_now(&once(1, START)), Claim::New);
     hand.pass(super::super::LEASE_MS as i64);
     assert_eq!(ledger.claim_now(&once(2, START)), Claim::Unavailable);
-    ledger.0.lease(asked, UnixMillis(hand.now()));
+    ledger.0.term.extend(asked, UnixMillis(hand.now()));
     assert_eq!(ledger.claim_now(&once(2, START)), Claim::New);
-    ledger.0.unlease();
+    ledger.0.term.end();
     assert_eq!(ledger.claim_now(&once(3, START)), Claim::Unavailable);
+}
+
+/// What is dated further from the time than anything before is accepted once the store knows of it: after a loss, the fence
+/// is that high.
+#[tokio::test]
+async fn the_store_knows_the_longest_reach() {
+    use doorward_core::ports::Ledger as _;
+    const LONG_MS: u32 = 800_000;
+    let (folder, hand) = (Folder::new(), Hand::new());
+    let (store, journal) = (store(&folder).await, folder.0.join("one"));
+    let open = || MemoryLedger::start(&store, &journal, Settings::default(), hand.clock());
+    let long = |n| Once { window: Window::new(UnixMillis(START + 700_000), LONG_MS, SKEW_MS), ..once(n, 0) };
+    let ledger = open().await.unwrap();
+    assert_eq!(ledger.claim(&long(1)).await, Claim::Unavailable, "nobody has the store know");
+    let keeper = tokio::spawn({
+        let (ledger, store) = (ledger.clone(), store.clone());
+        async move { ledger.keep(&store, |told| told.unwrap()).await }
+    });
+    tokio::task::yield_now().await;
+    assert_eq!(ledger.claim(&long(1)).await, Claim::New);
+    assert_eq!(ledger.claim(&once(2, START)).await, Claim::New);
+    keeper.abort();
+    assert!(keeper.await.unwrap_err().is_cancelled());
+    drop(ledger);
+    drop(locked(&journal));
+    std::fs::remove_dir_all(&journal).unwrap();
+    let ledger = open().await.unwrap();
+    let until = UnixMillis(START + i64::from(LONG_MS) + 1);
+    assert_eq!(ledger.claim(&long(1)).await, Claim::Fenced { until });
+    store.close().await;
 }

@@ -92,7 +92,7 @@ fn start_as(
     let file = locked(folder);
     let place = Place { folder, installation, boot };
     let ledger = MemoryLedger::open(&place, file, "me".to_owned(), lease, settings, hand.clock()).unwrap();
-    ledger.0.lease(Instant::now(), UnixMillis(i64::MAX / 2));
+    ledger.0.term.extend(Instant::now(), UnixMillis(i64::MAX / 2));
     ledger
 }
 

@@ -12,7 +12,7 @@ fn nothing_is_accepted_twice_whatever_happens() {
         let mut random = Random(seed);
         let (mut folder, hand) = (Folder::new(), Hand::new());
         let settings =
-            Settings { entries: 150, workspace_entries: 100, credential_entries: 60, skew_ms: SKEW_MS };
+            Settings { entries: 150, workspace_entries: 100, credential_entries: 60, skew_ms: 400_000 };
         let open = |folder: &Folder, lease| start_as(&folder.0, &hand, lease, "home", "boot", settings);
         let mut ledger = open(&folder, FIRST);
         let mut accepted = HashSet::new();

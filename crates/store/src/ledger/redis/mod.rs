@@ -1,0 +1,4 @@
+//! The ledger of many nodes.
+mod address;
+
+pub use address::Address;
