@@ -39,6 +39,8 @@ mod roles;
 mod rotation;
 mod sdk;
 mod sharing;
+mod sign;
+mod sign_send;
 mod splits;
 mod stopped;
 mod store;

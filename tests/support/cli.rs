@@ -1,5 +1,6 @@
 //! The program's command line.
 use serde_json::Value;
+use std::io::Write as _;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
@@ -38,12 +39,27 @@ pub(crate) fn doorward(words: &[&str]) -> Run {
     doorward_with(words, &[])
 }
 
+/// The same, with something to read on standard input.
+pub(crate) fn doorward_fed(words: &[&str], stdin: &[u8]) -> Run {
+    let mut command = Command::new(PROGRAM);
+    command.args(words).stdin(Stdio::piped());
+    run(command, words, stdin)
+}
+
 /// The same, with more in its environment.
 pub(crate) fn doorward_with(words: &[&str], environment: &[(&str, &str)]) -> Run {
     let mut command = Command::new(PROGRAM);
-    command.envs(environment.iter().copied());
-    command.args(words).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let child = command.spawn().expect("the program runs");
+    command.envs(environment.iter().copied()).args(words).stdin(Stdio::null());
+    run(command, words, b"")
+}
+
+fn run(mut command: Command, words: &[&str], stdin: &[u8]) -> Run {
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program runs");
+    let fed = child.stdin.take().map(|mut pipe| {
+        let stdin = stdin.to_vec();
+        // Whoever refuses its arguments reads nothing.
+        std::thread::spawn(move || drop(pipe.write_all(&stdin)))
+    });
     let (done, ended) = mpsc::channel::<()>();
     let pid = child.id().to_string();
     std::thread::spawn(move || {
@@ -53,6 +69,7 @@ pub(crate) fn doorward_with(words: &[&str], environment: &[(&str, &str)]) -> Run
     });
     let out = child.wait_with_output().expect("the program runs");
     drop(done);
+    fed.map(std::thread::JoinHandle::join);
     assert_ne!(out.status.signal(), Some(9), "{words:?} did not end within {ENDS:?}: {out:?}");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let run =

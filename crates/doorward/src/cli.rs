@@ -5,8 +5,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 mod credential;
+mod sign;
 mod whole;
 pub(crate) use credential::{Create, Credential, Import, List, One};
+pub(crate) use sign::{DateChoice, HashChoice, Names, SchemeChoice, Shape, Sign};
 pub(crate) use whole::{Backup, Migrate, Restore};
 
 /// Stands in front of HTTP APIs and answers who is calling, and whether they may.
@@ -68,6 +70,8 @@ pub(crate) enum Command {
     /// Who may call
     #[command(subcommand)]
     Credential(Credential),
+    /// Sign a request: print what to add to it, or a curl command, or send it
+    Sign(Sign),
     /// Copy the store into a file while it is in use
     Backup(Backup),
     /// Put a backup in the place of the store

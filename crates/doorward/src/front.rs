@@ -119,16 +119,22 @@ pub(crate) fn upstream_roots(config: &Config) -> Result<RootCertStore, Failure> 
     // A system without roots is fine as long as no upstream needs them: the connection would tell.
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     if let Some(file) = &config.upstream_ca_file {
-        let wrong = |e: &dyn fmt::Display| format!("{}: {e}", file.display());
-        let all = CertificateDer::pem_file_iter(file).map_err(|e| wrong(&e))?;
-        let mut count = 0;
-        for one in all {
-            roots.add(one.map_err(|e| wrong(&e))?).map_err(|e| wrong(&e))?;
-            count += 1;
-        }
-        if count == 0 {
-            return Err(wrong(&"there is no certificate in it").into());
-        }
+        roots_in(file, &mut roots)?;
     }
     Ok(roots)
+}
+
+/// Adds the certificates in a file, of which there must be one.
+///
+/// # Errors
+/// A sentence that names the file.
+pub(crate) fn roots_in(file: &Path, roots: &mut RootCertStore) -> Result<(), String> {
+    let wrong = |e: &dyn fmt::Display| format!("{}: {e}", file.display());
+    let all = CertificateDer::pem_file_iter(file).map_err(|e| wrong(&e))?;
+    let mut count = 0;
+    for one in all {
+        roots.add(one.map_err(|e| wrong(&e))?).map_err(|e| wrong(&e))?;
+        count += 1;
+    }
+    if count == 0 { Err(wrong(&"there is no certificate in it")) } else { Ok(()) }
 }

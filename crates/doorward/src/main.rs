@@ -24,7 +24,9 @@ mod place;
 mod random;
 mod role;
 mod run;
+mod shell;
 mod signals;
+mod url;
 
 use clap::Parser;
 use std::process::ExitCode;

@@ -1,11 +1,10 @@
 //! `doorward migrate`.
 use super::print;
-use crate::cli::{Cli, Migrate};
+use super::usage::usage;
+use crate::cli::Migrate;
 use crate::config::{self, StoreSettings};
 use crate::role::Role;
 use crate::{Failure, place};
-use clap::CommandFactory as _;
-use clap::error::ErrorKind;
 use doorward_store::{Address, Counts, Moved, Purpose, Store, Target};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -132,21 +131,22 @@ impl Named {
         let is_address = text.contains("://") || text.starts_with("sqlite:") || text.starts_with("postgres");
         if !is_address || Path::new(text).is_file() {
             if password_file.is_some() {
-                usage(&format!(
+                usage(format_args!(
                     "{option} names a file of settings, which name the password's file themselves"
                 ));
             }
             return Ok(Named::Settings(config::load_as(Path::new(text), Some(Role::Control))?.store));
         }
-        let address: Address = text.parse().unwrap_or_else(|why: String| usage(&format!("{option}: {why}")));
+        let address: Address =
+            text.parse().unwrap_or_else(|why: String| usage(format_args!("{option}: {why}")));
         if address.has_password() {
-            usage(&format!(
+            usage(format_args!(
                 "{option} has a password in it, which every user of this machine can read in the list of processes; \
                  put it in a file and name that: {option}-password-file FILE"
             ));
         }
         if address.file().is_some() && password_file.is_some() {
-            usage(&format!("{option}-password-file: a file has no password"));
+            usage(format_args!("{option}-password-file: a file has no password"));
         }
         // The old store remembers where the new one is, for whoever works from another folder.
         let address = match address {
@@ -171,9 +171,4 @@ impl Named {
             }
         }
     }
-}
-
-/// Ends the process, as wrong words on the command line do.
-fn usage(why: &str) -> ! {
-    Cli::command().error(ErrorKind::ValueValidation, why).exit()
 }

@@ -16,6 +16,9 @@ mod node;
 mod print;
 mod restore;
 mod serve;
+mod sign;
+mod signing;
+mod usage;
 
 /// Who the change table names for what is done from the command line.
 const ACTOR: &str = "command-line";
@@ -33,6 +36,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Apply { place, file, dry_run, output } => apply::run(&place, &file, dry_run, output).await,
         Command::Export { place, output } => export::run(&place, output).await,
         Command::Credential(command) => credential::run(command).await,
+        Command::Sign(options) => sign::run(&options),
         Command::Backup(options) => backup::run(&options).await,
         Command::Restore(options) => restore::run(&options).await,
         Command::Migrate(options) => migrate::run(&options).await,

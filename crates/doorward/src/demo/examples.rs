@@ -1,5 +1,6 @@
 //! A curl command for each way of calling that the demo's credentials have. Each works when pasted.
 use crate::Failure;
+use crate::shell::{capitals, quoted};
 use doorward_control::actions::CredentialView;
 use doorward_core::credential::SchemeName;
 use doorward_core::dialect::Dialect;
@@ -84,29 +85,4 @@ fn curl(
         command.push_str(&format!(" -H {}", quoted(&format!("{}: {value}", capitals(name)))));
     }
     Ok(command)
-}
-
-/// `x-app-id` as people write it: `X-App-Id`.
-fn capitals(name: &str) -> String {
-    let part = |p: &str| p[..1].to_ascii_uppercase() + &p[1..];
-    name.split('-').filter(|p| !p.is_empty()).map(part).collect::<Vec<_>>().join("-")
-}
-
-/// For a shell: as it is where that is safe, else in single quotes.
-fn quoted(text: &str) -> String {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~:/".contains(&b);
-    if text.bytes().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_a_shell_would_take_apart_is_quoted() {
-        assert_eq!(quoted("http://127.0.0.1:8080/echo/hello"), "http://127.0.0.1:8080/echo/hello");
-        assert_eq!(quoted("http://[::1]:80/x?y=1"), "'http://[::1]:80/x?y=1'");
-        assert_eq!(quoted("it's"), r"'it'\''s'");
-        assert_eq!(capitals("x-client-application-id"), "X-Client-Application-Id");
-    }
 }
