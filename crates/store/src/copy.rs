@@ -32,7 +32,7 @@ pub(crate) struct Table {
 
 /// Every table but `node` (who runs on one store runs not on the other) and `head` (one number), in an order in which
 /// none refers to what is not there yet.
-pub(crate) const TABLES: [Table; 9] = [
+pub(crate) const TABLES: [Table; 10] = [
     Table { name: "meta", columns: &[("key", Text), ("value", Text)], key: 1, unless: "key = 'moved_to'" },
     Table { name: "keyring", columns: &[("master", Text), ("sealed", Bytes)], key: 1, unless: "" },
     Table {
