@@ -30,9 +30,11 @@ const SERVER: Own = Own {
     scopes: &[],
 };
 
-const ALL: [Own; 6] = [
+const ALL: [Own; 8] = [
     Own { name: "Order service", dialect: "voucherify", scopes: &["api"], ..SERVER },
     Own { name: "Partner back end", ..SERVER },
+    Own { name: "Loyalty back end", dialect: "antavo", scopes: &["loyalty.async_events"], ..SERVER },
+    Own { name: "Cloud function", dialect: "aws4", ..SERVER },
     Own {
         kind: Kind::Client,
         name: "Web shop",

@@ -1,9 +1,10 @@
 //! A curl command for each way of calling that the demo's credentials have. Each works when pasted.
+use super::REGION;
 use crate::Failure;
 use crate::shell::{capitals, quoted};
 use doorward_control::actions::CredentialView;
 use doorward_core::credential::SchemeName;
-use doorward_core::dialect::Dialect;
+use doorward_core::dialect::{Dialect, SigningForm};
 use doorward_core::schemes::{ApiKey, KeySecret, Outgoing, Publishable, Scheme, SignError};
 use serde::Serialize;
 use std::path::Path;
@@ -41,24 +42,52 @@ fn vendor_path(dialect: &str, scheme: SchemeName) -> Option<&'static str> {
 pub(super) fn all(credentials: &[CredentialView], at: &Reached<'_>) -> Result<Vec<Example>, Failure> {
     let mut out = Vec::new();
     for c in credentials {
-        let scheme = sent(c)?;
-        let own = vendor_path(c.dialect, scheme);
-        for path in own.into_iter().chain(["/echo/hello"]) {
-            let name = format!("{} ({}, {}): {}", c.name, c.dialect, scheme.name(), path);
-            out.push(Example { name, curl: curl(at.plain, "", c, scheme, path)? });
+        for scheme in ways(c)? {
+            let own = vendor_path(c.dialect, scheme);
+            for path in own.into_iter().chain(["/echo/hello"]) {
+                let name = format!("{} ({}, {}): {}", c.name, c.dialect, scheme.name(), path);
+                out.push(Example { name, curl: curl(at.plain, "", c, scheme, path)? });
+            }
         }
     }
     if let Some(c) = credentials.first() {
         let trust = format!(" --cacert {}", quoted(&at.ca_file.display().to_string()));
-        let curl = curl(at.tls, &trust, c, sent(c)?, "/echo/hello")?;
+        let curl = curl(at.tls, &trust, c, SchemeName::parse(c.scheme)?, "/echo/hello")?;
         out.push(Example { name: format!("{} over TLS: /echo/hello", c.name), curl });
     }
     Ok(out)
 }
 
-/// How a credential is sent: where its id alone is enough, by its id.
-fn sent(c: &CredentialView) -> Result<SchemeName, String> {
-    if c.plain_key { Ok(SchemeName::ApiKey) } else { SchemeName::parse(c.scheme) }
+/// The ways in which a credential may be used: its scheme, and by its id alone.
+fn ways(c: &CredentialView) -> Result<Vec<SchemeName>, String> {
+    let own = SchemeName::parse(c.scheme)?;
+    Ok(if c.plain_key && own != SchemeName::ApiKey { vec![own, SchemeName::ApiKey] } else { vec![own] })
+}
+
+/// The credential scope with which a credential of the demo signs.
+pub(super) fn scope(c: &CredentialView) -> Option<String> {
+    Some(Dialect::parse(c.dialect).ok()?.signing?.default_scope(Some(REGION)))
+}
+
+/// A signature is good for one request, so it is made when the command runs: by curl itself where it can, else by this
+/// program.
+fn signing_curl(url: &str, options: &str, c: &CredentialView, secret: &str) -> Result<String, Failure> {
+    let (url, scope) = (quoted(url), scope(c).ok_or(SignError::NotInDialect)?);
+    if Dialect::parse(c.dialect)?.signing == Some(SigningForm::Aws4)
+        && let Some((region, service)) = scope.strip_suffix("/aws4_request").and_then(|s| s.split_once('/'))
+    {
+        let user = quoted(&format!("{}:{secret}", c.id));
+        return Ok(format!("curl -s{options} --aws-sigv4 aws:amz:{region}:{service} --user {user} {url}"));
+    }
+    let program = std::env::current_exe()?;
+    Ok(format!(
+        "printf %s {} | {} sign --scheme {} --scope {} --id {} --secret-file - GET {url} | curl -s{options} -H @- {url}",
+        quoted(secret),
+        quoted(&program.display().to_string()),
+        c.dialect,
+        quoted(&scope),
+        quoted(&c.id),
+    ))
 }
 
 fn curl(
@@ -75,7 +104,7 @@ fn curl(
     match scheme {
         SchemeName::ApiKey => ApiKey::sign(dialect, &key, &mut out)?,
         SchemeName::Publishable => Publishable::sign(dialect, &key, &mut out)?,
-        SchemeName::Escher => return Err(SignError::NotInDialect.into()),
+        SchemeName::Escher => return signing_curl(&format!("{base}{path}"), options, c, &key.secret),
     }
     if let Some(origin) = c.origins.first() {
         out.headers.push(("origin".to_owned(), origin.clone()));

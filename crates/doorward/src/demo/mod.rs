@@ -35,6 +35,15 @@ struct WorkspaceTold {
     region: &'static str,
 }
 
+/// A credential, and the scope with which it signs.
+#[derive(Serialize)]
+struct CredentialTold<'a> {
+    #[serde(flatten)]
+    view: &'a CredentialView,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    credential_scope: Option<String>,
+}
+
 /// Everything that others need to know of a running demo.
 #[derive(Serialize)]
 struct Told<'a> {
@@ -43,7 +52,7 @@ struct Told<'a> {
     ca_file: &'a Path,
     operations: &'a str,
     workspaces: Vec<WorkspaceTold>,
-    credentials: &'a [CredentialView],
+    credentials: Vec<CredentialTold<'a>>,
     examples: Vec<examples::Example>,
 }
 
@@ -79,7 +88,10 @@ pub(crate) async fn run(options: Demo) -> Result<(), Failure> {
             ca_file: &tls.ca,
             operations: &reached(&node.addresses.operations),
             workspaces: workspaces(),
-            credentials: &credentials,
+            credentials: credentials
+                .iter()
+                .map(|view| CredentialTold { view, credential_scope: examples::scope(view) })
+                .collect(),
             examples: examples::all(&credentials, &at)?,
         };
         // The file comes last: whoever waits for it finds everything else done.

@@ -68,7 +68,7 @@ pub(super) fn draft(sample: SocketAddr) -> Draft {
         name: Some(name.to_owned()),
         environment: environment.name().to_owned(),
         region: Some(REGION.to_owned()),
-        explain: false,
+        explain: environment == Environment::Sandbox,
         line: Default::default(),
     };
     let url = format!("http://{sample}");
@@ -88,11 +88,12 @@ pub(super) fn draft(sample: SocketAddr) -> Draft {
     };
     let in_sandbox_by_id =
         |api: ApiDraft| ApiDraft { plain_key: vec![Environment::Sandbox.name().to_owned()], ..api };
+    let signed = SchemeName::Escher.name().to_owned();
     let publishable = SchemeName::Publishable.name().to_owned();
 
     let echo = ApiDraft {
-        names: Some(["standard", "voucherify", "antavo"].map(str::to_owned).to_vec()),
-        schemes: vec![SchemeName::ApiKey.name().to_owned(), publishable.clone()],
+        names: Some(["standard", "voucherify", "antavo", "aws4"].map(str::to_owned).to_vec()),
+        schemes: vec![SchemeName::ApiKey.name().to_owned(), publishable.clone(), signed.clone()],
         ..api(ECHO, "Echo", "standard", &mut one("/echo/*"))
     };
     let families = &mut VOUCHERIFY.iter().map(|f| format!("/v1/{f}/*"));
@@ -103,7 +104,10 @@ pub(super) fn draft(sample: SocketAddr) -> Draft {
     };
     let mut apis = vec![in_sandbox_by_id(open_to_pages(echo)), server_side, open_to_pages(client_side)];
     for (id, path) in ANTAVO {
-        apis.push(in_sandbox_by_id(api(id, &format!("Antavo {id}"), "antavo", &mut one(path))));
+        apis.push(ApiDraft {
+            schemes: vec![signed.clone(), SchemeName::ApiKey.name().to_owned()],
+            ..in_sandbox_by_id(api(id, &format!("Antavo {id}"), "antavo", &mut one(path)))
+        });
     }
     Draft {
         workspaces: vec![

@@ -24,12 +24,16 @@ pub(super) fn print(told: &Told<'_>, folder: &Path) -> io::Result<()> {
     writeln!(out, "\nCredentials (a demo's: keep nothing behind them)\n")?;
     for w in &told.workspaces {
         writeln!(out, "  {} ({}, {})", w.name, w.id, w.environment)?;
-        for c in told.credentials.iter().filter(|c| c.workspace == w.id) {
+        for told in told.credentials.iter().filter(|c| c.view.workspace == w.id) {
+            let c = told.view;
             let weak = if c.weak { ", weak: the id alone opens doors" } else { "" };
             writeln!(out, "    {} ({}, {}{weak})", c.name, c.kind, c.dialect)?;
             writeln!(out, "      id     {}", c.id)?;
             if let Some(secret) = &c.secret {
                 writeln!(out, "      secret {}", secret.0)?;
+            }
+            if let Some(scope) = &told.credential_scope {
+                writeln!(out, "      signs  for {scope}")?;
             }
             if !c.origins.is_empty() {
                 writeln!(out, "      from   {}", c.origins.join(" "))?;
