@@ -32,6 +32,8 @@ mod secrets;
 #[cfg(test)]
 mod signing;
 #[cfg(test)]
+mod signing_rotation;
+#[cfg(test)]
 mod size;
 #[cfg(test)]
 mod support;
