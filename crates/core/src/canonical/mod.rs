@@ -19,7 +19,7 @@ pub(crate) use digest::{push_hex, unhex};
 pub use header::Spaces;
 pub(crate) use header::push_value;
 pub use path::PathForm;
-pub(crate) use path::{normalised, push_encoded};
+pub(crate) use path::{normalised, only_as_sent, push_encoded, unreserved};
 pub use query::{QueryOrder, QueryReading};
 pub(crate) use query::{decoded, push_respelt};
 
@@ -91,7 +91,11 @@ impl CanonicalRequest {
             out.make_ascii_uppercase();
         }
         out.push(b'\n');
-        path::push(&mut out, req.path, recipe.form.path);
+        if recipe.reading.path_as_sent {
+            out.extend_from_slice(req.path);
+        } else {
+            path::push(&mut out, req.path, recipe.form.path);
+        }
         out.push(b'\n');
         let special = query::Special { signature: recipe.signature_parameter, token: recipe.token_parameter };
         query::push(

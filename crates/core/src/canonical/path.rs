@@ -24,6 +24,32 @@ pub(super) fn push(out: &mut Vec<u8>, path: &[u8], form: PathForm) {
     }
 }
 
+/// Whether this path, taken for one that is signed as it was sent, is signed by nobody who encodes paths once more: then
+/// the signature belongs to it alone. It does where it can't be what encoding makes of another path, because something
+/// in it is not encoded that would be, or because what it was made of could never have been sent.
+pub(crate) fn only_as_sent(path: &[u8]) -> bool {
+    let mut i = 0;
+    while let Some(&b) = path.get(i) {
+        if b != b'%' {
+            if b != b'/' && !unreserved(b) {
+                return true;
+            }
+            i += 1;
+            continue;
+        }
+        let Some((high, low)) = path.get(i + 1).zip(path.get(i + 2)) else { return true };
+        let digit = |d: &u8| char::from(*d).to_digit(16).filter(|_| !d.is_ascii_lowercase());
+        let (Some(high), Some(low)) = (digit(high), digit(low)) else { return true };
+        let octet = (high << 4 | low) as u8;
+        // Neither encoded without need, nor an octet that may stand in a path.
+        if unreserved(octet) || octet == b'/' || !octet.is_ascii_graphic() {
+            return true;
+        }
+        i += 3;
+    }
+    false
+}
+
 /// Whether there is anything to normalise.
 fn odd(path: &[u8]) -> bool {
     path.is_empty() || path.windows(2).any(|w| w[0] == b'/' && matches!(w[1], b'/' | b'.'))
@@ -72,6 +98,24 @@ pub(crate) fn push_encoded(out: &mut Vec<u8>, b: u8) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A path is either what encoding makes of one that can be sent, or it can be signed as it was sent; never both.
+    #[test]
+    fn a_path_as_sent_is_no_other_path_encoded() {
+        for other in ["/a,b", "/a%20b", "/a%2Cb", "/:", "/a(b)", "/%C3%A4,"] {
+            let mut encoded = Vec::new();
+            push(&mut encoded, other.as_bytes(), PathForm { normalised: true, encoded: true });
+            assert!(!only_as_sent(&encoded), "{other}");
+        }
+        for plain in ["/", "/a/b", "/a%2Cb", "/a%2520b"] {
+            assert!(!only_as_sent(plain.as_bytes()), "{plain}");
+        }
+        for alone in
+            ["/a%20b", "/a,b", "/%c3%a4", "/%C3%A4", "/a%41", "/a%2cb", "/a%", "/a%4", "/a%zz", "/a%2F"]
+        {
+            assert!(only_as_sent(alone.as_bytes()), "{alone}");
+        }
+    }
 
     #[test]
     fn a_path_is_signed_in_its_form() {

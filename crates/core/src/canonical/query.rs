@@ -22,6 +22,11 @@ pub struct QueryReading {
     pub bang_and_star_plain: bool,
     /// The session token was added after signing.
     pub token_added_later: bool,
+    /// The query is signed as it was sent, neither sorted nor spelt anew. Whoever signs a query in its canonical form
+    /// signs the same, so no other query has this signature.
+    pub query_as_sent: bool,
+    /// The path is signed as it was sent, not encoded once more. See [`super::only_as_sent`].
+    pub path_as_sent: bool,
 }
 
 /// The octet that `%XX` at the start of `at` stands for.
@@ -95,6 +100,10 @@ pub(super) fn push(
     if query.is_empty() {
         return;
     }
+    if reading.query_as_sent {
+        out.extend_from_slice(query);
+        return;
+    }
     let mut pairs: SmallVec<[Pair; 8]> = SmallVec::new();
     for sent in query.split(|b| *b == b'&') {
         let (name, value) = match sent.iter().position(|b| *b == b'=') {
@@ -148,12 +157,16 @@ pub(crate) fn push_respelt(
         if left_out(name) {
             continue;
         }
-        let mut text = SmallVec::new();
-        push_part(&mut text, name, reading);
-        text.push(b'=');
-        push_part(&mut text, value, reading);
         out.push(between);
-        out.extend_from_slice(&text);
+        if reading.query_as_sent {
+            out.extend_from_slice(sent);
+        } else {
+            let mut text = SmallVec::new();
+            push_part(&mut text, name, reading);
+            text.push(b'=');
+            push_part(&mut text, value, reading);
+            out.extend_from_slice(&text);
+        }
         between = b'&';
     }
 }

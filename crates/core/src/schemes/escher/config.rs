@@ -1,5 +1,7 @@
 //! What differs between those who speak this scheme: names, scope, and the way the canonical request is written.
-use crate::canonical::{CanonicalForm, Hash, PathForm, QueryOrder, QueryReading, Spaces};
+use crate::canonical::{
+    CanonicalForm, Hash, PathForm, QueryOrder, QueryReading, Spaces, only_as_sent, unreserved,
+};
 use smallvec::SmallVec;
 
 /// The two families.
@@ -227,7 +229,13 @@ impl Config {
     }
 
     /// The ways in which this query may have been read by who signed it, the default first. As many as differ.
-    pub(crate) fn readings(&self, query: &[u8], token: bool) -> SmallVec<[QueryReading; 4]> {
+    pub(crate) fn readings(
+        &self,
+        path: &[u8],
+        query: &[u8],
+        token: bool,
+        in_header: bool,
+    ) -> SmallVec<[QueryReading; 4]> {
         let mut all = SmallVec::from_slice(&[self.reading()]);
         let mut also = |wanted: bool, change: fn(&mut QueryReading)| {
             if wanted {
@@ -246,6 +254,11 @@ impl Config {
             Flavour::SigV4 => {
                 also(has(b"+"), |r| r.plus_is_plus = false);
                 also(token, |r| r.token_added_later = true);
+                // What some clients sign (curl, for one): both as they were sent.
+                let more_than_one = |b: &u8| !unreserved(*b) && *b != b'=';
+                also(in_header && query.iter().any(more_than_one), |r| r.query_as_sent = true);
+                let as_sent = in_header && self.form.path.encoded && only_as_sent(path);
+                also(as_sent, |r| r.path_as_sent = true);
             }
         }
         all

@@ -174,7 +174,8 @@ impl<'a> Presented<'a> {
 
     /// The ways in which the query may have been read by who signed.
     pub(crate) fn readings(&self, req: &RequestView<'_>) -> SmallVec<[QueryReading; 4]> {
-        self.config.readings(req.query.unwrap_or_default(), self.token)
+        let in_header = self.form == Form::Header;
+        self.config.readings(req.path, req.query.unwrap_or_default(), self.token, in_header)
     }
 
     pub(crate) fn signature(&self) -> &[u8] {
