@@ -41,6 +41,7 @@ mod sdk;
 mod sharing;
 mod sign;
 mod sign_send;
+mod signing;
 mod splits;
 mod stopped;
 mod store;
