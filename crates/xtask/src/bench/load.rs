@@ -1,6 +1,7 @@
 //! Load: as much as a peer bears (wrk) and a fixed rate (h2load), over the same connections and headers.
 
 use super::peers::Peer;
+use super::signed;
 use crate::Outcome;
 use crate::cargo::output;
 use std::process::Command;
@@ -21,6 +22,10 @@ pub(super) enum Load {
     Fixed,
     /// The same rate, one request after the other.
     Even,
+    /// As much as a peer bears of signed requests, each different.
+    SignedGet,
+    /// The same with a body of 4 KiB.
+    SignedPost,
 }
 
 /// What a load tool saw.
@@ -33,14 +38,22 @@ pub(super) struct Seen {
 }
 
 impl Load {
-    pub(super) const ALL: [Load; 3] = [Load::Saturation, Load::Fixed, Load::Even];
+    pub(super) const ALL: [Load; 5] =
+        [Load::Saturation, Load::Fixed, Load::Even, Load::SignedGet, Load::SignedPost];
 
     pub(super) fn name(self) -> &'static str {
         match self {
             Load::Saturation => "saturation",
             Load::Fixed => "4,000/s",
             Load::Even => "4,000/s even",
+            Load::SignedGet => "signed GET",
+            Load::SignedPost => "signed POST",
         }
+    }
+
+    /// Whether its requests are signed.
+    pub(super) fn is_signed(self) -> bool {
+        matches!(self, Load::SignedGet | Load::SignedPost)
     }
 
     /// Loads a peer for so long. Any answer but 200 and any error of a connection fails the run.
@@ -50,6 +63,17 @@ impl Load {
                 let mut wrk = Command::new("wrk");
                 wrk.args(["-t2", &format!("-c{CONNECTIONS}"), &format!("-d{seconds}s"), "--latency"]);
                 wrk.args(peer.headers().flat_map(|header| ["-H".to_owned(), header])).arg(peer.url());
+                read_wrk(&output(wrk)?)
+            }
+            Load::SignedGet | Load::SignedPost => {
+                let post = self == Load::SignedPost;
+                let script = signed::write(peer.folder(), peer.signer(), post, seconds)?;
+                let mut wrk = Command::new("wrk");
+                wrk.args([&format!("-t{}", signed::THREADS), &format!("-c{CONNECTIONS}")]);
+                wrk.args([&format!("-d{seconds}s"), "--latency", "-s"]).arg(script);
+                wrk.args(peer.common_headers().flat_map(|header| ["-H".to_owned(), header]));
+                wrk.arg(peer.url()).arg("--").arg(peer.folder());
+                wrk.arg(if post { signed::BODY_BYTES } else { 0 }.to_string());
                 read_wrk(&output(wrk)?)
             }
             Load::Fixed | Load::Even => {

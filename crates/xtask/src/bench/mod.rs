@@ -4,6 +4,7 @@
 mod load;
 mod peers;
 mod process;
+mod signed;
 mod table;
 
 use crate::cargo::{cargo, output, run as run_command, target_dir};
@@ -29,15 +30,18 @@ pub(crate) struct Plan {
     rounds: u64,
     seconds: u64,
     markdown: bool,
+    /// Only loads whose name holds this.
+    load: String,
 }
 
 impl Plan {
     pub(crate) fn parse<'a>(words: &mut impl Iterator<Item = &'a str>) -> Outcome<Plan> {
-        let mut plan = Plan { rounds: ROUNDS, seconds: SECONDS, markdown: false };
+        let mut plan = Plan { rounds: ROUNDS, seconds: SECONDS, markdown: false, load: String::new() };
         while let Some(word) = words.next() {
             match word {
                 "--rounds" => plan.rounds = number("--rounds", words)?.max(1),
                 "--seconds" => plan.seconds = number("--seconds", words)?.max(1),
+                "--load" => plan.load = words.next().ok_or("--load needs a name")?.to_owned(),
                 "--markdown" => plan.markdown = true,
                 other => return Err(format!("unknown option {other}")),
             }
@@ -86,17 +90,19 @@ pub(crate) fn run(plan: &Plan) -> Outcome {
 
 /// Loads every peer with every load once a round, in an order that turns with the rounds.
 fn measure(plan: &Plan, peers: &[Peer]) -> Outcome<Vec<Sample>> {
-    for peer in peers {
-        for load in Load::ALL {
+    let loads: Vec<Load> = Load::ALL.into_iter().filter(|l| l.name().contains(&*plan.load)).collect();
+    for load in loads.iter().copied() {
+        for peer in peers.iter().filter(|peer| peer.takes(load)) {
             take(peer, load, WARM_UP_SECONDS, 0)?;
         }
     }
     let mut samples = Vec::new();
     for round in 1..=plan.rounds {
         eprintln!("round {round} of {}", plan.rounds);
-        for load in Load::ALL {
+        for load in loads.iter().copied() {
+            let peers: Vec<&Peer> = peers.iter().filter(|peer| peer.takes(load)).collect();
             for turn in 0..peers.len() {
-                let peer = &peers[(turn + round as usize) % peers.len()];
+                let peer = peers[(turn + round as usize) % peers.len()];
                 samples.push(take(peer, load, plan.seconds, round)?);
             }
         }

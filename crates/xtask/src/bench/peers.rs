@@ -1,5 +1,6 @@
 //! The peers: how each is configured and started, and what it is asked.
 
+use super::load::Load;
 use super::process::Server;
 use crate::Outcome;
 use crate::cargo::{output, root};
@@ -18,6 +19,9 @@ const KEYS: usize = 10_000;
 const KEY_TARGET: &str = "/v1/vouchers/FESTIVE-2026?expand=campaign";
 const PUBLIC_TARGET: &str = "/p1/vouchers/FESTIVE-2026?expand=campaign";
 
+/// The peer that takes signed requests.
+const SIGNED: &str = "doorward-signed";
+
 /// What every request carries besides its key: what a client library sends.
 const HEADERS: &[&str] = &[
     "User-Agent: doorward-bench/1.0",
@@ -26,6 +30,13 @@ const HEADERS: &[&str] = &[
     "Content-Type: application/json",
     "X-Client-Channel: bench",
 ];
+
+/// Who signs, and the host that it signs for.
+pub(super) struct Signer {
+    pub(super) id: String,
+    pub(super) secret: String,
+    pub(super) host: String,
+}
 
 /// A folder of this run's own, removed at its end.
 pub(super) struct Folder {
@@ -79,6 +90,7 @@ pub(super) struct Peer {
     address: SocketAddr,
     target: &'static str,
     key: Rc<Key>,
+    signer: Rc<Signer>,
     /// Where it writes its line for each request.
     log: PathBuf,
 }
@@ -86,6 +98,22 @@ pub(super) struct Peer {
 impl Peer {
     pub(super) fn url(&self) -> String {
         format!("http://{}{}", self.address, self.target)
+    }
+
+    /// Whether it is measured under that load: signed requests are for who checks them, and for who forwards anything.
+    pub(super) fn takes(&self, load: Load) -> bool {
+        let of_signed = [SIGNED, "nginx-plain"].contains(&self.name);
+        if load.is_signed() { of_signed } else { self.name != SIGNED }
+    }
+
+    /// Who signs for Doorward; other peers get the same requests.
+    pub(super) fn signer(&self) -> &Signer {
+        &self.signer
+    }
+
+    /// The headers of every request besides those that prove anything.
+    pub(super) fn common_headers(&self) -> impl Iterator<Item = String> + use<> {
+        HEADERS.iter().map(|header| (*header).to_owned())
     }
 
     /// The headers of every request, the same for all peers.
@@ -164,7 +192,7 @@ pub(super) fn start(folder: &Folder, doorward: &Path) -> Outcome<Peers> {
     };
 
     let upstream = nginx("nginx-upstream.conf", "upstream", upstream_port, &[])?;
-    let (doorward, doorward_address, keys) = start_doorward(folder, doorward, upstream_port)?;
+    let (doorward, doorward_address, keys, signer) = start_doorward(folder, doorward, upstream_port)?;
     let map: String =
         keys.iter().map(|Key { id, secret }| format!("\"{id}:{secret}\" \"{id}\";\n")).collect();
     let map = folder.write("keys.map", &map)?.display().to_string();
@@ -181,9 +209,10 @@ pub(super) fn start(folder: &Folder, doorward: &Path) -> Outcome<Peers> {
     let key = keys.into_iter().nth(KEYS / 2).map(Rc::new).ok_or("Doorward made too few credentials")?;
     let (doorward, plain, with_keys, haproxy) =
         (Rc::new(doorward), Rc::new(plain), Rc::new(with_keys), Rc::new(haproxy));
+    let signer = Rc::new(Signer { host: doorward_address.to_string(), ..signer });
     let peer = |name, server: &Rc<Server>, address, target, log: &str| {
-        let (server, key) = (Rc::clone(server), Rc::clone(&key));
-        Peer { name, server, address, target, key, log: folder.path.join(log) }
+        let (server, key, signer) = (Rc::clone(server), Rc::clone(&key), Rc::clone(&signer));
+        Peer { name, server, address, target, key, signer, log: folder.path.join(log) }
     };
     let list = vec![
         peer("nginx-plain", &plain, local(plain_port), KEY_TARGET, "nginx-plain.log"),
@@ -191,6 +220,7 @@ pub(super) fn start(folder: &Folder, doorward: &Path) -> Outcome<Peers> {
         peer("haproxy-plain", &haproxy, local(haproxy_port), KEY_TARGET, "haproxy-plain.log"),
         peer("doorward-public", &doorward, doorward_address, PUBLIC_TARGET, "doorward.log"),
         peer("doorward-key", &doorward, doorward_address, KEY_TARGET, "doorward.log"),
+        peer(SIGNED, &doorward, doorward_address, KEY_TARGET, "doorward.log"),
     ];
     list.iter().try_for_each(Peer::check)?;
     Ok(Peers { list, _upstream: upstream })
@@ -201,7 +231,7 @@ fn start_doorward(
     folder: &Folder,
     binary: &Path,
     upstream_port: u16,
-) -> Outcome<(Server, SocketAddr, Vec<Key>)> {
+) -> Outcome<(Server, SocketAddr, Vec<Key>, Signer)> {
     let log = folder.path.join("doorward.log").display().to_string();
     let config = folder.fill("doorward.toml", &[("log", &log)])?.display().to_string();
     let policy = folder.fill("doorward-policy.toml", &[("upstream_port", &upstream_port.to_string())])?;
@@ -219,6 +249,10 @@ fn start_doorward(
     if keys.len() != KEYS {
         return Err(format!("Doorward made {} credentials of {KEYS}", keys.len()));
     }
+    let made = doorward(&[&create[..], &["--dialect", "antavo", "--json"]].concat())?;
+    let (id, secret) = (text(&made, "id"), text(&made, "secret"));
+    let signer = id.zip(secret).map(|(id, secret)| Signer { id, secret, host: String::new() });
+    let signer = signer.ok_or("Doorward made no credential that signs")?;
     let ready = folder.path.join("ready.json");
     let words = ["serve", "--config", &config, "--ready-file", &ready.display().to_string()];
     let server = Server::start(binary, &words, &folder.path.join("doorward.out"))?;
@@ -226,7 +260,7 @@ fn start_doorward(
         let said = fs::read_to_string(&ready).ok()?;
         text(&said, "plain")?.strip_prefix("http://")?.parse().ok()
     })?;
-    Ok((server, address, keys))
+    Ok((server, address, keys, signer))
 }
 
 /// The value of a field in a flat JSON object whose values need no escapes.

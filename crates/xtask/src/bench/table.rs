@@ -23,7 +23,7 @@ const HEAD: [&str; 10] = [
 pub(super) fn render(samples: &[Sample], markdown: bool) -> String {
     let mut rows = vec![HEAD.map(str::to_owned)];
     for load in Load::ALL {
-        let mut peers: Vec<&str> = samples.iter().map(|s| s.peer).collect();
+        let mut peers: Vec<&str> = samples.iter().filter(|s| s.load == load).map(|s| s.peer).collect();
         peers.sort_unstable();
         peers.dedup();
         rows.extend(peers.into_iter().map(|peer| row(samples, load, peer)));
@@ -89,6 +89,9 @@ fn median(mut values: Vec<f64>) -> f64 {
 fn range(ratios: Vec<f64>) -> String {
     let least = ratios.iter().copied().fold(f64::INFINITY, f64::min);
     let greatest = ratios.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    if ratios.is_empty() {
+        return "-".to_owned();
+    }
     format!("{:.2} [{least:.2}-{greatest:.2}]", median(ratios))
 }
 

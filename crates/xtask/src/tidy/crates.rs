@@ -10,7 +10,7 @@ const RULE: &[(&str, &[&str])] = &[
     ("crates/gateway", &["doorward-core"]),
     ("crates/control", &["doorward-core", "doorward-store"]),
     ("crates/doorward", &["doorward-control", "doorward-core", "doorward-gateway", "doorward-store"]),
-    ("crates/xtask", &[]),
+    ("crates/xtask", &["doorward-core"]),
 ];
 
 const TABLES: &[&str] = &["dependencies", "dev-dependencies", "build-dependencies"];
