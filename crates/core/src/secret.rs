@@ -87,6 +87,18 @@ fn mac(key: &hmac::Key, parts: &[&[u8]]) -> [u8; 32] {
     out
 }
 
+/// The same as [`mac`], put together first: for what is on a request's way.
+fn mac_in_one(key: &hmac::Key, parts: &[&[u8]]) -> [u8; 32] {
+    let mut message = SmallVec::<[u8; 512]>::new();
+    for part in parts {
+        message.extend_from_slice(&(part.len() as u64).to_be_bytes());
+        message.extend_from_slice(part);
+    }
+    let mut out = [0; 32];
+    out.copy_from_slice(hmac::sign(key, &message).as_ref());
+    out
+}
+
 impl Keys {
     /// The keys of a keyring.
     #[must_use]
@@ -130,15 +142,7 @@ impl Keys {
     /// The hash under which the secret of `id` is kept.
     #[must_use]
     pub fn hash(&self, id: &[u8], secret: &[u8]) -> SecretHash {
-        // In one piece, as `mac` would put it together: it is the one MAC on a request's way.
-        let mut message = SmallVec::<[u8; 256]>::new();
-        for part in [id, secret] {
-            message.extend_from_slice(&(part.len() as u64).to_be_bytes());
-            message.extend_from_slice(part);
-        }
-        let mut out = [0; 32];
-        out.copy_from_slice(hmac::sign(&self.hash, &message).as_ref());
-        SecretHash(out)
+        SecretHash(mac_in_one(&self.hash, &[id, secret]))
     }
 
     /// Whether `secret` is the one of `known`. Costs the same for every answer, and with no `known` at all.
@@ -170,7 +174,7 @@ impl Keys {
     /// was signed, for a scheme without a nonce.
     #[must_use]
     pub fn ledger_key(&self, by: OnceBy, credential: &str, once: &[u8]) -> LedgerKey {
-        let m = mac(&self.ledger, &[by.name().as_bytes(), credential.as_bytes(), once]);
+        let m = mac_in_one(&self.ledger, &[by.name().as_bytes(), credential.as_bytes(), once]);
         let mut out = [0; LEDGER_KEY_BYTES];
         out.copy_from_slice(&m[..LEDGER_KEY_BYTES]);
         LedgerKey::new(out)

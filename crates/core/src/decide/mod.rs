@@ -14,7 +14,7 @@ use crate::dialect::{Dialect, ErrorStyle};
 use crate::directory::Directory;
 use crate::origin::Origin;
 use crate::policy::{Mode, Policy, RouteId, Upstream, Workspace};
-use crate::ports::{Once, OnceBy, Shares, Window};
+use crate::ports::{Once, OnceBy, Window};
 use crate::reason::Reason;
 pub use crate::refusal::Refusal;
 use crate::request::{Lookup, PlainHttp, RequestView, Transport};
@@ -254,10 +254,7 @@ fn judge(
         Once {
             key: keys.ledger_key(OnceBy::StringToSign, &credential.id, proof.string_to_sign().as_bytes()),
             window: Window::new(signature.date(), signing.skew_ms, signing.skew_ms),
-            owner: Shares {
-                workspace: keys.workspace_share(&workspace.id),
-                credential: keys.credential_share(&credential.id),
-            },
+            owner: world.signing_keys.shares(signature, &credential, keys),
         }
     });
     let signed = Signed {

@@ -58,7 +58,7 @@ fn verify(
 ) -> Result<Option<Proof>, Refusal> {
     let proved = match (&c.presented.shown, c.body) {
         (Shown::Signature(_, signature), Some(body)) => {
-            return world.signing_keys.verify(signature, c.req, body, known).map(Some);
+            return world.signing_keys.verify(signature, c.req, body, known, world.keys).map(Some);
         }
         (Shown::Signature(..), None) => false,
         (Shown::Key(key), _) if c.presented.scheme == SchemeName::Publishable => {

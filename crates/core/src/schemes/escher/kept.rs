@@ -2,7 +2,9 @@
 use super::{Presented, Proof, Refusal, SigningKey, verify_with};
 use crate::canonical::{BodyDigest, Hash};
 use crate::credential::Credential;
+use crate::ports::Shares;
 use crate::request::RequestView;
+use crate::secret::Keys;
 use hashbrown::HashMap;
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -18,6 +20,8 @@ struct Kept {
     scope: Box<str>,
     prefix: Box<str>,
     key: SigningKey,
+    /// Whose room its requests take in the ledger.
+    shares: Shares,
 }
 
 /// The keys of one core, by the address of the credential. Only keys with which something was proved are kept.
@@ -42,6 +46,7 @@ impl KeptKeys {
         req: &RequestView<'_>,
         body: &BodyDigest,
         known: Option<&Arc<Credential>>,
+        keys: &Keys,
     ) -> Result<Proof, Refusal> {
         let secret = known.and_then(|c| c.signing.as_ref());
         let prefix = presented.config().prefix();
@@ -74,9 +79,24 @@ impl KeptKeys {
                 scope: presented.scope().into(),
                 prefix: prefix.into(),
                 key,
+                shares: shares(keys, credential),
             };
             kept.insert(place, new);
         }
         proof
+    }
+
+    /// Whose room a proved request takes in the ledger.
+    #[must_use]
+    pub fn shares(&self, presented: &Presented<'_>, credential: &Arc<Credential>, keys: &Keys) -> Shares {
+        let place = (Arc::as_ptr(credential) as usize, presented.hash());
+        self.0.borrow().get(&place).map_or_else(|| shares(keys, credential), |kept| kept.shares)
+    }
+}
+
+fn shares(keys: &Keys, credential: &Credential) -> Shares {
+    Shares {
+        workspace: keys.workspace_share(&credential.workspace),
+        credential: keys.credential_share(&credential.id),
     }
 }
