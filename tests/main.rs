@@ -22,6 +22,7 @@ mod harness;
 mod headers;
 mod interim;
 mod kill9;
+mod ledger;
 mod limits;
 mod main_job;
 mod many;

@@ -9,6 +9,8 @@ mod events;
 mod gateway;
 mod message;
 mod process;
+#[allow(dead_code, reason = "the store's own tests use the rest")]
+mod redis;
 mod tls;
 mod upstream;
 mod wait;
@@ -23,6 +25,7 @@ pub(crate) use engine::{Database, Engine, skips_unless_postgres, skips_unless_sq
 pub(crate) use gateway::{Gateway, Setup};
 pub(crate) use message::{Answer, Fault, Inbox};
 pub(crate) use process::Folder;
+pub(crate) use redis::Redis;
 pub(crate) use tls::{Authority, TlsVersion};
 pub(crate) use upstream::{Do, Seen, Upstream};
 pub(crate) use wait::{DEADLINE, eventually, never_within, number_of_trials, skipped, tag, wait_for};

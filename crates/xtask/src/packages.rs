@@ -24,6 +24,7 @@ pub(crate) const FOR_TESTS: &[Need] = &[
     Need { what: "openssl", package: "openssl", present: || on_path("openssl").is_some() },
     Need { what: "node 18 or newer", package: "nodejs", present: has_node },
     Need { what: "npm", package: "npm", present: || on_path("npm").is_some() },
+    Need { what: "Redis' server", package: "redis-server", present: || redis().is_some() },
     Need { what: "PostgreSQL's server", package: "postgresql", present: || postgres::binaries().is_some() },
 ];
 
@@ -143,7 +144,15 @@ pub(crate) fn test_environment() -> Vec<(&'static str, PathBuf)> {
     if let Some(library) = libfaketime() {
         environment.push(("DOORWARD_FAKETIME", library));
     }
+    if let Some(program) = redis() {
+        environment.push(("DOORWARD_TEST_REDIS", program));
+    }
     environment
+}
+
+/// The program of which each test that needs a Redis server starts one of its own.
+fn redis() -> Option<PathBuf> {
+    on_path("redis-server")
 }
 
 /// The library that shows a process another time.

@@ -20,6 +20,7 @@ struct Proof {
 }
 
 const BLACK_BOX: &[&str] = &["--package", "doorward", "--test", "blackbox"];
+const STORE_UNITS: &[&str] = &["--package", "doorward-store", "--lib"];
 const BOTH: &[&str] = &["sqlite", "postgres"];
 
 /// What a test says about what it measured begins with this; it stands in the summary.
@@ -65,6 +66,22 @@ const PROOFS: &[Proof] = &[
         filter: Some("many::migrated"),
         engines: &["postgres"],
         n: &[100_000],
+    },
+    Proof {
+        name: "ledger",
+        what: "claims in one window on Redis, and early ones again: how many a second, and what each takes",
+        binary: STORE_UNITS,
+        filter: Some("ledger::tests::redis::load::"),
+        engines: &[],
+        n: &[2_000_000],
+    },
+    Proof {
+        name: "ledger-loss",
+        what: "Redis emptied and started again between a request and its replay: none is accepted twice",
+        binary: STORE_UNITS,
+        filter: Some("ledger::tests::redis::faults::"),
+        engines: &[],
+        n: &[100],
     },
     Proof {
         name: "mixed",

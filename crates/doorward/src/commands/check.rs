@@ -1,7 +1,7 @@
 //! `doorward check`: tells everything that is wrong at once, and changes nothing.
 use super::print;
-use crate::config::{self, Config};
-use crate::{Failure, front, master_key, place};
+use crate::config::{self, Config, LedgerPlace};
+use crate::{Failure, front, ledger, master_key, place};
 use doorward_core::policy::compile;
 use doorward_store::{Purpose, Store};
 use std::path::Path;
@@ -25,7 +25,17 @@ fn beside(config: &Config) -> Vec<String> {
     wrong.extend(master_key::load(&config.store.master_key_file).err().map(|e| e.to_string()));
     wrong.extend(place::address(&config.store).err().map(|e| e.to_string()));
     let store = config.store.url.file();
-    for (setting, file) in [("store.url", store), ("events.file", config.events_file.as_deref())] {
+    let journal = match &config.ledger.place {
+        LedgerPlace::Memory { journal } => journal.as_deref(),
+        LedgerPlace::Redis { url, password_file, ca_file } => {
+            let server = ledger::redis::server(url, password_file.as_deref(), ca_file.as_deref());
+            wrong.extend(server.err().map(|e| e.to_string()));
+            None
+        }
+    };
+    let files =
+        [("store.url", store), ("ledger.journal", journal), ("events.file", config.events_file.as_deref())];
+    for (setting, file) in files {
         let folder = file.and_then(Path::parent).filter(|f| !f.as_os_str().is_empty() && !f.is_dir());
         wrong.extend(folder.map(|f| format!("{setting}: there is no folder {}; make it first", f.display())));
     }

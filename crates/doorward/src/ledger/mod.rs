@@ -1,5 +1,7 @@
 //! What a node remembers requests with that are accepted only once. A node whose ledger can't claim serves everything else.
 mod memory;
+pub(crate) mod redis;
+mod told;
 
 use crate::config::{Config, LedgerPlace};
 use crate::{Failure, clock};
@@ -7,7 +9,7 @@ use doorward_core::live::Live;
 use doorward_core::ports::{Claim, Claiming, Ledger, Once, Share};
 use doorward_core::time::UnixMillis;
 use doorward_store::Store;
-use doorward_store::ledger::MemoryLedger;
+use doorward_store::ledger::{Clock, MemoryLedger, RedisLedger};
 use std::future::ready;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
@@ -67,12 +69,14 @@ pub(crate) struct OnceOnly {
 
 enum Place {
     Memory(MemoryLedger),
+    Redis(RedisLedger),
 }
 
 impl Place {
     fn ledger(&self) -> &dyn Ledger {
         match self {
             Place::Memory(ledger) => ledger,
+            Place::Redis(ledger) => ledger,
         }
     }
 }
@@ -88,6 +92,7 @@ impl OnceOnly {
         let (up, entries, fence) = match self.place.get() {
             None => (false, 0, UnixMillis(i64::MIN)),
             Some(Place::Memory(ledger)) => (ledger.is_up(), ledger.entries() as u64, ledger.fence()),
+            Some(Place::Redis(ledger)) => (ledger.is_up(), ledger.entries(), ledger.fence()),
         };
         let claims = std::array::from_fn(|at| self.claims[at].load(Relaxed));
         Status { up, entries, fence: (fence.0 > 0).then_some(fence), claims }
@@ -116,10 +121,10 @@ pub(crate) struct Running {
 /// What no waiting can mend.
 pub(crate) async fn start(config: &Config, store: &Store, live: &Arc<Live>) -> Result<Running, Failure> {
     let ledger = Arc::new(OnceOnly::default());
+    let (settings, now): (_, Clock) = (config.ledger.settings, Arc::new(clock::now));
     let keeping = match &config.ledger.place {
         LedgerPlace::Memory { journal: Some(folder) } => {
-            let settings = config.ledger.settings;
-            let journal = memory::Journal { folder: folder.clone(), settings, clock: Arc::new(clock::now) };
+            let journal = memory::Journal { folder: folder.clone(), settings, clock: now };
             Some(memory::start(journal, store.clone(), Arc::clone(live), Arc::clone(&ledger)).await)
         }
         LedgerPlace::Memory { journal: None } => {
@@ -130,7 +135,13 @@ pub(crate) async fn start(config: &Config, store: &Store, live: &Arc<Live>) -> R
             );
             None
         }
-        LedgerPlace::Redis { .. } => return Err("a ledger on Redis is not known here".into()),
+        LedgerPlace::Redis { url, password_file, ca_file } => {
+            let server = redis::server(url, password_file.as_deref(), ca_file.as_deref())?;
+            let (shared, keeper) = RedisLedger::new(store, server, settings, now);
+            // Nobody else sets it.
+            let _ = ledger.place.set(Place::Redis(shared));
+            Some(redis::start(keeper, Arc::clone(live)).await?)
+        }
     };
     Ok(Running { ledger, keeping })
 }
@@ -147,7 +158,8 @@ impl Running {
                 }
                 Err(_) => tracing::warn!("the store is away: the lease of the ledger ends by itself"),
             },
-            None => (),
+            // Other nodes may go on with it.
+            Some(Place::Redis(_)) | None => (),
         }
     }
 }

@@ -1,9 +1,12 @@
-//! Who may keep a ledger in its memory: one node of a store. Its lease is a row, judged by the store's own clock, so that
+//! Which ledger is in force: one in the memory of a node, or one on a server. Its lease is a row, judged by the store's own clock, so that
 //! nodes need not agree about the time.
 use crate::connect::{ANSWER_MS, within};
+use crate::engine::Engine;
 use crate::{Store, StoreError};
-use sqlx::{AssertSqlSafe, Row};
+use sqlx::{AnyConnection, AssertSqlSafe, Row};
 
+/// The name of the ledger's lease.
+pub(super) const LEDGER: &str = "ledger";
 /// How long a lease lasts without being renewed, in milliseconds: as long as a node may go on without its store.
 pub const LEASE_MS: u64 = 60_000;
 /// How often it is renewed, in milliseconds.
@@ -38,11 +41,8 @@ impl Store {
     pub async fn take_lease(&self, name: &str, holder: &str) -> Result<Option<Lease>, StoreError> {
         self.still_there()?;
         within(ANSWER_MS, async {
-            let take = AssertSqlSafe(TAKE.replace("{now}", self.engine.now_ms()));
-            let lease_ms = i64::try_from(LEASE_MS).unwrap_or(i64::MAX);
-            let take = sqlx::query(take).bind(name).bind(holder).bind(lease_ms);
-            let Some(row) = take.fetch_optional(&self.pool).await? else { return Ok(None) };
-            Ok(Some(Lease { turn: row.try_get(0)?, first: row.try_get::<i64, _>(1)? == 0 }))
+            let mut conn = self.pool.acquire().await?;
+            take(&mut conn, self.engine, name, holder).await
         })
         .await
     }
@@ -55,4 +55,18 @@ impl Store {
         let end = sqlx::query(END).bind(name).bind(holder).execute(&self.pool);
         within(ANSWER_MS, async { Ok(end.await.map(|_| ())?) }).await
     }
+}
+
+/// The same on a connection, which may be within a transaction.
+pub(super) async fn take(
+    conn: &mut AnyConnection,
+    engine: Engine,
+    name: &str,
+    holder: &str,
+) -> Result<Option<Lease>, StoreError> {
+    let take = AssertSqlSafe(TAKE.replace("{now}", engine.now_ms()));
+    let lease_ms = i64::try_from(LEASE_MS).unwrap_or(i64::MAX);
+    let row = sqlx::query(take).bind(name).bind(holder).bind(lease_ms).fetch_optional(conn).await?;
+    let Some(row) = row else { return Ok(None) };
+    Ok(Some(Lease { turn: row.try_get(0)?, first: row.try_get::<i64, _>(1)? == 0 }))
 }

@@ -1,4 +1,5 @@
-//! The ledger of one node: what may be used only once, in memory, and in a journal for whoever comes after.
+//! The ledger: what may be used only once. Of one node: in memory, and in a journal for whoever comes after. Of many: on a
+//! Redis server.
 //!
 //! What holds it together is the fence, a date: what is signed with an earlier one is refused, because it is not known any
 //! more whether it was claimed. It rises as dates get too old for anybody; and it rises past the present where what was
@@ -31,7 +32,7 @@ use std::task::Poll;
 use term::Term;
 
 pub use lease::{LEASE_MS, Lease, RENEW_MS};
-pub use redis::Address as RedisAddress;
+pub use redis::{Address as RedisAddress, Keeper, RedisLedger, Server as RedisServer};
 
 /// How much is remembered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,13 +69,30 @@ pub enum LedgerError {
     /// Another process has the folder.
     #[error("the journal folder {0} is in use by another process: each node takes a folder of its own")]
     FolderTaken(PathBuf),
-    /// Another node has the lease.
+    /// Another ledger has the lease.
     #[error(
-        "another node keeps the ledger of this store in its memory: stop it, or share a ledger (Redis); \
-         a node that was lost lets go after {} s",
+        "another ledger is in force for this store, that of another node's memory, or of another Redis server or an earlier \
+         start of it: a node that shall run beside others needs the ledger that they share ([ledger] url = \
+         \"redis://host:port/database\" on each); a ledger that nobody uses any more lets go after {} s",
         LEASE_MS / 1000
     )]
     HeldElsewhere,
+    /// The server is none that can hold a ledger.
+    #[error("the Redis server {server} can't hold the ledger: {why}")]
+    Unfit {
+        /// Its address.
+        server: String,
+        /// What is wrong, and what to do.
+        why: String,
+    },
+    /// The server does not do what it is asked.
+    #[error("the Redis server {server} does not answer: {why}")]
+    Away {
+        /// Its address.
+        server: String,
+        /// The reason.
+        why: String,
+    },
     /// The folder can't be used.
     #[error("the journal folder {folder} can't be used: {why}")]
     Folder {

@@ -88,7 +88,7 @@ impl Reach {
         self.asked.notified().await;
     }
 
-    /// Has the store know what was asked.
+    /// Has the store know what was asked. Whoever waits is told by [`Reach::tried`].
     pub(super) async fn settle(&self, store: &Store) -> Result<(), StoreError> {
         let wanted = self.wanted.load(SeqCst);
         if wanted <= self.ms() {
@@ -101,8 +101,17 @@ impl Reach {
             // Whoever still wants it asks again.
             self.wanted.store(self.ms(), SeqCst);
         }
-        self.tries.send_modify(|tries| *tries += 1);
         raised
+    }
+
+    /// Whoever waits may look again.
+    pub(super) fn tried(&self) {
+        self.tries.send_modify(|tries| *tries += 1);
+    }
+
+    /// The server that nodes share has to be told once more.
+    pub(super) fn ask_again(&self) {
+        self.asked.notify_one();
     }
 }
 
@@ -117,6 +126,6 @@ pub(super) struct Kept<'r>(&'r Reach);
 impl Drop for Kept<'_> {
     fn drop(&mut self) {
         self.0.kept.store(false, SeqCst);
-        self.0.tries.send_modify(|tries| *tries += 1);
+        self.0.tried();
     }
 }

@@ -1,6 +1,6 @@
 //! Starts a ledger where the last one left off, and keeps its lease.
 use super::journal::{self, Journal};
-use super::lease::Lease;
+use super::lease::{LEDGER, Lease};
 use super::memory::Memory;
 use super::reach::Reach;
 use super::record::{DIGEST_BYTES, Header};
@@ -18,8 +18,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
-/// The name of the lease.
-const LEASE: &str = "ledger";
 /// The file in the folder that is locked.
 const LOCK: &str = "lock";
 /// Where the kernel tells which start of the machine this is.
@@ -80,7 +78,7 @@ impl MemoryLedger {
         let failed = |why| LedgerError::Folder { folder: folder.to_owned(), why };
         let holder = holder(folder, &boot).map_err(failed)?;
         let (asked, asked_at) = (Instant::now(), clock());
-        let lease = store.take_lease(LEASE, &holder).await?.ok_or(LedgerError::HeldElsewhere)?;
+        let lease = store.take_lease(LEDGER, &holder).await?.ok_or(LedgerError::HeldElsewhere)?;
         let place = Place { folder, installation: &store.installation, boot: &boot };
         // Whoever had the lease before claims nothing any more, and so raises nothing.
         let skew_ms = u32::try_from(store.ledger_reach_ms().await?).unwrap_or(u32::MAX).max(settings.skew_ms);
@@ -154,7 +152,7 @@ impl MemoryLedger {
     /// The store failed, another node has the lease, or the journal can't be written.
     pub async fn renew(&self, store: &Store) -> Result<(), LedgerError> {
         let (asked, asked_at) = (Instant::now(), (self.0.clock)());
-        match store.take_lease(LEASE, &self.0.holder).await? {
+        match store.take_lease(LEDGER, &self.0.holder).await? {
             None => {
                 self.0.term.end();
                 Err(LedgerError::HeldElsewhere)
@@ -196,7 +194,11 @@ impl MemoryLedger {
         every.tick().await;
         loop {
             tokio::select! {
-                () = self.0.reach.asked() => told(self.0.reach.settle(store).await.map_err(LedgerError::from)),
+                () = self.0.reach.asked() => {
+                    let settled = self.0.reach.settle(store).await;
+                    self.0.reach.tried();
+                    told(settled.map_err(LedgerError::from));
+                }
                 _ = every.tick() => {
                     told(self.renew(store).await);
                     self.tidy();
@@ -211,7 +213,7 @@ impl MemoryLedger {
     /// The store failed.
     pub async fn stop(&self, store: &Store) -> Result<(), LedgerError> {
         self.0.term.end();
-        Ok(store.end_lease(LEASE, &self.0.holder).await?)
+        Ok(store.end_lease(LEDGER, &self.0.holder).await?)
     }
 }
 

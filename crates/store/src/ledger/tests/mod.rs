@@ -3,7 +3,9 @@ mod faults;
 mod journal;
 mod lease;
 mod model;
+mod redis;
 mod size;
+mod suite;
 
 use super::start::{Place, lock};
 use super::{Clock, Lease, LedgerError, MemoryLedger, Settings};
@@ -64,6 +66,11 @@ struct Hand(Arc<AtomicI64>);
 impl Hand {
     fn new() -> Hand {
         Hand(Arc::new(AtomicI64::new(START)))
+    }
+    /// One that shows what time it is, and stays there.
+    fn of_today() -> Hand {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        Hand(Arc::new(AtomicI64::new(i64::try_from(now.as_millis()).unwrap())))
     }
     fn pass(&self, ms: i64) {
         self.0.fetch_add(ms, SeqCst);

@@ -1,0 +1,198 @@
+//! One connection to a server that can hold a ledger.
+use super::super::{LedgerError, Settings};
+use super::fitness;
+use super::script::{self, Names, Said, There};
+use super::{Address, Server};
+use doorward_core::ports::{Claim, Once, Share};
+use doorward_core::time::UnixMillis;
+use redis::aio::{ConnectionLike as _, MultiplexedConnection};
+use redis::{
+    AsyncConnectionConfig, Client, ConnectionAddr, ErrorKind, IntoConnectionInfo as _, RedisConnectionInfo,
+    RedisError, ServerErrorKind, TlsCertificates, Value, cmd,
+};
+use std::time::Duration;
+use tokio::sync::Notify;
+
+/// How long making a connection may take, in milliseconds.
+const CONNECT_MS: u64 = 900;
+/// How long an answer is waited for, in milliseconds: a request that waits for it waits no longer.
+const ANSWER_MS: u64 = 800;
+
+/// What is wrong with a server, in a sentence of its own.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// It is none that can hold a ledger, and waiting mends nothing.
+    Unfit(String),
+    /// It does not do what it is asked.
+    Away(String),
+}
+
+impl Fault {
+    pub(super) fn of(self, address: &Address) -> LedgerError {
+        let server = address.to_string();
+        match self {
+            Fault::Unfit(why) => LedgerError::Unfit { server, why },
+            Fault::Away(why) => LedgerError::Away { server, why },
+        }
+    }
+}
+
+impl From<RedisError> for Fault {
+    fn from(e: RedisError) -> Fault {
+        match e.code() {
+            Some("NOAUTH" | "WRONGPASS") => Fault::Unfit(
+                "it does not let in whoever comes with this user and password; see that user, password and \
+                 ledger.password_file are right"
+                    .to_owned(),
+            ),
+            Some("NOPERM") => Fault::Unfit(format!("the user may not do all that is needed: {e}")),
+            _ if e.kind() == ErrorKind::AuthenticationFailed => Fault::Unfit(
+                "it refuses user and password; see that both and ledger.password_file are right".to_owned(),
+            ),
+            Some("MOVED") => Fault::Unfit(format!(
+                "it is one of a cluster, and the ledger's keys lie on another one; name that one: {e}"
+            )),
+            _ => Fault::Away(e.to_string()),
+        }
+    }
+}
+
+/// A connection that is ready for claims.
+pub(super) struct Link {
+    conn: MultiplexedConnection,
+    names: Names,
+    sha: String,
+    /// Names this start of the server.
+    pub(super) run_id: String,
+    /// Names the history of replication that its data belong to.
+    pub(super) history: String,
+    /// Something went wrong: it has to be made anew.
+    pub(super) broken: Notify,
+}
+
+impl Link {
+    /// Connects, and sees that the server is fit.
+    pub(super) async fn open(server: &Server, installation: &str) -> Result<Link, Fault> {
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(Duration::from_millis(CONNECT_MS)))
+            .set_response_timeout(Some(Duration::from_millis(ANSWER_MS)));
+        let mut conn = client(server)?.get_multiplexed_async_connection_with_config(&config).await?;
+        let info: String = cmd("INFO").query_async(&mut conn).await?;
+        let seen = fitness::see(&info)?;
+        let names = Names::new(installation, server.clock);
+        let sha: String = cmd("SCRIPT").arg("LOAD").arg(names.script()).query_async(&mut conn).await?;
+        let broken = Notify::new();
+        Ok(Link { conn, names, sha, run_id: seen.run_id, history: seen.history, broken })
+    }
+
+    /// What is on the server now.
+    pub(super) async fn look(&self) -> Result<There, Fault> {
+        let values = self.all(&script::look(&self.names), 4).await?;
+        let odd = || Fault::Unfit("under the ledger's keys lies what no ledger put there".to_owned());
+        for value in &values {
+            if let Value::ServerError(e) = value {
+                return Err(Fault::from(RedisError::from(e.clone())));
+            }
+        }
+        script::there(values).ok_or_else(odd)
+    }
+
+    async fn all(&self, calls: &redis::Pipeline, count: usize) -> Result<Vec<Value>, Fault> {
+        Ok(self.conn.clone().req_packed_commands(calls, 0, count).await?)
+    }
+
+    /// Marks the data anew, and returns the fence.
+    pub(super) async fn begin(
+        &self,
+        mark: &str,
+        fence: UnixMillis,
+        reach_ms: i64,
+    ) -> Result<UnixMillis, Fault> {
+        let call = script::begin(&self.names, mark, fence, reach_ms);
+        let fence: i64 = call.query_async(&mut self.conn.clone()).await?;
+        Ok(UnixMillis(fence))
+    }
+
+    /// Forgets what is over, and tells the server of the reach. `false`: the data are marked in another way by now.
+    pub(super) async fn tidy(&self, there: &There, reach_ms: i64) -> Result<bool, Fault> {
+        let call = script::tidy(&self.names, there, reach_ms);
+        let done: i64 = call.query_async(&mut self.conn.clone()).await?;
+        Ok(done == 1)
+    }
+
+    /// Claims all of these, sent together.
+    pub(super) async fn claim(
+        &self,
+        mark: &str,
+        settings: &Settings,
+        all: &[&Once],
+    ) -> Result<Vec<Result<Said, Fault>>, Fault> {
+        let mut answers = self.claim_once(mark, settings, all).await?;
+        // Scripts were removed from the server: nothing was done for these.
+        let again: Vec<usize> =
+            answers.iter().enumerate().filter(|(_, a)| is_missing(a)).map(|(at, _)| at).collect();
+        if !again.is_empty() {
+            let _: String = cmd("SCRIPT")
+                .arg("LOAD")
+                .arg(self.names.script())
+                .query_async(&mut self.conn.clone())
+                .await?;
+            let these: Vec<&Once> = again.iter().filter_map(|at| all.get(*at).copied()).collect();
+            for (at, answer) in again.into_iter().zip(self.claim_once(mark, settings, &these).await?) {
+                answers[at] = answer;
+            }
+        }
+        Ok(answers.into_iter().map(read).collect())
+    }
+
+    async fn claim_once(&self, mark: &str, settings: &Settings, all: &[&Once]) -> Result<Vec<Value>, Fault> {
+        let mut calls = redis::pipe();
+        for once in all {
+            calls.add_command(script::claim(&self.sha, &self.names, mark, settings, once));
+        }
+        let answers = self.all(&calls, all.len()).await?;
+        if answers.len() == all.len() {
+            Ok(answers)
+        } else {
+            Err(Fault::Away("answers are missing".to_owned()))
+        }
+    }
+}
+
+fn is_missing(answer: &Value) -> bool {
+    matches!(answer, Value::ServerError(e) if e.kind() == Some(ServerErrorKind::NoScript))
+}
+
+fn read(answer: Value) -> Result<Said, Fault> {
+    match answer {
+        // It has no memory left, and evicts nothing.
+        Value::ServerError(e) if e.code() == "OOM" => Ok(Said::Claim(Claim::Full(Share::Ledger))),
+        Value::ServerError(e) => Err(Fault::from(RedisError::from(e))),
+        answer => script::said(answer).ok_or_else(|| Fault::Away("the script's answer is none".to_owned())),
+    }
+}
+
+fn client(server: &Server) -> Result<Client, Fault> {
+    let Address { tls, user, host, port, database } = &server.address;
+    let place = if *tls {
+        ConnectionAddr::TcpTls { host: host.clone(), port: *port, insecure: false, tls_params: None }
+    } else {
+        ConnectionAddr::Tcp(host.clone(), *port)
+    };
+    let mut who = RedisConnectionInfo::default()
+        .set_db(i64::from(*database))
+        .set_lib_name("doorward", env!("CARGO_PKG_VERSION"));
+    if let Some(user) = user {
+        who = who.set_username(user);
+    }
+    if let Some(password) = &server.password {
+        who = who.set_password(password);
+    }
+    let info = place.into_connection_info()?.set_redis_settings(who);
+    Ok(match &server.ca_pem {
+        Some(pem) if *tls => {
+            Client::build_with_tls(info, TlsCertificates { client_tls: None, root_cert: Some(pem.clone()) })?
+        }
+        _ => Client::open(info)?,
+    })
+}
