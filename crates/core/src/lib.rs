@@ -11,6 +11,7 @@ pub mod explain;
 pub mod ids;
 pub mod keyring;
 pub mod live;
+pub mod observed;
 pub mod origin;
 pub mod path;
 pub mod policy;

@@ -5,9 +5,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 mod credential;
+mod report;
 mod sign;
 mod whole;
 pub(crate) use credential::{Create, Credential, Import, List, One};
+pub(crate) use report::{Readiness, Report};
 pub(crate) use sign::{DateChoice, HashChoice, Names, SchemeChoice, Shape, Sign};
 pub(crate) use whole::{Backup, Migrate, Restore};
 
@@ -81,6 +83,9 @@ pub(crate) enum Command {
     /// Who runs on the store
     #[command(subcommand)]
     Node(Node),
+    /// What was counted
+    #[command(subcommand)]
+    Report(Report),
 }
 
 #[derive(Debug, Args)]

@@ -35,7 +35,7 @@ pub use settings::{Hsts, Limits, Settings, Timeouts, Trusted, TrustedHeader};
 pub use sink::Events;
 pub use stats::{LATENCY_BOUNDS_US, Snapshot};
 pub use time::{monotonic_ms, now};
-pub use worker::{Fact, Unsigned};
+pub use worker::Fact;
 
 use doorward_core::live::Live;
 use doorward_core::ports::Ledger;

@@ -15,6 +15,7 @@ use crate::wire::{Expect, Framing, Head};
 use crate::worker::{RequestId, Scratch};
 use doorward_core::decide::{self, Decision, Duty, Facts, Permit, Received, Refusal, Step};
 use doorward_core::dialect::ErrorStyle;
+use doorward_core::observed;
 use doorward_core::policy::Policy;
 use doorward_core::reason::Reason;
 use doorward_core::request::{Lookup, RequestView, Transport};
@@ -90,9 +91,9 @@ impl<S: Io, D: Dial> Connection<S, D> {
             Some((&req, &policy, &facts)),
         );
         if let Some(credential) = &facts.credential {
-            let unsigned =
-                facts.would_refuse.and(facts.route).map(|r| &*policy.apis[policy.routes[r.0].api].id);
-            worker.proved(credential, now, facts.exposed, unsigned);
+            let permitted = matches!(step, Step::Permit(_));
+            let observed = if permitted { observed::permitted(&policy, &facts) } else { None };
+            worker.proved(credential, now, facts.exposed, observed);
             worker.stats.proof(facts.exposed, facts.weak);
         }
         let readable_by = facts.readable.then(|| req.field("origin")).and_then(|origin| match origin {

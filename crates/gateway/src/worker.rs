@@ -10,6 +10,7 @@ use crate::stats::CoreStats;
 use crate::wire::{self, Head};
 use doorward_core::credential::Credential;
 use doorward_core::live::Live;
+use doorward_core::observed::Observed;
 use doorward_core::ports::Ledger;
 use doorward_core::schemes::escher::KeptKeys;
 use doorward_core::time::UnixMillis;
@@ -35,19 +36,8 @@ pub struct Fact {
     pub at: UnixMillis,
     /// When it was last proved over plain HTTP, if it was since the last fact.
     pub exposed_at: Option<UnixMillis>,
-    /// The APIs that were called without a signature, and would refuse that: how often since the last fact, and when last.
-    pub unsigned: Vec<Unsigned>,
-}
-
-/// Calls that would be refused if signatures were enforced.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unsigned {
-    /// The API.
-    pub api: Box<str>,
-    /// How many.
-    pub calls: u64,
-    /// The last one.
-    pub last_at: UnixMillis,
+    /// Its calls since the last fact, for each API where signatures are observed.
+    pub observed: Vec<Observed>,
 }
 
 /// What happened to a credential since the last fact about it.
@@ -55,7 +45,7 @@ struct Proved {
     credential: Arc<Credential>,
     at: UnixMillis,
     exposed_at: Option<UnixMillis>,
-    unsigned: Vec<Unsigned>,
+    observed: Vec<Observed>,
 }
 
 /// The memory that one request works in; kept from request to request, but not by idle connections.
@@ -254,28 +244,30 @@ impl<D: Dial> Worker<D> {
         self.stats.lost(lost);
     }
 
-    /// Notes that a credential was proved. `unsigned`: the API that would have refused it without a signature.
+    /// Notes that a credential was proved. `observed`: the API, where signatures are observed for it, and whether this
+    /// call had one.
     pub(crate) fn proved(
         &self,
         credential: &Arc<Credential>,
         at: UnixMillis,
         exposed: bool,
-        unsigned: Option<&str>,
+        observed: Option<(&str, bool)>,
     ) {
         let mut facts = self.facts.borrow_mut();
         let entry = facts.entry(Arc::as_ptr(credential) as usize).or_insert_with(|| Proved {
             credential: Arc::clone(credential),
             at,
             exposed_at: None,
-            unsigned: Vec::new(),
+            observed: Vec::new(),
         });
         entry.at = at;
         entry.exposed_at = exposed.then_some(at).or(entry.exposed_at);
-        let Some(api) = unsigned else { return };
-        match entry.unsigned.iter_mut().find(|u| *u.api == *api) {
-            Some(there) => (there.calls, there.last_at) = (there.calls + 1, at),
-            None => entry.unsigned.push(Unsigned { api: api.into(), calls: 1, last_at: at }),
-        }
+        let Some((api, signed)) = observed else { return };
+        let known = entry.observed.iter().position(|o| *o.api == *api).unwrap_or_else(|| {
+            entry.observed.push(Observed::nothing(api));
+            entry.observed.len() - 1
+        });
+        entry.observed[known].note(signed, at);
     }
 
     /// What has to be done now and then.
@@ -303,7 +295,7 @@ impl<D: Dial> Worker<D> {
                 credential: Arc::from(&*p.credential.id),
                 at: p.at,
                 exposed_at: p.exposed_at,
-                unsigned: p.unsigned.clone(),
+                observed: p.observed.clone(),
             };
             matches!(self.send_facts.try_send(fact), Err(mpsc::error::TrySendError::Full(_)))
         });

@@ -10,13 +10,16 @@ use std::sync::Arc;
 const PAGE_ROWS: i64 = 1_000;
 
 const OBJECTS: &str = "SELECT o.kind, o.id, o.body, \
-     (SELECT h.after FROM change h WHERE h.kind = o.kind AND h.id = o.id ORDER BY h.seq DESC LIMIT 1) \
+     (SELECT h.after FROM change h WHERE h.kind = o.kind AND h.id = o.id \
+      AND COALESCE(h.workspace, '') = o.workspace ORDER BY h.seq DESC LIMIT 1) \
      FROM object o ORDER BY o.kind, o.id";
 /// What exists by its last change, and is not there.
 const MISSING: &str = "SELECT h.kind, h.seq FROM change h WHERE h.after IS NOT NULL \
-     AND NOT EXISTS (SELECT 1 FROM change l WHERE l.kind = h.kind AND l.id = h.id AND l.seq > h.seq) \
+     AND NOT EXISTS (SELECT 1 FROM change l WHERE l.kind = h.kind AND l.id = h.id AND l.seq > h.seq \
+         AND COALESCE(l.workspace, '') = COALESCE(h.workspace, '')) \
      AND NOT EXISTS (SELECT 1 FROM credential c WHERE h.kind = 'credential' AND c.id = h.id) \
-     AND NOT EXISTS (SELECT 1 FROM object o WHERE o.kind = h.kind AND o.id = h.id) ORDER BY h.seq LIMIT 1";
+     AND NOT EXISTS (SELECT 1 FROM object o WHERE o.kind = h.kind AND o.id = h.id \
+         AND o.workspace = COALESCE(h.workspace, '')) ORDER BY h.seq LIMIT 1";
 
 /// What was checked, and found well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,8 +2,9 @@
 //! that tells whether two stores hold the same.
 use crate::{StoreError, schema};
 use aws_lc_rs::digest::{Context, SHA256};
-use sqlx::any::AnyRow;
-use sqlx::{AnyConnection, AssertSqlSafe, Row};
+use sqlx::any::{AnyArguments, AnyRow};
+use sqlx::query::Query;
+use sqlx::{Any, AnyConnection, AssertSqlSafe, Row};
 
 /// Rows read at a time.
 const PAGE_ROWS: usize = 2_000;
@@ -24,7 +25,7 @@ pub(crate) struct Table {
     pub(crate) name: &'static str,
     /// The columns; the first ones are the primary key, which orders the rows.
     pub(crate) columns: &'static [(&'static str, Holds)],
-    /// How many columns the primary key has. A table with more than one is read in one go.
+    /// How many columns the primary key has.
     key: usize,
     /// Rows that stay.
     unless: &'static str,
@@ -32,7 +33,7 @@ pub(crate) struct Table {
 
 /// Every table but `node` (who runs on one store runs not on the other) and `head` (one number), in an order in which
 /// none refers to what is not there yet.
-pub(crate) const TABLES: [Table; 10] = [
+pub(crate) const TABLES: [Table; 11] = [
     Table { name: "meta", columns: &[("key", Text), ("value", Text)], key: 1, unless: "key = 'moved_to'" },
     Table { name: "keyring", columns: &[("master", Text), ("sealed", Bytes)], key: 1, unless: "" },
     Table {
@@ -77,6 +78,19 @@ pub(crate) const TABLES: [Table; 10] = [
         name: "credential_fact",
         columns: &[("credential", Text), ("last_used", Number), ("exposed_at", Number)],
         key: 1,
+        unless: "",
+    },
+    Table {
+        name: "unsigned_use",
+        columns: &[
+            ("credential", Text),
+            ("api", Text),
+            ("calls", Number),
+            ("first_at", Number),
+            ("last_at", Number),
+            ("signed_at", Number),
+        ],
+        key: 2,
         unless: "",
     },
     // The same node goes on with what it remembers, and another one still finds that there was one.
@@ -147,6 +161,14 @@ impl Value {
         })
     }
 
+    fn bind(query: Query<'_, Any, AnyArguments>, value: Value) -> Query<'_, Any, AnyArguments> {
+        match value {
+            Value::Text(text) => query.bind(text),
+            Value::Number(number) => query.bind(number),
+            Value::Bytes(bytes) => query.bind(bytes),
+        }
+    }
+
     fn digest(&self, into: &mut Context) {
         let bytes: Option<&[u8]> = match self {
             Value::Text(text) => text.as_deref().map(str::as_bytes),
@@ -167,7 +189,8 @@ struct Reading<'t> {
     table: &'t Table,
     first: String,
     next: String,
-    last: Option<Value>,
+    /// The key of the last row.
+    last: Option<Vec<Value>>,
     over: bool,
     rows: i64,
     digest: Context,
@@ -180,11 +203,13 @@ impl<'t> Reading<'t> {
         let all = format!("SELECT {} FROM {}", names.join(", "), table.name);
         let but =
             if table.unless.is_empty() { "1 = 1".to_owned() } else { format!("NOT ({})", table.unless) };
-        let limit = if table.key == 1 { format!(" LIMIT {PAGE_ROWS}") } else { String::new() };
+        let limit = format!(" LIMIT {PAGE_ROWS}");
+        let places: Vec<String> = (1..=table.key).map(|n| format!("${n}")).collect();
+        let places = places.join(", ");
         Reading {
             table,
             first: format!("{all} WHERE {but} ORDER BY {key}{limit}"),
-            next: format!("{all} WHERE {but} AND {key} > $1 ORDER BY {key}{limit}"),
+            next: format!("{all} WHERE {but} AND ({key}) > ({places}) ORDER BY {key}{limit}"),
             last: None,
             over: false,
             rows: 0,
@@ -198,13 +223,8 @@ impl<'t> Reading<'t> {
             return Ok(Vec::new());
         }
         let sql = if self.last.is_some() { &self.next } else { &self.first };
-        let query = sqlx::query(AssertSqlSafe(sql.as_str()));
-        let query = match self.last.take() {
-            None => query,
-            Some(Value::Text(text)) => query.bind(text),
-            Some(Value::Number(number)) => query.bind(number),
-            Some(Value::Bytes(bytes)) => query.bind(bytes),
-        };
+        let key = self.last.take().into_iter().flatten();
+        let query = key.fold(sqlx::query(AssertSqlSafe(sql.as_str())), Value::bind);
         let rows = query.fetch_all(conn).await?;
         let mut page = Vec::with_capacity(rows.len());
         for row in &rows {
@@ -215,8 +235,8 @@ impl<'t> Reading<'t> {
             page.push(values);
         }
         self.rows += i64::try_from(page.len()).unwrap_or(i64::MAX);
-        self.over = page.len() < PAGE_ROWS || self.table.key > 1;
-        self.last = page.last().and_then(|row| row.first().cloned());
+        self.over = page.len() < PAGE_ROWS;
+        self.last = page.last().map(|row| row[..self.table.key].to_vec());
         Ok(page)
     }
 
@@ -253,14 +273,8 @@ pub(crate) async fn copy(
                 part = insert(table, rows.len());
                 &part
             };
-            let mut query = sqlx::query(AssertSqlSafe(sql.as_str()));
-            for value in rows.iter().flatten() {
-                query = match value.clone() {
-                    Value::Text(text) => query.bind(text),
-                    Value::Number(number) => query.bind(number),
-                    Value::Bytes(bytes) => query.bind(bytes),
-                };
-            }
+            let query = sqlx::query(AssertSqlSafe(sql.as_str()));
+            let query = rows.iter().flatten().cloned().fold(query, Value::bind);
             query.execute(&mut *to).await?;
         }
     }

@@ -42,6 +42,8 @@ const INSERT: &str = "INSERT INTO credential (id, workspace, kind, name, dialect
 pub(crate) const SET_STATUS: &str = "UPDATE credential SET status = $1 WHERE id = $2";
 pub(crate) const SET_SECRET: &str = "UPDATE credential SET secret = $1, secret_version = $2 WHERE id = $3";
 const NOT_EXPOSED: &str = "UPDATE credential_fact SET exposed_at = NULL WHERE credential = $1";
+/// Whoever writes facts down takes this row first, and so does whoever deletes: neither waits for the other in a circle.
+const FORGET: &str = "DELETE FROM credential_fact WHERE credential = $1";
 pub(crate) const DELETE: &str = "DELETE FROM credential WHERE id = $1";
 
 /// A credential to be created.
@@ -155,6 +157,7 @@ impl Write {
         within(ANSWER_MS, async {
             let before = self.present(id).await?;
             self.begin_step();
+            sqlx::query(FORGET).bind(id).execute(&mut *self.tx).await?;
             sqlx::query(DELETE).bind(id).execute(&mut *self.tx).await?;
             self.changed("deleted", Some(&before), None).await
         })

@@ -75,7 +75,7 @@ pub(crate) fn whole((draft, mistakes): (Draft, Vec<String>)) -> Result<Draft, St
 }
 
 /// Reads the body of one object, which holds that object and nothing else.
-fn read(kind: &str, workspace: &str, id: &str, body: &str) -> Result<Draft, Vec<String>> {
+pub(crate) fn read(kind: &str, workspace: &str, id: &str, body: &str) -> Result<Draft, Vec<String>> {
     let draft = draft::read(body).map_err(|all| all.iter().map(ToString::to_string).collect::<Vec<_>>())?;
     let ids = (
         draft.workspaces.iter().map(|w| w.id.as_str()).collect::<Vec<_>>(),

@@ -31,7 +31,7 @@ pub(crate) use columns;
 /// How many columns [`columns!`] makes: what a query adds stands from here on.
 pub(crate) const COLUMNS: usize = 2;
 /// How many columns the facts about a credential take.
-const FACTS: usize = 2;
+pub(crate) const FACTS: usize = 2;
 
 /// The id in a row of [`columns!`].
 pub(crate) fn id(row: &AnyRow) -> Result<&str, sqlx::Error> {

@@ -8,7 +8,7 @@ use sqlx::{AnyConnection, AssertSqlSafe, Connection, Row};
 /// The schema that this program makes and knows.
 pub(crate) const VERSION: i64 = MIGRATIONS.len() as i64;
 
-const MIGRATIONS: [&[&str]; 5] = [FIRST, NODES_AND_KEYS, LEASES, SIGNING, LEDGER];
+const MIGRATIONS: [&[&str]; 6] = [FIRST, NODES_AND_KEYS, LEASES, SIGNING, LEDGER, OBSERVED];
 
 const FIRST: &[&str] = &[
     "CREATE TABLE meta (key {text} NOT NULL PRIMARY KEY, value {text} NOT NULL) {keyed}",
@@ -114,6 +114,19 @@ const LEDGER: &[&str] = &[
         mark {text} NOT NULL DEFAULT '',
         history {text} NOT NULL DEFAULT ''
     ) {table}",
+];
+
+const OBSERVED: &[&str] = &[
+    // Calls to APIs where signatures are observed: those without a signature, and when there was one with.
+    "CREATE TABLE unsigned_use (
+        credential {text} NOT NULL REFERENCES credential (id) ON DELETE CASCADE,
+        api {text} NOT NULL,
+        calls {bigint} NOT NULL,
+        first_at {bigint},
+        last_at {bigint},
+        signed_at {bigint},
+        PRIMARY KEY (credential, api)
+    ) {keyed}",
 ];
 
 /// The first schema with a keyring.

@@ -8,12 +8,15 @@ use doorward_store::{Store, StoreError};
 
 pub mod credentials;
 mod draft;
+mod enforcement;
 pub mod import;
 pub mod nodes;
 pub mod policy;
+pub mod readiness;
 mod view;
 
 pub use draft::{Import, Showing, Wanted};
+pub use enforcement::ModeChange;
 pub use view::{CredentialView, Revealed};
 
 /// What every verb needs: where it is remembered, who acts, and when.
@@ -41,6 +44,9 @@ pub enum Error {
     /// No such workspace.
     #[error("there is no workspace `{0}`")]
     UnknownWorkspace(String),
+    /// No such API.
+    #[error("there is no API `{0}`")]
+    UnknownApi(String),
     /// The secret can't be shown again.
     #[error("the secret of `{0}` can't be shown any more; `regenerate` makes a new one")]
     NotShownAgain(String),

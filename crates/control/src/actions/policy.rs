@@ -1,4 +1,5 @@
 //! What is done with workspaces and APIs.
+use super::enforcement::{self, ModeChange};
 use super::{Desk, Error};
 use doorward_core::document::Mistake;
 use doorward_core::policy::compile;
@@ -26,6 +27,8 @@ pub struct Plan {
     pub removed: Vec<Object>,
     /// Those that stay as they are.
     pub unchanged: Vec<Object>,
+    /// Where it changes whether requests must be signed, by what is written or by what is left out.
+    pub signatures: Vec<ModeChange>,
 }
 
 impl Plan {
@@ -53,9 +56,12 @@ pub async fn apply(desk: Desk<'_>, new: &Draft, dry_run: bool) -> Result<Plan, E
     // The write comes first: nobody can make a credential for a workspace that is about to go.
     let mut write = desk.store.write(desk.actor, desk.now).await?;
     let old = desk.store.policy().await?;
-    let mut mistakes = compile(new, None).err().unwrap_or_default();
+    let (signatures, mut mistakes) = match compile(new, None) {
+        Ok(policy) => (enforcement::changes(compile(&old, None).ok().as_ref(), &policy), Vec::new()),
+        Err(mistakes) => (Vec::new(), mistakes),
+    };
     fixed_environments(&old, new, &mut mistakes);
-    let plan = compare(&old, new);
+    let plan = Plan { signatures, ..compare(&old, new) };
     for gone in plan.removed.iter().filter(|o| o.kind == WORKSPACE) {
         let held = desk.store.credentials_held(&gone.id).await?;
         if held > 0 {

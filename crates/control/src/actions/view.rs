@@ -16,7 +16,7 @@ impl fmt::Debug for Revealed {
     }
 }
 
-fn instant<S: Serializer>(at: &Option<UnixMillis>, s: S) -> Result<S::Ok, S::Error> {
+pub(super) fn instant<S: Serializer>(at: &Option<UnixMillis>, s: S) -> Result<S::Ok, S::Error> {
     match at {
         Some(at) => s.collect_str(at),
         None => s.serialize_none(),

@@ -95,15 +95,18 @@ impl Api {
     pub fn serves(&self, workspace: &str) -> bool {
         self.workspaces.as_ref().is_none_or(|w| w.contains(workspace))
     }
-    /// Whether keys are refused because requests of that workspace have to be signed. Where nobody has said anything,
-    /// production starts with signatures enforced on APIs that take an id alone there: whoever knows the id would be in.
+    /// Whether keys are refused because requests of that workspace have to be signed.
     #[must_use]
     pub fn signatures(&self, workspace: &Workspace) -> Mode {
-        self.signatures.get(&workspace.id).copied().unwrap_or_else(|| {
-            let at_risk = workspace.environment == Environment::Production
-                && self.plain_key.contains(&Environment::Production);
-            if at_risk && !self.signing.is_empty() { Mode::Enforce } else { Mode::Off }
-        })
+        self.signatures.get(&workspace.id).copied().unwrap_or_else(|| self.default_signatures(workspace))
+    }
+    /// The same where nobody has said anything: production starts with signatures enforced on APIs that take an id alone
+    /// there, since whoever knows the id would be in.
+    #[must_use]
+    pub fn default_signatures(&self, workspace: &Workspace) -> Mode {
+        let at_risk = workspace.environment == Environment::Production
+            && self.plain_key.contains(&Environment::Production);
+        if at_risk && !self.signing.is_empty() { Mode::Enforce } else { Mode::Off }
     }
     /// Where requests of an environment go.
     #[must_use]

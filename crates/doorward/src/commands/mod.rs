@@ -14,6 +14,7 @@ mod master_key;
 mod migrate;
 mod node;
 mod print;
+mod report;
 mod restore;
 mod serve;
 mod sign;
@@ -41,5 +42,6 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Restore(options) => restore::run(&options).await,
         Command::Migrate(options) => migrate::run(&options).await,
         Command::Node(command) => node::run(command).await,
+        Command::Report(command) => report::run(command).await,
     }
 }

@@ -3,7 +3,6 @@ use super::{ACTOR, print};
 use crate::cli::Node;
 use crate::{Failure, place};
 use doorward_control::actions::nodes::{self, NodeView};
-use std::io;
 
 /// So much of an id tells nodes apart for people.
 const SHORT_ID_CHARS: usize = 8;
@@ -25,28 +24,11 @@ pub(super) async fn run(command: Node) -> Result<(), Failure> {
     if all.is_empty() {
         return Ok(print::line("no node has told this store that it runs")?);
     }
-    Ok(table(&all)?)
+    Ok(print::table(&HEADINGS, all.iter().map(cells))?)
 }
 
-/// A line a node, in columns.
-fn table(nodes: &[NodeView]) -> io::Result<()> {
-    let mut lines = vec![HEADINGS.map(str::to_owned)];
-    lines.extend(nodes.iter().map(cells));
-    let mut widths = [0; HEADINGS.len()];
-    for line in &lines {
-        for (width, cell) in widths.iter_mut().zip(line) {
-            *width = cell.chars().count().max(*width);
-        }
-    }
-    lines.iter().try_for_each(|line| {
-        let padded: Vec<String> =
-            line.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-        print::line(padded.join("  ").trim_end())
-    })
-}
-
-fn cells(node: &NodeView) -> [String; HEADINGS.len()] {
-    [
+fn cells(node: &NodeView) -> Vec<String> {
+    vec![
         node.name.clone(),
         node.id.chars().take(SHORT_ID_CHARS).collect(),
         node.version.clone(),

@@ -13,6 +13,24 @@ pub(crate) fn line(text: impl Display) -> io::Result<()> {
     out.flush()
 }
 
+/// Prints a line a row, in columns as wide as they have to be.
+///
+/// # Errors
+/// Nobody reads any more.
+pub(crate) fn table(headings: &[&str], rows: impl Iterator<Item = Vec<String>>) -> io::Result<()> {
+    let headings = headings.iter().map(|h| (*h).to_owned()).collect();
+    let lines: Vec<Vec<String>> = std::iter::once(headings).chain(rows).collect();
+    let mut widths = vec![0; lines[0].len()];
+    for (width, cell) in lines.iter().flat_map(|line| line.iter().enumerate()) {
+        widths[width] = cell.chars().count().max(widths[width]);
+    }
+    lines.iter().try_for_each(|cells| {
+        let padded: Vec<String> =
+            cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        line(padded.join("  ").trim_end())
+    })
+}
+
 /// Prints a value as one line of JSON.
 ///
 /// # Errors

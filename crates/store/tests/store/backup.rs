@@ -162,6 +162,7 @@ async fn a_backup_takes_the_place_of_the_store() {
     put_policy(&store).await;
     create(&store, "early", "s", None).await;
     create_signer(&store, "signs", "what it signs with").await;
+    crate::observed::call(&store, "signs", "vouchers", 3, 5).await;
     let file = place.file("backup.db");
     let made = store.backup(&file).await.unwrap();
     assert_eq!(made.report.sealed, 1);
@@ -178,6 +179,7 @@ async fn a_backup_takes_the_place_of_the_store() {
     now.check().await.unwrap();
     assert!(now.credential("early").await.unwrap().is_some());
     assert_eq!(signs_with(&now, "signs").await.as_deref(), Some("what it signs with"));
+    assert_eq!(crate::observed::calls(&now, "vouchers").await, [("signs".to_owned(), 3)]);
     assert!(now.credential("late").await.unwrap().is_none());
     let changes = now.changes_after(made.head.seq, 9).await.unwrap();
     assert_eq!((changes[0].kind.as_str(), changes[0].action.as_str()), ("store", "restored"));

@@ -18,6 +18,8 @@ mod listing;
 #[cfg(test)]
 mod nodes;
 #[cfg(test)]
+mod observed;
+#[cfg(test)]
 mod opening;
 #[cfg(test)]
 mod outage;

@@ -1,6 +1,7 @@
 //! An installation moves from one store to another: all of it or nothing, and nobody writes to the old one afterwards.
 use crate::place::on_both_engines;
 use crate::support::*;
+use doorward_core::observed::Observed;
 use doorward_core::time::UnixMillis;
 use doorward_store::{Address, Display, Fact, Filter, Moved, Store, StoreError, Target};
 use std::sync::Arc;
@@ -76,8 +77,20 @@ async fn fill(store: &Store, many: usize) {
     write.create_credential(&new(credential("shown", "s"), display(until))).await.unwrap();
     write.delete_credential("gone").await.unwrap();
     write.commit().await.unwrap();
-    let fact = |id: &str, exposed_at| Fact { credential: id.to_owned(), last_used: NOW, exposed_at };
-    store.record(&[fact("full", None), fact("shown", Some(NOW))]).await.unwrap();
+    let fact = |id: &str, exposed_at| Fact {
+        credential: id.to_owned(),
+        last_used: NOW,
+        exposed_at,
+        observed: Vec::new(),
+    };
+    // More rows than are read at a time, where there are many of everything; one page ends among those of a credential.
+    let seen = |n: usize| {
+        let api = format!("api{n}");
+        Observed { calls: n as u64 + 1, first_at: Some(NOW), last_at: Some(NOW), ..Observed::nothing(&api) }
+    };
+    let observed: Vec<_> = (0..=many / 2).map(seen).collect();
+    let full = Fact { observed: observed.clone(), ..fact("full", None) };
+    store.record(&[full, Fact { observed, ..fact("shown", Some(NOW)) }]).await.unwrap();
 }
 
 async fn everything_arrives() {
@@ -85,6 +98,10 @@ async fn everything_arrives() {
         let store = open(&old).await.unwrap();
         fill(&store, MANY).await;
         let before = everything(&store).await;
+        let uses = "SELECT credential || ' ' || api || ' ' || CAST(calls * first_at - last_at AS TEXT) \
+             || COALESCE(CAST(signed_at AS TEXT), '') FROM unsigned_use ORDER BY credential, api";
+        let used = ask(&old, uses).await;
+        assert_eq!(used.len(), 2 * (MANY / 2 + 1));
         assert_eq!(store.look_at_target(&address(&to)).await.unwrap(), Target::Empty);
         let Moved::Now { head, counts, report } = store.move_to(&address(&to)).await.unwrap() else {
             panic!("nothing was there before");
@@ -102,6 +119,7 @@ async fn everything_arrives() {
         assert_eq!(store.moved_to().await.unwrap(), Some(address(&to).to_string()));
         let moved = open(&to).await.unwrap();
         assert_eq!(everything(&moved).await, before);
+        assert_eq!(ask(&to, uses).await, used);
         assert_eq!(signs_with(&moved, "signs").await.as_deref(), Some("what it signs with"));
         assert_eq!(moved.moved_to().await.unwrap(), None);
         create(&moved, "after", "s", None).await;

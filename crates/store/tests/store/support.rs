@@ -111,7 +111,7 @@ pub(crate) async fn of_the_first_schema() -> Place {
     write.commit().await.unwrap();
     store.close().await;
     let check = hex(&master().check());
-    let older = "DROP TABLE ledger; DROP TABLE signing_secret; DROP TABLE lease; DROP TABLE node; DROP TABLE keyring; ALTER TABLE secret_display DROP COLUMN key_version; \
+    let older = "DROP TABLE unsigned_use; DROP TABLE ledger; DROP TABLE signing_secret; DROP TABLE lease; DROP TABLE node; DROP TABLE keyring; ALTER TABLE secret_display DROP COLUMN key_version; \
                  UPDATE meta SET value = '1' WHERE key = 'schema'; DELETE FROM meta WHERE key = 'seal'";
     sql(&place.db(), &format!("{older}; INSERT INTO meta (key, value) VALUES ('key_check', '{check}')"))
         .await;

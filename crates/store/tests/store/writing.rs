@@ -156,6 +156,7 @@ async fn facts_keep_the_latest_times() {
         credential: "k".to_owned(),
         last_used: UnixMillis(last_used),
         exposed_at: exposed_at.map(UnixMillis),
+        observed: Vec::new(),
     };
     let gone = Fact { credential: "gone".to_owned(), ..fact(1, None) };
     for (told, used, exposed) in [

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 mod credentials;
 mod import;
 mod policy;
+mod readiness;
 
 const NOW: UnixMillis = UnixMillis(1_767_225_600_000);
 const POLICY: &str = r#"

@@ -1,0 +1,154 @@
+//! What breaks if signatures are enforced now: who has called without one while they were observed.
+use super::enforcement::pairs;
+use super::view::instant;
+use super::{Desk, Error};
+use doorward_core::credential::SchemeName;
+use doorward_core::policy::{Api, Mode, Policy, Workspace, compile};
+use doorward_core::time::UnixMillis;
+use doorward_store::Observation;
+use serde::Serialize;
+
+/// Credentials read at a time.
+const PAGE: usize = 1_000;
+/// Clocks of nodes differ: so much earlier than observation began, a call still counts, in milliseconds.
+const CLOCKS_DIFFER_MS: i64 = 60_000;
+
+/// A workspace at an API that accepts signatures.
+#[derive(Clone, Debug, Serialize)]
+pub struct Readiness {
+    /// The workspace.
+    pub workspace: String,
+    /// The API.
+    pub api: String,
+    /// `off`: nothing is counted. `observe`: it is. `enforce`: who does not sign is refused already.
+    pub signatures: &'static str,
+    /// Since when it has been counted.
+    #[serde(serialize_with = "instant")]
+    pub since: Option<UnixMillis>,
+    /// Whether nobody would be refused whose credential is good; `None` where nothing is counted.
+    pub ready: Option<bool>,
+    /// How many credentials would be refused that are not refused anyway.
+    pub would_be_refused: usize,
+    /// How many have signed, and done nothing else.
+    pub signing_only: usize,
+    /// Those that have called without a signature, in the order of their ids.
+    pub credentials: Vec<Caller>,
+}
+
+/// A credential that has called without a signature.
+#[derive(Clone, Debug, Serialize)]
+pub struct Caller {
+    /// Its id, or its pseudonym where the id opens doors by itself.
+    pub credential: String,
+    /// For people.
+    pub name: String,
+    /// `server`, `client` or `integration`.
+    pub kind: &'static str,
+    /// `active` or `blocked`.
+    pub status: &'static str,
+    /// Whether it opens nothing any more, since it is expired or blocked.
+    pub refused_anyway: bool,
+    /// Whether it has something to sign with; if not, its owner needs another secret, or another credential.
+    pub can_sign: bool,
+    /// How often it was let through without a signature, since the first time.
+    pub calls: u64,
+    /// The first time.
+    #[serde(serialize_with = "instant")]
+    pub first_at: Option<UnixMillis>,
+    /// The last time.
+    #[serde(serialize_with = "instant")]
+    pub last_at: Option<UnixMillis>,
+    /// When it last signed.
+    #[serde(serialize_with = "instant")]
+    pub signed_at: Option<UnixMillis>,
+}
+
+/// Every workspace at every API that accepts signatures, or those that are asked for.
+///
+/// # Errors
+/// There is no such workspace or API, the policy in the store has a mistake, or the store fails.
+pub async fn report(
+    desk: Desk<'_>,
+    workspace: Option<&str>,
+    api: Option<&str>,
+) -> Result<Vec<Readiness>, Error> {
+    let policy = compile(&desk.store.policy().await?, None).map_err(Error::Policy)?;
+    known(&policy, workspace, api)?;
+    let asked = |w: &Workspace, a: &Api| {
+        !a.signing.is_empty() && workspace.is_none_or(|id| w.id == id) && api.is_none_or(|id| a.id == id)
+    };
+    let mut all = Vec::new();
+    for (w, a) in pairs(&policy).filter(|(w, a)| asked(w, a)) {
+        let mode = a.signatures(w);
+        let nothing = Readiness {
+            workspace: w.id.clone(),
+            api: a.id.clone(),
+            signatures: mode.name(),
+            since: None,
+            ready: None,
+            would_be_refused: 0,
+            signing_only: 0,
+            credentials: Vec::new(),
+        };
+        all.push(if mode == Mode::Observe { counted(desk, nothing).await? } else { nothing });
+    }
+    Ok(all)
+}
+
+fn known(policy: &Policy, workspace: Option<&str>, api: Option<&str>) -> Result<(), Error> {
+    if let Some(id) = workspace.filter(|id| !policy.workspaces.contains_key(*id)) {
+        return Err(Error::UnknownWorkspace(id.to_owned()));
+    }
+    match api.filter(|id| !policy.apis.iter().any(|a| a.id == *id)) {
+        Some(id) => Err(Error::UnknownApi(id.to_owned())),
+        None => Ok(()),
+    }
+}
+
+/// Adds what was counted.
+async fn counted(desk: Desk<'_>, mut of: Readiness) -> Result<Readiness, Error> {
+    let since = desk.store.observed_since(&of.workspace, &of.api).await?;
+    let (mut last, mut first) = (None::<String>, None);
+    loop {
+        let page = desk.store.observed_page(&of.workspace, &of.api, last.as_deref(), PAGE as i64).await?;
+        for one in &page {
+            let seen = &one.observed;
+            // What was seen when signatures were observed before says nothing about now.
+            let now = |at: Option<UnixMillis>| {
+                at.filter(|at| since.is_none_or(|since| at.0 >= since.0.saturating_sub(CLOCKS_DIFFER_MS)))
+            };
+            if now(seen.last_at).is_some() {
+                first = [first, seen.first_at].into_iter().flatten().min();
+                of.credentials.push(caller(desk, one));
+            } else if now(seen.signed_at).is_some() {
+                of.signing_only += 1;
+            }
+        }
+        if page.len() < PAGE {
+            break;
+        }
+        last = page.last().map(|one| one.stored.credential.id.to_string());
+    }
+    of.would_be_refused = of.credentials.iter().filter(|c| !c.refused_anyway).count();
+    of.ready = Some(of.would_be_refused == 0);
+    of.since = since.or(first);
+    Ok(of)
+}
+
+fn caller(desk: Desk<'_>, one: &Observation) -> Caller {
+    let c = &one.stored.credential;
+    let expired = c.expires_at.is_some_and(|at| at <= desk.now);
+    let seen = &one.observed;
+    Caller {
+        credential: c.label().to_owned(),
+        name: c.name.to_string(),
+        kind: c.kind.name(),
+        status: c.status.name(),
+        refused_anyway: expired || c.status != doorward_core::credential::Status::Active,
+        can_sign: one.can_sign && c.scheme() == SchemeName::Escher,
+        calls: seen.calls,
+        first_at: seen.first_at,
+        last_at: seen.last_at,
+        signed_at: seen.signed_at,
+    }
+}

@@ -1,0 +1,117 @@
+//! `doorward report ...`.
+use super::{ACTOR, print};
+use crate::cli::{Readiness, Report};
+use crate::{Failure, place};
+use doorward_control::actions::readiness::{self, Caller};
+use doorward_core::policy::Mode;
+use doorward_core::time::UnixMillis;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+
+const HEADINGS: [&str; 7] = [
+    "  CREDENTIAL",
+    "CALLS",
+    "FIRST WITHOUT SIGNATURE",
+    "LAST WITHOUT SIGNATURE",
+    "LAST SIGNED",
+    "NOTE",
+    "NAME",
+];
+
+pub(super) async fn run(command: Report) -> Result<(), Failure> {
+    let Report::Readiness(options) = command;
+    let opened = place::open(&options.place).await?;
+    let desk = opened.desk(ACTOR);
+    let all = readiness::report(desk, options.workspace.as_deref(), options.api.as_deref()).await?;
+    if options.output.json {
+        return Ok(all.iter().try_for_each(print::json)?);
+    }
+    Ok(told(&all, &options)?)
+}
+
+/// The whole report, for people.
+fn told(all: &[readiness::Readiness], asked: &Readiness) -> io::Result<()> {
+    if all.is_empty() {
+        let of = asked.api.as_ref().map(|id| format!(" of `{id}`")).unwrap_or_default();
+        return print::line(format_args!(
+            "no requests{of} can be signed: no API that is asked for accepts signatures"
+        ));
+    }
+    let of = |mode: Mode| all.iter().filter(move |r| r.signatures == mode.name());
+    for one in of(Mode::Observe) {
+        observed(one)?;
+    }
+    for one in of(Mode::Enforce) {
+        print::line(format_args!("{} at {}: signatures are enforced", one.workspace, one.api))?;
+    }
+    let mut off: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    of(Mode::Off).for_each(|one| off.entry(&one.api).or_default().push(&one.workspace));
+    for (api, workspaces) in &off {
+        print::line(format_args!(
+            "{} at {api}: signatures are accepted, not observed: nothing is counted",
+            workspaces.join(", ")
+        ))?;
+    }
+    if let Some((api, workspaces)) = off.first_key_value() {
+        let workspace = workspaces.first().copied().unwrap_or_default();
+        print::line(
+            "To count who does not sign, apply the policy with this in it, for each workspace and API:",
+        )?;
+        print::line(format_args!(
+            "  [[policy]]\n  workspace = \"{workspace}\"\n  api = \"{api}\"\n  signatures = \"observe\""
+        ))?;
+    }
+    print::line(verdict(all))
+}
+
+/// One workspace at one API where signatures are observed.
+fn observed(one: &readiness::Readiness) -> io::Result<()> {
+    let since = one.since.map_or_else(|| "lately".to_owned(), |t| t.to_string());
+    print::line(format_args!("{} at {}: observed since {since}", one.workspace, one.api))?;
+    if !one.credentials.is_empty() {
+        print::table(&HEADINGS, one.credentials.iter().map(cells))?;
+    }
+    let signing = match one.signing_only {
+        0 => "none was seen to sign only".to_owned(),
+        1 => "1 was seen to sign only".to_owned(),
+        n => format!("{n} were seen to sign only"),
+    };
+    print::line(format_args!("  {}; {signing}", refused(one.would_be_refused)))
+}
+
+fn cells(c: &Caller) -> Vec<String> {
+    let time = |at: Option<UnixMillis>| at.map_or_else(|| "-".to_owned(), |at| at.to_string());
+    let note = match (c.refused_anyway, c.status, c.can_sign) {
+        (true, "blocked", _) => "blocked",
+        (true, ..) => "expired",
+        (false, _, false) => "can't sign",
+        (false, _, true) if c.signed_at > c.last_at => "signs by now",
+        _ => "-",
+    };
+    vec![
+        format!("  {}", c.credential),
+        c.calls.to_string(),
+        time(c.first_at),
+        time(c.last_at),
+        time(c.signed_at),
+        note.to_owned(),
+        c.name.clone(),
+    ]
+}
+
+fn refused(count: usize) -> String {
+    match count {
+        0 => "ready: no credential would be refused".to_owned(),
+        1 => "1 credential would be refused".to_owned(),
+        n => format!("{n} credentials would be refused"),
+    }
+}
+
+/// All of it in one line.
+fn verdict(all: &[readiness::Readiness]) -> String {
+    if all.iter().all(|one| one.ready.is_none()) {
+        return "nothing is observed".to_owned();
+    }
+    let callers = all.iter().flat_map(|one| &one.credentials).filter(|c| !c.refused_anyway);
+    refused(callers.map(|c| c.credential.as_str()).collect::<BTreeSet<_>>().len())
+}
