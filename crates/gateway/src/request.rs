@@ -27,17 +27,19 @@ impl<S: Io, D: Dial> Connection<S, D> {
     /// Decides about a request whose head was read into `s`, and does what was decided.
     pub(crate) async fn decided(&mut self, end: usize, started: Instant, s: &mut Scratch) -> After {
         let worker = Rc::clone(&self.worker);
-        let policy = worker.live.policy.load_full();
+        let mut policy = worker.live.policy.load_full();
         let now = (worker.clocks.now)();
         let id = worker.request_id();
         let behind = Peer::behind(self.at, &worker.settings.trusted, self.input.before(end), &s.head.fields);
         let peer = behind.as_ref().unwrap_or(&self.peer);
         let steady_ms = (worker.clocks.monotonic_ms)();
         // Events tell the wall clock's time; what is over stays over, wherever that clock was set.
-        let judged_now = worker.live.clock.judge(now, steady_ms);
-        let world = worker.live.world(&policy, &worker.signing_keys, steady_ms);
+        let mut judged_now = worker.live.clock.judge(now, steady_ms);
         let first = view(self.input.before(end), &s.head, peer, judged_now);
-        let mut decision = decide::start(&first, settle::received(&s.head), world);
+        let mut decision = {
+            let world = worker.live.world(&policy, &worker.signing_keys, steady_ms);
+            decide::start(&first, settle::received(&s.head), world)
+        };
         let mut collected = None;
         let mut unread = false;
         if let Step::Ask(Duty::Body(hash)) = decision.step {
@@ -51,6 +53,11 @@ impl<S: Io, D: Dial> Connection<S, D> {
                     match settle::collect(&worker, from, &mut s.up, &s.head, peer.client, hash).await {
                         Ok(body) => {
                             let body = collected.insert(body);
+                            // It may have taken long: what was true before may not be any more.
+                            let steady_ms = (worker.clocks.monotonic_ms)();
+                            judged_now = worker.live.clock.judge((worker.clocks.now)(), steady_ms);
+                            policy = worker.live.policy.load_full();
+                            let world = worker.live.world(&policy, &worker.signing_keys, steady_ms);
                             let req = view(&s.raw, &s.head, peer, judged_now);
                             let again = decide::start(&req, Received::All(&body.digest), world);
                             decision.facts = again.facts;

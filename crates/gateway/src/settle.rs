@@ -15,7 +15,7 @@ use std::io::ErrorKind;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// How much room a body whose length is not announced takes at a time, in bytes.
+/// How much room a body takes at a time, in bytes: as it comes, since announcing a length costs a caller nothing.
 const STEP_BYTES: u64 = 16 * 1024;
 
 /// What is known of a body before it is read.
@@ -145,10 +145,7 @@ pub(crate) async fn collect<S: Io, D: Dial>(
         if n > most {
             return Err(too_large(most));
         }
-        if !place.grow(n, room) {
-            return Err(no_room());
-        }
-        bytes.reserve_exact(n as usize);
+        bytes.reserve_exact(n.min(STEP_BYTES) as usize);
     }
     if head.expect == Expect::Continue && input.is_empty() {
         slot.set(worker.clock.after(worker.settings.timeouts.write_ms));
