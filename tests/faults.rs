@@ -164,6 +164,10 @@ fn an_outage_disturbs_no_request() {
                 (None, _) => node.take_store_away(),
             }
             eventually("it is noticed", || metric(node, "doorward_store_up") as u64 == 0);
+            // Who is not known here may be known to the store by now: nobody is told to be unknown, or wrong.
+            for stranger in [world.server.with_id("nobody"), world.server.with_secret("wrong")] {
+                node.ask(stranger.get("/v1/x")).expect(503, "unavailable");
+            }
             std::thread::sleep(Duration::from_millis(2_500));
         });
         expect_soon(&format!("store {way}"), took);
@@ -176,6 +180,7 @@ fn an_outage_disturbs_no_request() {
             None => node.give_store_back(),
         }
         eventually("it is back", || metric(node, "doorward_store_up") as u64 == 1);
+        node.ask(world.server.with_id("nobody").get("/v1/x")).expect(401, "credential_invalid");
         let told = complaints(node, log);
         assert_eq!(told.len(), 1, "{way}: one warning for one outage: {told:#?}");
     }
