@@ -15,6 +15,7 @@ mod credentials;
 mod demo;
 mod drain;
 mod events;
+mod explain;
 mod faults;
 mod feed;
 mod full_disk;

@@ -5,10 +5,12 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 mod credential;
+mod explain;
 mod report;
 mod sign;
 mod whole;
 pub(crate) use credential::{Create, Credential, Import, List, One};
+pub(crate) use explain::{Explain, Rules};
 pub(crate) use report::{Readiness, Report};
 pub(crate) use sign::{DateChoice, HashChoice, Names, SchemeChoice, Shape, Sign};
 pub(crate) use whole::{Backup, Migrate, Restore};
@@ -74,6 +76,8 @@ pub(crate) enum Command {
     Credential(Credential),
     /// Sign a request: print what to add to it, or a curl command, or send it
     Sign(Sign),
+    /// Tell why a signed request is refused, and where the client's signature differs
+    Explain(Explain),
     /// Copy the store into a file while it is in use
     Backup(Backup),
     /// Put a backup in the place of the store

@@ -24,6 +24,7 @@ use crate::secret::Keys;
 pub use ask::{Duty, Received, Unclaimed};
 use prove::{Claimant, Proved};
 use route::Asked;
+pub use route::api_of;
 pub use signed::Signed;
 use std::sync::Arc;
 

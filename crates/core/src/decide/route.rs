@@ -1,7 +1,7 @@
 //! Which route a request is for.
 use super::{Denial, Facts, Refusal};
 use crate::path;
-use crate::policy::{Policy, RouteId, host_name};
+use crate::policy::{Api, Policy, RouteId, host_name};
 use crate::reason::Reason;
 use crate::request::{Lookup, RequestView};
 
@@ -86,4 +86,12 @@ fn only_route<'p>(path: &[u8], host: &str, policy: &'p Policy) -> Result<&'p [Ro
         return Err(Refusal::new(Reason::RouteUnknown, "no-route").into());
     }
     Ok(found)
+}
+
+/// The API that answers at a request's host and path, whatever the method; `None` where there is none, or where the path
+/// can be read in two ways.
+#[must_use]
+pub fn api_of<'p>(req: &RequestView<'_>, policy: &'p Policy) -> Option<&'p Api> {
+    let found = only_route(req.path, &host_name(req.host), policy).ok()?;
+    found.first().map(|route| &policy.apis[policy.routes[route.0].api])
 }

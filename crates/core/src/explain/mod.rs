@@ -76,6 +76,21 @@ pub enum Step {
     Passed,
 }
 
+impl Step {
+    /// As commands write it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Step::NotSigned => "not_signed",
+            Step::Reading => "reading",
+            Step::Time => "time",
+            Step::Body => "body",
+            Step::Signature => "signature",
+            Step::Passed => "passed",
+        }
+    }
+}
+
 /// Which text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
@@ -290,7 +305,10 @@ impl fmt::Display for Explanation {
             Step::Time => "The date is not accepted.",
             Step::Body => "The body is not the one that the request announces.",
             Step::Signature => "The signature is not that of this request.",
-            Step::Passed => "The signature is right.",
+            Step::Passed => {
+                "The signature is right. If the request was refused as signature_replayed, this one was accepted before, \
+                 or another one that is equal in all that is signed: within one second, equal requests are one."
+            }
         };
         writeln!(f, "{step}")?;
         if let Some(note) = self.refusal.as_ref().and_then(|r| r.note.as_ref()) {

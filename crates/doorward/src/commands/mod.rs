@@ -7,6 +7,7 @@ mod apply;
 mod backup;
 mod check;
 mod credential;
+mod explain;
 mod export;
 mod import;
 mod list;
@@ -38,6 +39,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Export { place, output } => export::run(&place, output).await,
         Command::Credential(command) => credential::run(command).await,
         Command::Sign(options) => sign::run(&options),
+        Command::Explain(options) => explain::run(&options).await,
         Command::Backup(options) => backup::run(&options).await,
         Command::Restore(options) => restore::run(&options).await,
         Command::Migrate(options) => migrate::run(&options).await,

@@ -22,7 +22,7 @@ mod sample;
 mod told;
 
 /// The demo's region.
-const REGION: &str = "us";
+pub(crate) const REGION: &str = "us";
 /// Seconds without a word from the store after which the demo refuses.
 const MAX_STALENESS_S: u64 = 60;
 

@@ -63,8 +63,7 @@ pub(super) fn write(folder: &Path, signer: &Signer, post: bool, seconds: u64) ->
         let mut text = String::new();
         for number in 0..each {
             req.target = format!("/s1/customers/jane?n={thread}-{number:07}");
-            let signed =
-                sign(&config, &signer_of, &req, &How::default(), now).map_err(|e| e.to_string())?;
+            let signed = sign(&config, &signer_of, &req, &How::default(), now).map_err(|e| e.to_string())?;
             let field = |name: &str| {
                 signed.headers.iter().find(|(n, _)| n == name).map_or("", |(_, value)| value.as_str())
             };

@@ -24,8 +24,11 @@ pub fn detect<'a>(config: &'a Config, req: &RequestView<'a>) -> Result<Option<Pr
     }
 }
 
-/// Reads a signature, and looks at nothing but its grammar.
-pub(crate) fn parse<'a>(config: &'a Config, req: &RequestView<'a>) -> Result<Option<Presented<'a>>, Refusal> {
+/// Reads a signature, and looks at nothing but its grammar. `None`: not mine.
+///
+/// # Errors
+/// It is mine, but can't be read.
+pub fn parse<'a>(config: &'a Config, req: &RequestView<'a>) -> Result<Option<Presented<'a>>, Refusal> {
     let field = &config.auth_field;
     let values: SmallVec<[&[u8]; 2]> = values(req, field).collect();
     let mine = values.iter().any(|value| auth::is_mine(config, value));
