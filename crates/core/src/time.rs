@@ -40,21 +40,15 @@ impl UnixMillis {
             Some((date, time)) => (date, time.strip_suffix('Z')?),
             None => (text, "00:00:00"),
         };
-        let mut d = date.split('-').map(digits);
-        let (year, month, day) = (d.next()??, d.next()??, d.next()??);
+        let [year, month, day] = parts(date, '-', [4, 2, 2])?;
         let (time, fraction) = time.split_once('.').unwrap_or((time, "0"));
-        let mut t = time.split(':').map(digits);
-        let (hour, minute, second) = (t.next()??, t.next()??, t.next()??);
-        if d.next().is_some()
-            || t.next().is_some()
-            || date.len() != 10
-            || time.len() != 8
-            || fraction.len() > 9
-        {
+        let [hour, minute, second] = parts(time, ':', [2, 2, 2])?;
+        if fraction.len() > 9 {
             return None;
         }
-        let millis = digits(&format!("{fraction:0<3}")[..3])?;
+        // Looked at before it is cut: what is no digit may be longer than a byte.
         digits(fraction)?;
+        let millis = digits(&format!("{fraction:0<3}")[..3])?;
         Some(UnixMillis::of((year, month, day), (hour, minute, second))?.plus_ms(millis))
     }
 
@@ -125,6 +119,15 @@ impl UnixMillis {
     }
 }
 
+/// Three numbers, each with as many digits as it has to have.
+fn parts(text: &str, mark: char, widths: [usize; 3]) -> Option<[i64; 3]> {
+    let mut pieces = text.split(mark);
+    let mut next = |width: usize| digits(pieces.next().filter(|piece| piece.len() == width)?);
+    let [a, b, c] = widths;
+    let all = [next(a)?, next(b)?, next(c)?];
+    pieces.next().is_none().then_some(all)
+}
+
 fn digits(s: &str) -> Option<i64> {
     if s.is_empty() || s.len() > 9 || !s.bytes().all(|b| b.is_ascii_digit()) { None } else { s.parse().ok() }
 }
@@ -166,6 +169,14 @@ mod tests {
             "2026-01-01T00:00:00",
             "2026-01-01T00:00:00+01:00",
             "26-01-01",
+            "202026-1-1",
+            "2026-001-1",
+            "2026-01-01T0:000:00Z",
+            "2026-01-01T00:00:00.Z",
+            "2026-01-01T00:00:00.12\u{e9}Z",
+            "2026-01-01T00:00:00:00Z",
+            "2026-01-01-01",
+            "",
         ] {
             assert_eq!(UnixMillis::parse(bad), None, "{bad}");
         }
