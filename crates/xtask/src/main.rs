@@ -3,6 +3,7 @@
 
 mod bench;
 mod cargo;
+mod fuzz;
 mod licences;
 mod packages;
 mod postgres;
@@ -20,8 +21,8 @@ const USAGE: &str = "\
 cargo xtask test [FILTER]      install what tests need, lint, run every test; with FILTER only those tests
 cargo xtask tidy               the rules of the house that no compiler keeps
 cargo xtask licences           licences, duplicates, bans and sources of all dependencies (deny.toml)
-cargo xtask prove [NAME] [--n N] [--engine sqlite|postgres] [--list]
-                               the long runs, all or one; N overrides how long
+cargo xtask prove [NAME] [--n N] [--seconds S] [--engine sqlite|postgres] [--list]
+                               the long runs, all or one; N, or S for each fuzz target, overrides how long
 cargo xtask bench [--rounds N] [--seconds S] [--markdown]
                                Doorward beside nginx and haproxy on this machine (see bench/README.md)";
 

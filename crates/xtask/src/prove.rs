@@ -2,7 +2,7 @@
 
 use crate::cargo::{Tally, cargo, run_tests_heard};
 use crate::postgres::Cluster;
-use crate::{Outcome, number, packages};
+use crate::{Outcome, fuzz, number, packages};
 use std::ffi::OsString;
 use std::time::Instant;
 
@@ -107,28 +107,43 @@ const PROOFS: &[Proof] = &[
         engines: &[],
         n: &[0],
     },
+    Proof {
+        name: "mutations",
+        what: "every byte of signed messages changed to every other: none is accepted that means something else",
+        binary: &["--package", "doorward-core", "--test", "escher"],
+        filter: Some("mutations::"),
+        engines: &[],
+        n: &[0],
+    },
 ];
+
+/// The name of the proof that is no test: the fuzz targets, each for so many seconds.
+const FUZZ: &str = "fuzz";
 
 /// Which proofs, on which engine, and how long.
 pub(crate) struct Wanted {
     name: Option<String>,
     n: Option<u64>,
+    seconds: Option<u64>,
     engine: Option<&'static str>,
     list: bool,
 }
 
 impl Wanted {
     pub(crate) fn parse<'a>(words: &mut impl Iterator<Item = &'a str>) -> Outcome<Wanted> {
-        let mut wanted = Wanted { name: None, n: None, engine: None, list: false };
+        let mut wanted = Wanted { name: None, n: None, seconds: None, engine: None, list: false };
         while let Some(word) = words.next() {
             match word {
                 "--list" => wanted.list = true,
                 "--n" => wanted.n = Some(number("--n", words)?),
+                "--seconds" => wanted.seconds = Some(number("--seconds", words)?),
                 "--engine" => {
                     let named = words.next().and_then(|name| BOTH.iter().find(|engine| **engine == name));
                     wanted.engine = Some(named.ok_or("--engine needs sqlite or postgres")?);
                 }
-                name if wanted.name.is_none() && PROOFS.iter().any(|proof| proof.name == name) => {
+                name if wanted.name.is_none()
+                    && (name == FUZZ || PROOFS.iter().any(|proof| proof.name == name)) =>
+                {
                     wanted.name = Some(name.to_owned());
                 }
                 other => {
@@ -137,6 +152,10 @@ impl Wanted {
             }
         }
         Ok(wanted)
+    }
+
+    fn fuzz(&self) -> bool {
+        self.name.as_deref().is_none_or(|name| name == FUZZ)
     }
 
     fn chosen(&self) -> impl Iterator<Item = &'static Proof> {
@@ -163,6 +182,7 @@ pub(crate) fn run(wanted: &Wanted) -> Outcome {
             let n = n.iter().map(u64::to_string).collect::<Vec<_>>().join(",");
             println!("{name:<13} N={n:<15} {:<16} {what}", engines.join(","));
         }
+        println!("{FUZZ:<13} S={:<32} whatever may stand in signed requests", fuzz::SECONDS);
         return Ok(());
     }
     // Building is not part of the time.
@@ -191,6 +211,17 @@ pub(crate) fn run(wanted: &Wanted) -> Outcome {
             results.push(format!("{:<13} {engine:<9} N={n:<8} {seconds:>8.1} s  {verdict}", proof.name));
             results.extend(figures);
         }
+    }
+    if wanted.fuzz() {
+        let seconds = wanted.seconds.unwrap_or(fuzz::SECONDS);
+        println!("\n== {FUZZ}, S={seconds}: whatever may stand in signed requests");
+        let (started, mut figures) = (Instant::now(), Vec::new());
+        let outcome = fuzz::prove(seconds, &mut figures);
+        failed |= outcome.is_err();
+        let verdict = outcome.map_or_else(|why| format!("FAILED: {why}"), |()| "holds".to_owned());
+        let took = started.elapsed().as_secs_f64();
+        results.push(format!("{FUZZ:<13} {:<9} S={seconds:<8} {took:>8.1} s  {verdict}", ""));
+        results.extend(figures.iter().map(|told| format!("              {told}")));
     }
     println!("\n{}", results.join("\n"));
     server.map_or(Ok(()), Cluster::stop)?;
@@ -247,7 +278,10 @@ mod tests {
         assert_eq!(runs("size --engine sqlite").len(), 2);
         assert_eq!(runs("mixed --engine sqlite"), [(None, 20_000)]);
         assert!(runs("").len() > PROOFS.len());
-        for wrong in ["kill", "kill9 mixed", "--engine mysql", "--engine", "--n", "--n few"] {
+        let fuzz = wanted("fuzz --seconds 5").unwrap();
+        assert!(fuzz.fuzz() && fuzz.seconds == Some(5) && fuzz.chosen().next().is_none());
+        assert!(!wanted("kill9").unwrap().fuzz() && wanted("").unwrap().fuzz());
+        for wrong in ["kill", "kill9 mixed", "--engine mysql", "--engine", "--n", "--n few", "--seconds"] {
             assert!(wanted(wrong).is_err(), "{wrong}");
         }
     }
