@@ -126,7 +126,14 @@ fn typical_mistakes_are_named() {
             "date_form",
         ),
         ("clock 10 minutes off", c.explained(&sent, &["--at", "2015-08-30T12:46:00Z"]), "clock"),
-        ("body changed after signing", c.explained(&sent.replace("325", "326"), &[]), "body"),
+        (
+            "body changed after signing",
+            c.explained(
+                &sent.replace("325", "326"),
+                &["--canonical-request", &file("7", c.canonical.clone())],
+            ),
+            "body",
+        ),
         ("scope of another region", c.explained(&elsewhere.request, &[]), "scope"),
         (
             "wrong secret",
