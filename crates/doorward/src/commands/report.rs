@@ -68,6 +68,9 @@ fn told(all: &[readiness::Readiness], asked: &Readiness) -> io::Result<()> {
 fn observed(one: &readiness::Readiness) -> io::Result<()> {
     let since = one.since.map_or_else(|| "lately".to_owned(), |t| t.to_string());
     print::line(format_args!("{} at {}: observed since {since}", one.workspace, one.api))?;
+    if one.credentials.is_empty() && one.signing_only == 0 {
+        return print::line("  ready, but nobody has called yet, with a signature or without");
+    }
     if !one.credentials.is_empty() {
         print::table(&HEADINGS, one.credentials.iter().map(cells))?;
     }
@@ -113,5 +116,7 @@ fn verdict(all: &[readiness::Readiness]) -> String {
         return "nothing is observed".to_owned();
     }
     let callers = all.iter().flat_map(|one| &one.credentials).filter(|c| !c.refused_anyway);
-    refused(callers.map(|c| c.credential.as_str()).collect::<BTreeSet<_>>().len())
+    let told = refused(callers.map(|c| c.credential.as_str()).collect::<BTreeSet<_>>().len());
+    let blind = all.iter().any(|one| one.signatures == Mode::Off.name());
+    if blind { format!("{told} where signatures are observed") } else { told }
 }

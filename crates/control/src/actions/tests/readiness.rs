@@ -48,7 +48,7 @@ async fn caller(office: &Office, id: &str, plain_key: bool) -> String {
         dialect: dialect("antavo"),
         plain_key,
         name: format!("the {id}"),
-        import: Some(Import { id: id.to_owned(), secret: Some("a secret of many letters".to_owned()) }),
+        import: Some(Import { id: id.to_owned(), secret: Some("a-secret-of-many-letters".to_owned()) }),
         ..wanted("live", Kind::Server)
     };
     office.create(&wanted).await.unwrap().id
