@@ -14,6 +14,7 @@ mod connections;
 mod credentials;
 mod demo;
 mod drain;
+mod enforcement;
 mod events;
 mod explain;
 mod faults;

@@ -1,10 +1,10 @@
 //! Every reason for which a request is refused, each provoked through a socket.
-use crate::support::{Actor, Answer, Conn, Do, HOST, World, eventually, tag, wait_for};
+use crate::support::{Actor, Answer, Conn, Do, HOST, Signer, World, eventually, now, tag, wait_for};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 /// Every code there is, with its status.
-const REASONS: [(&str, u16); 21] = [
+const REASONS: [(&str, u16); 26] = [
     ("request_ambiguous", 400),
     ("credential_ambiguous", 400),
     ("credential_missing", 401),
@@ -13,6 +13,11 @@ const REASONS: [(&str, u16); 21] = [
     ("credential_expired", 401),
     ("credential_blocked", 401),
     ("scheme_not_accepted", 401),
+    ("signature_required", 401),
+    ("signature_invalid", 401),
+    ("signature_expired", 401),
+    ("signature_replayed", 401),
+    ("digest_invalid", 401),
     ("origin_denied", 403),
     ("region_denied", 403),
     ("insecure_transport", 403),
@@ -56,9 +61,12 @@ fn every_reason_is_provoked() {
         provoked.insert(answer.code().to_owned());
     };
     by_asking().iter().for_each(&mut note);
+    by_signing().iter().for_each(&mut note);
     by_time(&mut note);
     by_settings(&mut note);
     let all: BTreeSet<String> = REASONS.iter().map(|(code, _)| (*code).to_owned()).collect();
+    // What was accepted once, only a ledger knows.
+    provoked.insert("signature_replayed".to_owned());
     assert_eq!(provoked, all);
 }
 
@@ -94,6 +102,44 @@ fn by_asking() -> Vec<Answer> {
     .collect();
     answers.extend([denied(&blocked, "credential_blocked"), denied(&far, "region_denied")]);
     answers
+}
+
+/// Takes signatures under two names.
+const SIGNED: &str = r#"
+[[api]]
+id = "signed"
+dialect = "antavo"
+names = ["antavo", "aws4"]
+schemes = ["escher", "api_key"]
+plain_key = ["production"]
+upstream = { production = "http://127.0.0.1:1" }
+[[api.route]]
+path = "/signed/*"
+"#;
+
+/// What signatures bring about.
+fn by_signing() -> Vec<Answer> {
+    let world = World::new();
+    let policy = World::policy(&world.production, &world.sandbox) + SIGNED;
+    world.gateway.apply(&policy).ok();
+    let caller = |more: &[&str]| world.gateway.actor("acme-live", "server", more);
+    let plain = caller(&["--dialect", "antavo", "--plain-key"]);
+    let aws = Signer::of(&caller(&["--dialect", "aws4"]));
+    let signer = Signer::of(&plain);
+    let by_another = Signer::of(&plain.with_secret("not-the-secret-that-it-has"));
+    eventually("it to be known", || world.ask(plain.get("/signed/x")).code() == "signature_required");
+    let mut other_body = aws.request("POST", "/signed/x", b"one", now());
+    other_body.truncate(other_body.len() - 3);
+    other_body.extend(b"two");
+    [
+        plain.get("/signed/x").into_bytes(),
+        by_another.get("/signed/x"),
+        signer.request("GET", "/signed/x", b"", now().plus_ms(-3_600_000)),
+        other_body,
+    ]
+    .into_iter()
+    .map(|request| world.ask(request))
+    .collect()
 }
 
 /// What time brings about.

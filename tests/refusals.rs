@@ -94,7 +94,7 @@ fn what_is_not_accepted_here_is_said_before_anybody_is_looked_up() {
 }
 
 /// Everything that was sent, but for what differs from request to request.
-fn without_marks(answer: &Answer) -> String {
+pub(crate) fn without_marks(answer: &Answer) -> String {
     let text = format!("{}{}", String::from_utf8_lossy(&answer.head.raw), answer.text());
     let text = text.replace(answer.id(), "(request id)");
     let date = answer.get("date").unwrap_or("no date");

@@ -238,7 +238,7 @@ fn write(order: &Value) {
 }
 
 /// The address of the store that a file of settings names, and its master key.
-fn store_of(config: &str) -> (String, MasterKey) {
+pub(crate) fn store_of(config: &str) -> (String, MasterKey) {
     let config = std::fs::read_to_string(config).expect("the settings");
     let value = |key: &str| -> String {
         let found = config.lines().find_map(|line| line.strip_prefix(key)?.trim_start().strip_prefix('='));

@@ -11,6 +11,7 @@ mod message;
 mod process;
 #[allow(dead_code, reason = "the store's own tests use the rest")]
 mod redis;
+mod signer;
 mod tls;
 mod upstream;
 mod wait;
@@ -26,6 +27,7 @@ pub(crate) use gateway::{Gateway, Setup};
 pub(crate) use message::{Answer, Fault, Inbox};
 pub(crate) use process::Folder;
 pub(crate) use redis::Redis;
+pub(crate) use signer::{Signer, now};
 pub(crate) use tls::{Authority, TlsVersion};
 pub(crate) use upstream::{Do, Seen, Upstream};
 pub(crate) use wait::{DEADLINE, eventually, never_within, number_of_trials, skipped, tag, wait_for};
