@@ -83,13 +83,11 @@ fn typical_mistakes_are_named() {
     let without_port = client("us/api/antavo_request", "api.example", &[]);
     let elsewhere = client("eu/api/antavo_request", HOST, &[]);
     let other = Client { folder: Folder::new(), ..good() };
-    let wrong_secret =
-        sent.replacen("Signature=", "Signature=00", 1).replacen("\r\nContent", "\r\nContent", 1);
     let wrong_secret = {
         // Another secret gives another signature of the same length.
-        let at = wrong_secret.find("Signature=00").expect("it is there") + "Signature=".len();
-        let mut text = wrong_secret;
-        let end = text[at..].find("\r\n").expect("a line ends") + at;
+        let at = sent.find("Signature=").expect("it is there") + "Signature=".len();
+        let end = sent[at..].find("\r\n").expect("a line ends") + at;
+        let mut text = sent.clone();
         text.replace_range(at..end, &"ab".repeat(32));
         text
     };
@@ -188,7 +186,7 @@ fn the_first_difference_is_shown() {
     }
     let c = good();
     let theirs = c.file("theirs", &c.canonical.replace("b=2", "b=3"));
-    let said = c.explained(&c.request.replace("Signature=", "Signature="), &["--canonical-request", &theirs]);
+    let said = c.explained(&c.request, &["--canonical-request", &theirs]);
     // The signature is right, whatever is said to have been computed.
     assert_eq!(said["step"], "passed");
     let broken = c.request.replace("\"points\":325", "\"points\":999");
