@@ -68,7 +68,7 @@ impl Node {
     }
 
     pub(crate) fn held(&self) -> bool {
-        self.live.lease(clock()) == Lease::Held
+        self.live.lease(clock()) != Lease::Lapsed
     }
 }
 
