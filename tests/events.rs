@@ -139,7 +139,7 @@ fn nothing_that_is_sent_breaks_a_line() {
 }
 
 /// How a secret may be written.
-fn spellings(secret: &str) -> Vec<String> {
+pub(crate) fn spellings(secret: &str) -> Vec<String> {
     let hex: String = secret.bytes().map(|b| format!("{b:02x}")).collect();
     vec![secret.to_owned(), hex, base64(secret.as_bytes())]
 }

@@ -261,6 +261,19 @@ impl Gateway {
         self.process = Some(process);
     }
 
+    /// Starts it and kills it so much later, whatever it has come to by then.
+    pub(crate) fn start_and_kill_within(&self, span: Duration) {
+        let log = |name: &str| {
+            let file = self.folder.file(name);
+            File::options().create(true).append(true).open(file).expect("the folder takes files")
+        };
+        let words = ["serve", "--config", &self.config].map(str::to_owned).to_vec();
+        let mut process = spawn(words, self.environment.clone(), log("stdout.log"), log("stderr.log"));
+        std::thread::sleep(span);
+        let _ = process.kill();
+        let _ = process.wait();
+    }
+
     /// What it wrote to standard error.
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.folder.file("stderr.log")).unwrap_or_default()

@@ -6,12 +6,17 @@ mod client;
 mod demo;
 mod engine;
 mod events;
+mod fake_clock;
 mod gateway;
 mod message;
 mod process;
 #[allow(dead_code, reason = "the store's own tests use the rest")]
 mod redis;
 mod signer;
+<<<<<<< HEAD
+=======
+mod signing_world;
+>>>>>>> f4191ad (tests: signed requests through sockets, accepted once: stories (being finished))
 mod tls;
 mod upstream;
 mod wait;
@@ -23,11 +28,17 @@ pub(crate) use cli::{Run, doorward, doorward_fed, doorward_with, rows};
 pub(crate) use client::{Conn, HOST};
 pub(crate) use demo::Demo;
 pub(crate) use engine::{Database, Engine, skips_unless_postgres, skips_unless_sqlite};
+pub(crate) use fake_clock::FakeClock;
 pub(crate) use gateway::{Gateway, Setup};
 pub(crate) use message::{Answer, Fault, Inbox};
 pub(crate) use process::Folder;
 pub(crate) use redis::Redis;
+<<<<<<< HEAD
 pub(crate) use signer::{Signer, now};
+=======
+pub(crate) use signer::{Signed, now_s};
+pub(crate) use signing_world::SigningWorld;
+>>>>>>> f4191ad (tests: signed requests through sockets, accepted once: stories (being finished))
 pub(crate) use tls::{Authority, TlsVersion};
 pub(crate) use upstream::{Do, Seen, Upstream};
 pub(crate) use wait::{DEADLINE, eventually, never_within, number_of_trials, skipped, tag, wait_for};

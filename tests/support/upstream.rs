@@ -101,6 +101,22 @@ impl Upstream {
         all.iter().filter(|s| String::from_utf8_lossy(&s.head.raw).contains(text)).cloned().collect()
     }
 
+    /// The same among the last few.
+    pub(crate) fn seen_lately(&self, text: &str) -> Vec<Seen> {
+        const FEW: usize = 500;
+        let all = self.state.seen.lock().expect("no test panics here");
+        let lately = &all[all.len().saturating_sub(FEW)..];
+        lately.iter().filter(|s| String::from_utf8_lossy(&s.head.raw).contains(text)).cloned().collect()
+    }
+
+    /// How often each target was asked for.
+    pub(crate) fn tally(&self) -> HashMap<String, usize> {
+        let all = self.state.seen.lock().expect("no test panics here");
+        let mut tally = HashMap::new();
+        all.iter().for_each(|s| *tally.entry(s.target().to_owned()).or_default() += 1);
+        tally
+    }
+
     /// The one request that arrived with this text in its head; waits for it.
     #[track_caller]
     pub(crate) fn one(&self, text: &str) -> Seen {
