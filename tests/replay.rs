@@ -89,8 +89,12 @@ pub(crate) fn race(nodes: &[&Gateway], signer: &Actor, upstream: &Upstream, race
         let request = signer.signed("POST", &format!("/signed/race{number}")).body("{}").bytes();
         // All but the last byte first, so that what is left is sent within a moment.
         let (most, last) = request.split_at(request.len() - 1);
-        connections.iter_mut().for_each(|connection| drop(connection.send(most)));
-        connections.iter_mut().for_each(|connection| drop(connection.send(last)));
+        for connection in &mut connections {
+            connection.send(most);
+        }
+        for connection in &mut connections {
+            connection.send(last);
+        }
         let let_in = connections.iter_mut().map(|c| accepted(&c.answer())).filter(|yes| *yes).count();
         assert_eq!((let_in, upstream.count() as u64 - before), (1, number + 1), "race {number}");
     }
@@ -112,15 +116,15 @@ fn r2_of_a_hundred_copies_at_once_one_is_accepted() {
     race(&[&world.gateway], &world.signer, &world.production, number_of_trials(1_000).div_ceil(100));
 }
 
-/// R3: a request is remembered for as long as its date could be accepted. The skew is one second here.
+/// R3: a request is remembered for as long as its date could be accepted. The skew is two seconds here.
 #[test]
 fn r3_a_request_is_remembered_until_its_age_refuses_it() {
     let world = SigningWorld::new();
     let mut told: HashMap<String, usize> = HashMap::new();
-    for away in [-1, 0, 1] {
+    for away in [-1, 0, 2] {
         let (tag, mut connection) = (tag(), world.gateway.connect());
-        // A date that is a second away is within reach only at the right moment of a second.
-        let request = crate::support::wait_for("a second that fits", || {
+        // A date at an end of what is accepted may be out of reach a moment later.
+        let request = crate::support::wait_for("a date that fits", || {
             let request = world.signer.signed("GET", &format!("/tight/{tag}")).at(now_s() + away);
             let answer = connection.send(request.bytes()).answer();
             (answer.status == 200).then_some(request)
@@ -269,7 +273,7 @@ fn another_node_has_no_ledger_of_its_own() {
     refused.expect(503, "unavailable");
     assert!(refused.get("retry-after").is_some(), "{refused:?}");
     assert_eq!((world.production.connections(), metric(&other, "doorward_ledger_up") as u64), (0, 0));
-    assert!(other.log().contains("another node keeps the ledger"), "{}", other.log());
+    assert!(other.log().contains("this node has no ledger"), "{}", other.log());
     other.ask(world.server.get("/plain/x")).expect_ok();
     // Not proved is not proved, here as there.
     let wrong = world.signer.with_secret("wrong").signed("GET", "/signed/x");

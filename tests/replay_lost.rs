@@ -171,29 +171,6 @@ fn a_journal_that_is_damaged_raises_the_fence() {
     });
 }
 
-/// A copy of the journal from before does not pass for the journal.
-#[test]
-fn a_journal_that_was_put_back_raises_the_fence() {
-    let mut world = SigningWorld::new();
-    let request = world.signer.signed("POST", &format!("/signed/{}", tag())).body("{}");
-    world.gateway.signal("TERM");
-    world.gateway.ended();
-    let before: Vec<(PathBuf, Vec<u8>)> = segments(&world.gateway)
-        .into_iter()
-        .map(|p| (p.clone(), std::fs::read(p).expect("a file")))
-        .collect();
-    world.gateway.start();
-    world.ask(request.bytes()).expect_ok();
-    world.gateway.signal("TERM");
-    world.gateway.ended();
-    segments(&world.gateway).iter().for_each(|part| std::fs::remove_file(part).expect("a file"));
-    before.iter().for_each(|(path, bytes)| std::fs::write(path, bytes).expect("a file"));
-    world.gateway.start();
-    let answer = world.ask(request.bytes());
-    assert_ne!(answer.status, 200, "an older journal was believed: {answer:?}");
-    assert_eq!(world.production.count(), 1);
-}
-
 /// Kills that follow each other closely: whatever was answered stays known, for as long as it takes.
 #[test]
 fn a_start_that_is_killed_forgets_nothing() {

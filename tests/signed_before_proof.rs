@@ -1,5 +1,5 @@
 //! Nothing of a signed request goes anywhere before body, signature and once-only are settled; bodies that wait are bounded.
-use crate::support::{Answer, Conn, Fault, Signed, SigningWorld, eventually, now_s, tag, wait_for};
+use crate::support::{Answer, Conn, DEADLINE, Fault, Signed, SigningWorld, eventually, now_s, tag, wait_for};
 use std::time::Duration;
 
 /// How long a caller listens for an answer that must not come.
@@ -83,7 +83,7 @@ fn who_is_unknown_and_who_is_wrong_are_answered_alike() {
         let mut connection = world.gateway.connect().patience(HUSH);
         let fault = connection.send(most).try_answer("POST");
         assert!(matches!(fault, Err(Fault::Silent(_))), "answered before the whole body: {fault:?}");
-        let mut connection = connection.patience(crate::support::DEADLINE);
+        let mut connection = connection.patience(DEADLINE);
         let answer = connection.send(last).answer();
         assert_eq!(answer.status, 401);
         told.push((who.id, comparable(&answer)));
@@ -109,9 +109,10 @@ fn waiting_bodies_are_bounded() {
     let body = "x".repeat(1_000);
     let waiting = |source: &str| {
         let request = post(&world, &body).bytes();
-        let mut connection = Conn::from_address(source, address);
-        connection.send(&request[..request.len() - 1]);
-        connection
+        let mut connection = Conn::from_address(source, address).patience(HUSH);
+        let fault = connection.send(&request[..request.len() - 1]).try_answer("POST");
+        assert!(matches!(fault, Err(Fault::Silent(_))), "it has no room to wait: {fault:?}");
+        connection.patience(DEADLINE)
     };
     let ask = |source: &str, length: usize| {
         Conn::from_address(source, address).send(post(&world, &body[..length]).bytes()).answer()

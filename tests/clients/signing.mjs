@@ -26,7 +26,7 @@ const escher = call => {
     authHeaderName: 'Authorization',
     dateHeaderName: 'Date',
     credentialScope: told.scope,
-    hashAlgo: call.hash,
+    hashAlgo: call.hash ?? 'SHA256',
   })
   const typed = call.body === undefined ? [] : [['content-type', 'application/json']]
   const options = { method: call.method, host, url: call.path, headers: [['host', host], ...typed] }

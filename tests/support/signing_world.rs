@@ -68,7 +68,7 @@ schemes = ["escher"]
 workspaces = ["live"]
 upstream = { production = "http://{production}" }
 [[api.signing]]
-skew_s = 1
+skew_s = 2
 [[api.route]]
 path = "/tight/*"
 

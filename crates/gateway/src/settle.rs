@@ -141,10 +141,13 @@ pub(crate) async fn collect<S: Io, D: Dial>(
     let room = Most { caller: limits.signed_bodies_caller_bytes, node: limits.signed_bodies_node_bytes };
     let mut place = Place::new(&worker.room, caller);
     let mut bytes = Vec::new();
+    // It never comes to more than this.
+    let mut longest = most;
     if let Framing::Length(n) = head.framing {
         if n > most {
             return Err(too_large(most));
         }
+        longest = n;
         bytes.reserve_exact(n.min(STEP_BYTES) as usize);
     }
     if head.expect == Expect::Continue && input.is_empty() {
@@ -160,10 +163,12 @@ pub(crate) async fn collect<S: Io, D: Dial>(
     loop {
         pump.take(input, &|_| false).map_err(|b| broken(&b, most))?;
         for piece in pump.output(input) {
-            if (bytes.len() + piece.len()) as u64 > place.bytes
-                && !place.grow(STEP_BYTES.max(piece.len() as u64), room)
-            {
-                return Err(no_room());
+            let needed = (bytes.len() + piece.len()) as u64;
+            if needed > place.bytes {
+                let step = STEP_BYTES.min(longest.saturating_sub(place.bytes));
+                if !place.grow(step.max(needed - place.bytes), room) {
+                    return Err(no_room());
+                }
             }
             hasher.update(piece);
             bytes.extend_from_slice(piece);
