@@ -12,11 +12,9 @@ mod message;
 mod process;
 #[allow(dead_code, reason = "the store's own tests use the rest")]
 mod redis;
+mod signed;
 mod signer;
-<<<<<<< HEAD
-=======
 mod signing_world;
->>>>>>> f4191ad (tests: signed requests through sockets, accepted once: stories (being finished))
 mod tls;
 mod upstream;
 mod wait;
@@ -33,12 +31,9 @@ pub(crate) use gateway::{Gateway, Setup};
 pub(crate) use message::{Answer, Fault, Inbox};
 pub(crate) use process::Folder;
 pub(crate) use redis::Redis;
-<<<<<<< HEAD
+pub(crate) use signed::{Signed, now_s};
 pub(crate) use signer::{Signer, now};
-=======
-pub(crate) use signer::{Signed, now_s};
 pub(crate) use signing_world::SigningWorld;
->>>>>>> f4191ad (tests: signed requests through sockets, accepted once: stories (being finished))
 pub(crate) use tls::{Authority, TlsVersion};
 pub(crate) use upstream::{Do, Seen, Upstream};
 pub(crate) use wait::{DEADLINE, eventually, never_within, number_of_trials, skipped, tag, wait_for};
