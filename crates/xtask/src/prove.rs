@@ -84,6 +84,38 @@ const PROOFS: &[Proof] = &[
         n: &[100],
     },
     Proof {
+        name: "replay",
+        what: "signed requests, each sent 8 times, and races of 100 copies: the upstream sees each once",
+        binary: BLACK_BOX,
+        filter: Some("replay::"),
+        engines: &[],
+        n: &[100_000],
+    },
+    Proof {
+        name: "replay",
+        what: "the same over two nodes with one Redis; it is emptied, and out of reach: 0 extra",
+        binary: BLACK_BOX,
+        filter: Some("replay_redis::"),
+        engines: &[],
+        n: &[100_000],
+    },
+    Proof {
+        name: "replay",
+        what: "a node killed between a signed request and its replay: 0 extra",
+        binary: BLACK_BOX,
+        filter: Some("replay_lost::r7"),
+        engines: BOTH,
+        n: &[1_000],
+    },
+    Proof {
+        name: "mutations",
+        what: "mutations of one byte through sockets: none is accepted that changes what the upstream sees",
+        binary: BLACK_BOX,
+        filter: Some("signed_mutated::"),
+        engines: &[],
+        n: &[100_000],
+    },
+    Proof {
         name: "mixed",
         what: "mixed requests up and down over 24 connections: every body intact by hash",
         binary: BLACK_BOX,
@@ -278,6 +310,10 @@ mod tests {
         assert_eq!(runs("size --engine sqlite").len(), 2);
         assert_eq!(runs("mixed --engine sqlite"), [(None, 20_000)]);
         assert!(runs("").len() > PROOFS.len());
+        assert_eq!(
+            runs("replay --engine sqlite"),
+            [(None, 100_000), (None, 100_000), (Some("sqlite"), 1_000)]
+        );
         let fuzz = wanted("fuzz --seconds 5").unwrap();
         assert!(fuzz.fuzz() && fuzz.seconds == Some(5) && fuzz.chosen().next().is_none());
         assert!(!wanted("kill9").unwrap().fuzz() && wanted("").unwrap().fuzz());
