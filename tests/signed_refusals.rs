@@ -56,8 +56,8 @@ fn two_credentials_are_one_too_many() {
 fn dates_scopes_and_days_must_agree() {
     let today = get().day();
     let yesterday = |text: String| text.replacen(&today, "20200101", 1);
-    refused(&get(), &yesterday, 401, "credential_malformed");
-    refused(&aws(), &yesterday, 401, "credential_malformed");
+    refused(&get(), yesterday, 401, "credential_malformed");
+    refused(&aws(), yesterday, 401, "credential_malformed");
     for (from, to, code) in [
         ("/us/api/antavo_request", "/us/api/antavo_request/x", "credential_malformed"),
         ("/us/api/antavo_request", "/us/api", "credential_malformed"),
