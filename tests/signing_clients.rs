@@ -188,6 +188,9 @@ fn curl_signs_requests_that_pass_once() {
     for (method, path, words, body) in [
         ("GET", "/echo/hello", vec![], None),
         ("GET", "/echo/hello?a=1&b=2", vec![], None),
+        // It signs queries and paths as they are sent.
+        ("GET", "/echo/hello?b=2&a=1", vec![], None),
+        ("GET", "/echo/a%20b", vec![], None),
         ("POST", "/echo/events", [&typed[..], &["--data-binary", JSON]].concat(), Some(JSON)),
         ("PUT", "/echo/events?a=1", [&typed[..], &["-X", "PUT", "--data-binary", JSON]].concat(), Some(JSON)),
         ("DELETE", "/echo/hello", vec!["-X", "DELETE"], None),
