@@ -236,7 +236,7 @@ impl Shared {
                     }
                 }
                 _ = every.tick() => {
-                    let there = match self.tidy(ready).await {
+                    let there = match self.see_and_tidy(ready).await {
                         Ok(Some(there)) => there,
                         Ok(None) => return None,
                         Err(fault) => return Some(fault),
@@ -249,6 +249,11 @@ impl Shared {
                 }
             }
         }
+    }
+
+    /// The same as [`Shared::tidy`], on a server that is still what it was: its settings and its role may have changed.
+    async fn see_and_tidy(&self, ready: &Ready) -> Result<Option<There>, Fault> {
+        if ready.link.is_same().await? { self.tidy(ready).await } else { Ok(None) }
     }
 
     /// Forgets what is over. `None`: the data are marked in another way by now.

@@ -1,6 +1,6 @@
 //! One connection to a server that can hold a ledger.
 use super::super::{LedgerError, Settings};
-use super::fitness;
+use super::fitness::{self, Seen};
 use super::script::{self, Names, Said, There};
 use super::{Address, Server};
 use doorward_core::ports::{Claim, Once, Share};
@@ -77,12 +77,17 @@ impl Link {
             .set_connection_timeout(Some(Duration::from_millis(CONNECT_MS)))
             .set_response_timeout(Some(Duration::from_millis(ANSWER_MS)));
         let mut conn = client(server)?.get_multiplexed_async_connection_with_config(&config).await?;
-        let info: String = cmd("INFO").query_async(&mut conn).await?;
-        let seen = fitness::see(&info)?;
+        let seen = see(&mut conn).await?;
         let names = Names::new(installation, server.clock);
         let sha: String = cmd("SCRIPT").arg("LOAD").arg(names.script()).query_async(&mut conn).await?;
         let broken = Notify::new();
         Ok(Link { conn, names, sha, run_id: seen.run_id, history: seen.history, broken })
+    }
+
+    /// Whether it is still the same server with the same data, and fit.
+    pub(super) async fn is_same(&self) -> Result<bool, Fault> {
+        let seen = see(&mut self.conn.clone()).await?;
+        Ok(seen.run_id == self.run_id && seen.history == self.history)
     }
 
     /// What is on the server now.
@@ -157,6 +162,11 @@ impl Link {
             Err(Fault::Away("answers are missing".to_owned()))
         }
     }
+}
+
+async fn see(conn: &mut MultiplexedConnection) -> Result<Seen, Fault> {
+    let info: String = cmd("INFO").query_async(conn).await?;
+    fitness::see(&info)
 }
 
 fn is_missing(answer: &Value) -> bool {

@@ -22,10 +22,15 @@ async fn a_server_that_evicts_or_stands_by_is_refused() {
     let Some(replica) = Redis::start(test) else { return };
     replica.ask(&["REPLICAOF", "127.0.0.1", &redis.address().port().to_string()]);
     assert!(refused(server(&replica)).await.contains("it is a replica"));
-    // A running node notices, too.
+    // A running node notices, too, and goes on when it is mended.
     let place = AStore::new().await;
     let node = Node::start(&place.store, server(&redis), Settings::default()).await;
     assert_eq!(node.claim(&once(1, now().0)).await, Claim::New);
+    redis.ask(&["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"]);
+    node.is_up(false).await;
+    redis.ask(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]);
+    node.is_up(true).await;
+    assert_eq!(node.claim(&once(1, now().0)).await, Claim::Replayed);
     redis.ask(&["REPLICAOF", "127.0.0.1", &replica.address().port().to_string()]);
     assert_eq!(node.claim(&once(2, now().0)).await, Claim::Unavailable);
     node.is_up(false).await;
@@ -34,7 +39,9 @@ async fn a_server_that_evicts_or_stands_by_is_refused() {
 #[tokio::test]
 async fn users_and_passwords_have_to_be_right() {
     let test = "ledger::tests::redis::fitness::users_and_passwords_have_to_be_right";
-    let user = ["--user", "ann", "on", ">hush-ann", "~doorward:*", "+@all", "-@admin"];
+    // As docs/ledger.md has it.
+    let rights = "~doorward:* +@read +@write +@scripting +@connection +info +time";
+    let user: Vec<_> = ["--user", "ann", "on", ">hush-ann"].into_iter().chain(rights.split(' ')).collect();
     let Some(redis) = Redis::with(test, &[&["--requirepass", "hush"][..], &user].concat()) else { return };
     let with = |url: &str, password: Option<&str>| {
         RedisServer::new(url.parse().unwrap(), password.map(str::to_owned), None)
