@@ -18,7 +18,7 @@ fuzz_target!(|data: &[u8]| {
         // Nobody reads a plus as itself and its escape as a space.
         escaped_plus_is_space: on(1) && !on(0),
         bang_and_star_plain: on(2),
-        token_added_later: false,
+        ..QueryReading::default()
     };
     let order = if on(3) { QueryOrder::NamesThenValues } else { QueryOrder::Pairs };
     let canonical = |query: &[u8]| canonical(query, order, reading);

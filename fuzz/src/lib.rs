@@ -1,6 +1,7 @@
 //! What the targets share: a request as it arrives, and what has to hold for every one.
 use doorward_core::canonical::{BodyDigest, Hash};
 use doorward_core::explain::{Body, Question, Step, Theirs, explain};
+use doorward_core::path::{PathRules, oddities};
 use doorward_core::request::{Field, FieldKind, RequestView, Span, Transport};
 use doorward_core::schemes::escher::{
     self, Config, DEFAULT_SKEW_MS, DateForm, Flavour, How, Proof, Refusal, Signed, Signer, SigningSecret,
@@ -12,8 +13,8 @@ use doorward_core::time::UnixMillis;
 pub const MOST_BYTES: usize = 4096;
 /// 2026-11-21T18:32:11Z.
 pub const NOW: UnixMillis = UnixMillis(1_795_285_931_000);
-const ID: &str = "dwi_EXAMPLE";
-const SECRET: &str = "dws_EXAMPLE-which-no-input-has-by-chance";
+pub const ID: &str = "dwi_EXAMPLE";
+pub const SECRET: &str = "dws_EXAMPLE-which-no-input-has-by-chance";
 
 /// Every flavour, with signed addresses.
 pub fn configs() -> Vec<Config> {
@@ -160,6 +161,30 @@ impl Sent {
     fn holds(&self, text: &[u8]) -> bool {
         let within = |bytes: &[u8]| bytes.windows(text.len()).any(|w| w == text);
         within(&self.target) || self.fields.iter().any(|(n, v)| within(n) || within(v))
+    }
+}
+
+/// Whether a changed request is refused, or means the same to a service: the same path, to the byte, and the same
+/// parameters.
+pub fn accepted_means_the_same(config: &Config, right: &Sent, changed: &Sent) {
+    // Such paths go nowhere, and what was signed for one is good for what is made of it.
+    if oddities(right.path()).against(PathRules::default()).is_some()
+        || oddities(changed.path()).against(PathRules::default()).is_some()
+        || !changed.target.starts_with(b"/")
+    {
+        return;
+    }
+    if !matches!(changed.judge(config, NOW), Some(Ok(_))) {
+        return;
+    }
+    let meaning = |sent: &Sent| parameters(sent.query().unwrap_or_default());
+    let (right_means, changed_means) = (meaning(right), meaning(changed));
+    assert_eq!(right.path().escape_ascii().to_string(), changed.path().escape_ascii().to_string());
+    // Who takes a plus that was signed as a space, or the other way round, can't tell them apart.
+    let strict = config.clone().with_escaped_plus_as_space(false) == *config && config.hashes().len() == 2;
+    match strict {
+        true => assert_eq!(right_means, changed_means),
+        false => assert_eq!(blurred(right_means), blurred(changed_means)),
     }
 }
 

@@ -12,6 +12,8 @@ impl Compiler {
         let place = format!("api `{}`, signing", d.id);
         let signing: Vec<(&'static Dialect, SigningForm)> =
             names.iter().filter_map(|n| Some((*n, n.signing?))).collect();
+        // Where odd paths are let through, they must not share a signature with plain ones.
+        let odd_paths = d.paths.empty_segments || d.paths.dot_segments;
         let mut out = Vec::new();
         let mut used = vec![false; d.signing.len()];
         for (dialect, form) in &signing {
@@ -28,7 +30,7 @@ impl Compiler {
                 self.wrong(second.line.0, &place, format!("the dialect {} is there already", dialect.name));
             }
             let line = if draft.line.0 > 0 { draft.line.0 } else { d.line.0 };
-            match one(dialect, *form, draft, self.policy.region.as_deref()) {
+            match one(dialect, *form, draft, self.policy.region.as_deref(), odd_paths) {
                 Ok(signing) => out.push(Arc::new(signing)),
                 Err(why) => self.wrong(line, &place, why.to_string()),
             }
@@ -89,6 +91,7 @@ fn one(
     form: SigningForm,
     draft: &SigningDraft,
     region: Option<&str>,
+    odd_paths: bool,
 ) -> Result<Signing, ConfigError> {
     let scope = draft.scope.clone().unwrap_or_else(|| form.default_scope(region));
     let own = [&draft.prefix, &draft.vendor, &draft.auth_field, &draft.date_field];
@@ -102,6 +105,9 @@ fn one(
         let name = |i: usize| own[i].as_deref().unwrap_or(names[i]);
         Config::new(flavour, name(0), name(1), name(2), name(3), &scope)?
     };
+    if odd_paths {
+        config = config.with_paths_as_sent();
+    }
     if let Some(max_s) = draft.presigned_max_s {
         config = config.with_presigned(i64::try_from(max_s).unwrap_or(i64::MAX));
     }
@@ -120,4 +126,29 @@ fn one(
         pass_unsigned: draft.pass_unsigned.iter().map(|name| name.as_str().into()).collect(),
         content_type: content_type.map(Box::from),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::compile;
+    use crate::policy::draft::read;
+
+    /// Two paths that lead to two places never have one signature.
+    #[test]
+    fn where_odd_paths_pass_they_are_signed_as_they_are_sent() {
+        let config = |paths: &str| {
+            let text = format!(
+                "[[api]]\nid = \"a\"\ndialect = \"antavo\"\nschemes = [\"escher\"]\n{paths}\n\
+                 upstream = {{ sandbox = \"http://u:1\" }}\nroute = [{{ path = \"/*\" }}]\n"
+            );
+            compile(&read(&text).unwrap(), Some("eu")).unwrap().apis[0].signing[0].config.clone()
+        };
+        let usual = Config::antavo("eu/api/antavo_request").unwrap();
+        assert_eq!(config(""), usual);
+        assert_eq!(config("paths = { encoded_slash = true }"), usual);
+        for odd in ["empty_segments", "dot_segments"] {
+            assert_eq!(config(&format!("paths = {{ {odd} = true }}")), usual.clone().with_paths_as_sent());
+        }
+    }
 }
