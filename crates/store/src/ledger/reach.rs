@@ -67,10 +67,10 @@ impl Reach {
     /// Asks for as much as a window needs, and returns when that was tried.
     pub(super) async fn ask(&self, window: &Window) {
         let mut tries = self.tries.subscribe();
-        self.wanted.fetch_max(needed_ms(window), SeqCst);
-        self.asked.notify_one();
-        // The first try may have begun before this was asked.
+        // The first try may have begun before this was asked, and one that fails forgets what was wanted.
         for _ in 0..2 {
+            self.wanted.fetch_max(needed_ms(window), SeqCst);
+            self.asked.notify_one();
             if self.covers(window) || !self.kept.load(SeqCst) || tries.changed().await.is_err() {
                 return;
             }
