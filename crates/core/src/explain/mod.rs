@@ -24,6 +24,9 @@ pub enum Body<'a> {
     Digest(&'a BodyDigest),
 }
 
+/// Of longer canonical requests no mistakes are guessed, in bytes: each guess is a copy of it, and anybody may ask.
+const MOST_GUESSED_BYTES: usize = 8 * 1024;
+
 /// What the client computed.
 #[derive(Clone, Copy)]
 pub enum Theirs<'a> {
@@ -265,6 +268,9 @@ fn compare(q: &Question<'_>, p: &Presented<'_>, built: &Built, said: &mut Explan
 }
 
 fn mistakes(q: &Question<'_>, p: &Presented<'_>, built: &Built) -> Vec<(Cause, Vec<u8>)> {
+    if built.canonical.as_hashed().len() > MOST_GUESSED_BYTES {
+        return Vec::new();
+    }
     let body = if let Body::Bytes(bytes) = q.body { Some(bytes) } else { None };
     guess::canonical_requests(p, q.req, body, &built.canonical)
 }
