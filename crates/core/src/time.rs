@@ -95,7 +95,21 @@ impl UnixMillis {
     pub fn iso_basic(self) -> String {
         let (year, month, day) = civil_from_days(self.0.div_euclid(DAY_MS));
         let s = self.0.rem_euclid(DAY_MS) / 1000;
-        format!("{year:04}{month:02}{day:02}T{:02}{:02}{:02}Z", s / 3600, s / 60 % 60, s % 60)
+        if !(0..=9999).contains(&year) {
+            return format!("{year:04}{month:02}{day:02}T{:02}{:02}{:02}Z", s / 3600, s / 60 % 60, s % 60);
+        }
+        // Two of these are made for each signed request, and formatting costs more than hashing.
+        let mut out = String::with_capacity("YYYYMMDDTHHMMSSZ".len());
+        let digit = |n: i64| char::from(b'0' + (n % 10) as u8);
+        for pair in [year / 100, year % 100, month, day] {
+            out.extend([digit(pair / 10), digit(pair)]);
+        }
+        out.push('T');
+        for pair in [s / 3600, s / 60 % 60, s % 60] {
+            out.extend([digit(pair / 10), digit(pair)]);
+        }
+        out.push('Z');
+        out
     }
 
     /// Reads what [`UnixMillis::iso_basic`] writes.

@@ -141,13 +141,15 @@ pub(super) fn push(
     }
 }
 
-/// Appends the parameters in the order sent, each spelt as it is signed; nothing where none is left.
+/// Appends the parameters, each spelt as it is signed, names in the order sent, the values of one name in the order signed;
+/// nothing where none is left.
 pub(crate) fn push_respelt(
     out: &mut Vec<u8>,
     query: &[u8],
     reading: QueryReading,
     left_out: impl Fn(&[u8]) -> bool,
 ) {
+    let mut parameters: Vec<(SmallVec<[u8; 64]>, SmallVec<[u8; 64]>)> = Vec::new();
     let mut between = b'?';
     for sent in query.split(|b| *b == b'&').filter(|_| !query.is_empty()) {
         let (name, value) = match sent.iter().position(|b| *b == b'=') {
@@ -157,16 +159,30 @@ pub(crate) fn push_respelt(
         if left_out(name) {
             continue;
         }
-        out.push(between);
         if reading.query_as_sent {
+            out.push(between);
             out.extend_from_slice(sent);
+            between = b'&';
         } else {
-            let mut text = SmallVec::new();
-            push_part(&mut text, name, reading);
-            text.push(b'=');
-            push_part(&mut text, value, reading);
-            out.extend_from_slice(&text);
+            let (mut spelt_name, mut spelt_value) = (SmallVec::new(), SmallVec::new());
+            push_part(&mut spelt_name, name, reading);
+            push_part(&mut spelt_value, value, reading);
+            parameters.push((spelt_name, spelt_value));
         }
+    }
+    // The places of each name, as they were sent; and its values, as they were signed.
+    let mut places: Vec<usize> = (0..parameters.len()).collect();
+    let mut values = places.clone();
+    places.sort_by(|a, b| parameters[*a].0.cmp(&parameters[*b].0));
+    values.sort_by(|a, b| parameters[*a].cmp(&parameters[*b]));
+    let mut at_place = vec![0; parameters.len()];
+    places.into_iter().zip(values).for_each(|(place, value)| at_place[place] = value);
+    for at in at_place {
+        let (name, value) = &parameters[at];
+        out.push(between);
+        out.extend_from_slice(name);
+        out.push(b'=');
+        out.extend_from_slice(value);
         between = b'&';
     }
 }
@@ -212,6 +228,28 @@ mod tests {
         let plain = QueryReading::default();
         assert_eq!(signed(query, QueryOrder::NamesThenValues, plain), "Param=b&Param-3=c&p=y&p1=x");
         assert_eq!(signed(query, QueryOrder::Pairs, plain), "Param-3=c&Param=b&p1=x&p=y");
+    }
+
+    #[test]
+    fn what_is_passed_on_is_spelt_and_ordered_as_it_was_signed() {
+        let passed = |query: &str, reading| {
+            let mut out = Vec::new();
+            push_respelt(&mut out, query.as_bytes(), reading, |name| name == b"key");
+            String::from_utf8(out).unwrap()
+        };
+        let plain = QueryReading::default();
+        for (query, on) in [
+            ("", ""),
+            ("key=1", ""),
+            ("b=2&key=x&a=1", "?b=2&a=1"),
+            ("amount=100&x&amount=1", "?amount=1&x=&amount=100"),
+            ("%61=2&a=1", "?a=1&a=2"),
+            ("q=a%2fb+c", "?q=a%2Fb%20c"),
+        ] {
+            assert_eq!(passed(query, plain), on, "{query}");
+        }
+        let as_sent = QueryReading { query_as_sent: true, ..plain };
+        assert_eq!(passed("b=2&key=x&a=%2f&b=1", as_sent), "?b=2&a=%2f&b=1");
     }
 
     #[test]

@@ -3,7 +3,7 @@ use super::{Denial, Permit, Refusal, Step};
 use crate::credential::{Environment, SchemeName};
 use crate::policy::{Api, Route};
 use crate::reason::Reason;
-use crate::schemes::Presented;
+use crate::schemes::{Presented, Shown};
 use std::sync::Arc;
 
 /// Without a credential, a public route leads to production.
@@ -55,6 +55,12 @@ pub(super) fn accepted(presented: &Presented<'_>, route: &Route, api: &Api) -> R
     if !api.names.iter().any(|d| d.name == presented.dialect.name) || !api.schemes.contains(&presented.scheme)
     {
         return not("scheme-not-of-this-api", "This API does not take credentials sent this way.");
+    }
+    // Another API's names, scope or leniency open nothing here.
+    if let Shown::Signature(signing, _) = &presented.shown
+        && !api.signing.iter().any(|own| std::ptr::eq(&**own, *signing))
+    {
+        return not("signed-for-another-api", "Requests to this API are signed under other names.");
     }
     if presented.scheme == SchemeName::Publishable && !route.client_side {
         return not("not-client-side", "Publishable keys do not reach this route; call it from a server.");

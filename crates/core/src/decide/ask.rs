@@ -1,5 +1,5 @@
 //! What a decision asks outside.
-use super::{Denial, Permit, Refusal};
+use super::{Denial, Permit, Refusal, Signed};
 use crate::canonical::{BodyDigest, Hash};
 use crate::ports::{Claim, MAX_WINDOW_MS, Once, Share};
 use crate::reason::Reason;
@@ -43,6 +43,12 @@ pub struct Unclaimed {
 }
 
 impl Unclaimed {
+    /// What the caller signed.
+    #[must_use]
+    pub fn signed(&self) -> Option<&Signed> {
+        self.permit.signed()
+    }
+
     /// What the ledger is to be asked.
     #[must_use]
     pub fn once(&self) -> &Once {

@@ -244,10 +244,10 @@ fn judge(
         return Err(Refusal::new(Reason::CredentialInvalid, "environment-not-served").into());
     };
     let upstream = Arc::clone(upstream);
-    let (Shown::Signature(_, signature), Some(proof)) = (&presented.shown, proof) else {
+    let (Shown::Signature(used, signature), Some(proof)) = (&presented.shown, proof) else {
         return Ok(Step::Permit(Permit { upstream, workspace: Some(workspace), signed: None }));
     };
-    let Some(signing) = api.signing.iter().find(|s| s.dialect == presented.dialect) else {
+    let Some(signing) = api.signing.iter().find(|own| std::ptr::eq(&***own, *used)) else {
         return Err(Refusal::new(Reason::SchemeNotAccepted, "scheme-not-of-this-api").into());
     };
     let once = (proof.once() && signing.once_only.covers(req.method)).then(|| {

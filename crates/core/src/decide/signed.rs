@@ -19,10 +19,10 @@ impl Signed {
         &self.signing
     }
 
-    /// The name of a field in lower case, if it was signed.
+    /// The names of the signed fields, in lower case; at most [`crate::schemes::escher::MAX_SIGNED_FIELDS`].
     #[must_use]
-    pub fn name(&self, name: &[u8]) -> Option<&str> {
-        self.names.iter().find(|n| name.eq_ignore_ascii_case(n.as_bytes())).map(|n| &**n)
+    pub fn names(&self) -> &[Box<str>] {
+        &self.names
     }
 
     /// Appends a value of a signed field as it was signed: runs of white space are one space.
@@ -30,8 +30,8 @@ impl Signed {
         canonical::push_value(out, value, self.spaces);
     }
 
-    /// Appends a query with each name and value spelt as it was signed, in the order in which they were sent. Parameters
-    /// that `left_out` names are left out.
+    /// Appends a query with each name and value spelt as it was signed. Names come in the order in which they were sent, the
+    /// values of one name in the order in which they were signed: another order has the same signature. Parameters that `left_out` names are left out.
     pub fn push_query(&self, out: &mut Vec<u8>, query: &[u8], left_out: impl Fn(&[u8]) -> bool) {
         canonical::push_respelt(out, query, self.reading, left_out);
     }

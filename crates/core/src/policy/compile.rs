@@ -29,6 +29,7 @@ pub fn compile(draft: &Draft, region: Option<&str>) -> Result<Policy, Vec<Mistak
         }
         c.api(api);
     }
+    c.clashes(draft);
     c.policies(draft);
     c.names();
     c.mistakes.sort_by_key(|m| m.line);

@@ -85,6 +85,13 @@ upstream = { production = "http://live:1" }
 signing = [{ presigned_max_s = 900 }]
 route = [{ path = "/always/*" }]
 [[api]]
+id = "own"
+dialect = "antavo"
+schemes = ["escher"]
+upstream = { production = "http://live:1" }
+signing = [{ prefix = "OWN", vendor = "Own", skew_s = 900 }]
+route = [{ path = "/own/*" }]
+[[api]]
 id = "strict"
 dialect = "antavo"
 upstream = { production = "http://live:1", sandbox = "http://test:1" }

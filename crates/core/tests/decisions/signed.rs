@@ -7,7 +7,9 @@ use doorward_core::live::Live;
 use doorward_core::ports::{Claim, Share};
 use doorward_core::reason::Reason;
 use doorward_core::schemes::Outgoing;
-use doorward_core::schemes::escher::{Config, DateForm, How, Signer, SigningSecret, ToSign, presign, sign};
+use doorward_core::schemes::escher::{
+    Config, DateForm, Flavour, How, Signer, SigningSecret, ToSign, presign, sign,
+};
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
@@ -15,6 +17,8 @@ use std::fmt::Write;
 #[derive(Clone)]
 struct Made {
     form: SigningForm,
+    /// Under the names of an API that has its own.
+    own_names: bool,
     scope: &'static str,
     id: &'static str,
     secret: &'static str,
@@ -28,6 +32,7 @@ struct Made {
 
 const GOOD: Made = Made {
     form: SigningForm::Antavo,
+    own_names: false,
     scope: "us/api/antavo_request",
     id: "signer",
     secret: "secret",
@@ -43,7 +48,11 @@ const AWS: Made =
 
 impl Made {
     fn out(&self, path: &str) -> Outgoing {
-        let config: Config = self.form.config(self.scope).unwrap();
+        let config = if self.own_names {
+            Config::new(Flavour::Escher, "OWN", "Own", "authorization", "date", self.scope).unwrap()
+        } else {
+            self.form.config(self.scope).unwrap()
+        };
         let signer = Signer { id: self.id.to_owned(), secret: SigningSecret::new(self.secret.as_bytes()) };
         let req = ToSign {
             method: self.method.to_owned(),
@@ -96,6 +105,7 @@ fn presented(path: &str) -> Vec<(&'static str, Outgoing)> {
         ("signed, 300 s behind", of(Made { away_s: -300, ..GOOD })),
         ("signed, 301 s behind", of(Made { away_s: -301, ..GOOD })),
         ("signed, 301 s ahead", of(Made { away_s: 301, ..GOOD })),
+        ("signed under another API's names", of(Made { own_names: true, ..GOOD })),
         ("signed for another region", of(Made { scope: "eu/api/antavo_request", ..GOOD })),
         ("signed, scope with a part more", of(Made { scope: "us/api/antavo_request/x", ..GOOD })),
         ("signed, for another day", changed(GOOD, &rewrite("/19700101/", "/19700102/"))),

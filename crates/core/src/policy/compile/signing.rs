@@ -46,6 +46,26 @@ impl Compiler {
         out
     }
 
+    /// One algorithm prefix in one field belongs to one way of signing, or no request could be told to be signed in it.
+    pub(super) fn clashes(&mut self, draft: &Draft) {
+        let all: Vec<_> = self
+            .policy
+            .apis
+            .iter()
+            .flat_map(|a| a.signing.iter().map(|s| (a.id.clone(), Arc::clone(s))))
+            .collect();
+        for (index, (id, signing)) in all.iter().enumerate() {
+            let clash = all[..index].iter().find(|(_, other)| signing.config.clashes_with(&other.config));
+            if let Some((other, _)) = clash {
+                let line = draft.apis.iter().find(|a| a.id == *id).map_or(0, |a| a.line.0);
+                let why = format!(
+                    "its `prefix` and `auth_field` are those of api `{other}`, but `vendor` or dialect differ"
+                );
+                self.wrong(line, format!("api `{id}`, signing"), why);
+            }
+        }
+    }
+
     /// What holds for one workspace at one API.
     pub(super) fn policies(&mut self, draft: &Draft) {
         for (index, p) in draft.policies.iter().enumerate() {
@@ -133,6 +153,21 @@ mod tests {
     use super::*;
     use crate::policy::compile;
     use crate::policy::draft::read;
+
+    /// A request that is signed under a prefix is signed in one way.
+    #[test]
+    fn a_prefix_belongs_to_one_way_of_signing() {
+        let api = |id: &str, more: &str| {
+            format!(
+                "[[api]]\nid = \"{id}\"\ndialect = \"antavo\"\nschemes = [\"escher\"]\nsigning = [{{ {more} }}]\n\
+                 upstream = {{ sandbox = \"http://u:1\" }}\nroute = [{{ path = \"/{id}\" }}]\n"
+            )
+        };
+        let both = |more: &str| compile(&read(&(api("a", "") + &api("b", more))).unwrap(), None);
+        assert!(both("skew_s = 9").is_ok() && both("prefix = \"OWN\", vendor = \"Own\"").is_ok());
+        let wrong = both("vendor = \"Own\"").err().unwrap_or_default();
+        assert!(wrong.len() == 1 && wrong[0].to_string().contains("`vendor` or dialect differ"), "{wrong:?}");
+    }
 
     /// Two paths that lead to two places never have one signature.
     #[test]

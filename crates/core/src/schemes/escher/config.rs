@@ -181,6 +181,12 @@ impl Config {
         names(self) == names(other) && self.parameters.algorithm == other.parameters.algorithm
     }
 
+    /// Whether a request could not be told to be signed under one or the other, though they differ.
+    #[must_use]
+    pub fn clashes_with(&self, other: &Config) -> bool {
+        self.prefix == other.prefix && self.auth_field == other.auth_field && !self.same_names(other)
+    }
+
     /// The hashes that it takes.
     #[must_use]
     pub fn hashes(&self) -> &'static [Hash] {
@@ -259,6 +265,8 @@ impl Config {
                 also(in_header && query.iter().any(more_than_one), |r| r.query_as_sent = true);
                 let as_sent = in_header && self.form.path.encoded && only_as_sent(path);
                 also(as_sent, |r| r.path_as_sent = true);
+                // As it was sent, a plus has no second reading.
+                all.retain(|r| !r.query_as_sent || r.plus_is_plus);
             }
         }
         all

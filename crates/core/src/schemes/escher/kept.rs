@@ -1,5 +1,6 @@
 //! Keys that were derived today, so that a caller's next request costs one HMAC in place of five.
-use super::{Presented, Proof, Refusal, SigningKey, verify_with};
+use super::verify::verify_either;
+use super::{Presented, Proof, Refusal, SigningKey};
 use crate::canonical::{BodyDigest, Hash};
 use crate::credential::Credential;
 use crate::ports::Shares;
@@ -62,13 +63,10 @@ impl KeptKeys {
             Some(key) => (key, true),
             None => (SigningKey::nobodys(presented.hash()), false),
         };
-        let proof = verify_with(presented, req, body, &first, is_theirs && secret.is_some());
-        if proof.is_ok() {
-            return proof;
-        }
-        let key = presented.key(secret);
-        let proof = verify_with(presented, req, body, &key, secret.is_some());
-        if let (Ok(_), Some(place), Some(credential)) = (&proof, place, known) {
+        let derived = || (presented.key(secret), secret.is_some());
+        let first = (&first, is_theirs && secret.is_some());
+        let (proof, derived) = verify_either(presented, req, body, first, derived)?;
+        if let (Some(key), Some(place), Some(credential)) = (derived, place, known) {
             let mut kept = self.0.borrow_mut();
             if kept.len() >= MOST {
                 kept.clear();
@@ -83,7 +81,7 @@ impl KeptKeys {
             };
             kept.insert(place, new);
         }
-        proof
+        Ok(proof)
     }
 
     /// Whose room a proved request takes in the ledger.

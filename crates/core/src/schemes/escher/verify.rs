@@ -3,6 +3,7 @@ use super::{Declared, Form, Presented, Reason, Refusal, SigningKey, SigningSecre
 use crate::canonical::{BodyDigest, CanonicalRequest, QueryReading, StringToSign};
 use crate::request::RequestView;
 use crate::time::UnixMillis;
+use smallvec::SmallVec;
 
 /// A request was signed by who knows the secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,6 +99,36 @@ pub fn verify_with(
         Some(proof) if known => Ok(proof),
         _ if known => Err(Refusal::new(Reason::SignatureInvalid, "wrong-signature")),
         _ => Err(Refusal::new(Reason::SignatureInvalid, "unknown")),
+    }
+}
+
+/// The same with a key that may be at hand, and one that is derived only where the first one does not fit; each with
+/// whether it is anybody's. What was signed is put together once for both. Returns the second key where it was the one.
+pub(super) fn verify_either(
+    presented: &Presented<'_>,
+    req: &RequestView<'_>,
+    body: &BodyDigest,
+    first: (&SigningKey, bool),
+    second: impl FnOnce() -> (SigningKey, bool),
+) -> Result<(Proof, Option<SigningKey>), Refusal> {
+    body_fits(presented, body)?;
+    let mut others: SmallVec<[Proof; 2]> = SmallVec::new();
+    for reading in presented.readings(req) {
+        let canonical_request = presented.canonical(req, body, reading);
+        let string_to_sign = presented.string_to_sign(&canonical_request);
+        let fits = first.0.signed(&string_to_sign, presented.signature());
+        let proof = Proof { string_to_sign, canonical_request, reading, form: presented.form };
+        if fits && first.1 {
+            return Ok((proof, None));
+        }
+        others.push(proof);
+    }
+    let (key, known) = second();
+    let found = others.into_iter().find(|p| key.signed(&p.string_to_sign, presented.signature()));
+    match found.filter(|_| known) {
+        Some(proof) => Ok((proof, Some(key))),
+        None if known => Err(Refusal::new(Reason::SignatureInvalid, "wrong-signature")),
+        None => Err(Refusal::new(Reason::SignatureInvalid, "unknown")),
     }
 }
 
