@@ -52,6 +52,20 @@ fn two_credentials_are_one_too_many() {
     }
 }
 
+/// `Connection` takes fields away before the upstream; what was signed for the upstream is not one of them.
+#[test]
+fn what_was_signed_can_not_be_taken_away() {
+    let world = world();
+    for request in [get(), aws()] {
+        let request = request.signing("X-Dry-Run", "1").signing("Content-Type", "text/csv");
+        for name in ["x-dry-run", "Content-Type", "close, X-Dry-Run"] {
+            let lines = format!("Connection: {name}\r\n");
+            world.ask(request.head(&lines)).expect(400, "request_ambiguous");
+        }
+        world.ask(request.head("Connection: x-other\r\n")).expect_ok();
+    }
+}
+
 #[test]
 fn dates_scopes_and_days_must_agree() {
     let today = get().day();

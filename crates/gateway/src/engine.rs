@@ -28,8 +28,17 @@ pub(crate) fn engine_refusal(
     if head.nominates && names_a_credential() {
         return Some(Refusal::new(Reason::RequestAmbiguous, "connection-names-credential").into());
     }
-    if !matches!(step, Step::Permit(_) | Step::Ask(Duty::Claim(_))) {
-        return None;
+    let signed = match step {
+        Step::Permit(permit) => permit.signed(),
+        Step::Ask(Duty::Claim(unclaimed)) => unclaimed.signed(),
+        _ => return None,
+    };
+    // What was signed for the upstream must not be taken away on the way.
+    let names_signed = || {
+        signed.is_some_and(|s| s.names().iter().any(|name| wire::nominated(req.raw, head, name.as_bytes())))
+    };
+    if head.nominates && names_signed() {
+        return Some(Refusal::new(Reason::RequestAmbiguous, "connection-names-signed").into());
     }
     if let Some(denial) = cannot_be_read(head) {
         return Some(denial);

@@ -78,15 +78,28 @@ pub(crate) fn request(out: &mut Vec<u8>, req: &RequestView<'_>, head: &Head, fro
 /// Of a signed request, what was signed, spelt as it was signed: nothing else can be relied on.
 fn signed_fields(out: &mut Vec<u8>, req: &RequestView<'_>, head: &Head, signed: &Signed, from: &Sender<'_>) {
     let mut typed = false;
-    for (name, value, _) in wire::end_to_end(req.raw, head, Towards::Upstream) {
+    // A signature covers at most 64 fields.
+    let mut told = 0_u64;
+    let lines = || wire::end_to_end(req.raw, head, Towards::Upstream);
+    for (name, value, _) in lines() {
         if is_credential(from.policy, name) {
             continue;
         }
-        if let Some(lower) = signed.name(name) {
-            out.extend_from_slice(lower.as_bytes());
-            out.extend_from_slice(b": ");
-            signed.push_value(out, value);
-            out.extend_from_slice(b"\r\n");
+        if let Some(at) = signed.names().iter().position(|n| name.eq_ignore_ascii_case(n.as_bytes())) {
+            let this = 1_u64.checked_shl(at as u32).unwrap_or(0);
+            if told & this == 0 {
+                told |= this;
+                // Lines of one name were signed as one.
+                let all = lines().filter(|(other, ..)| other.eq_ignore_ascii_case(name));
+                let mut between: &[u8] = b": ";
+                out.extend_from_slice(signed.names()[at].as_bytes());
+                for (_, value, _) in all {
+                    out.extend_from_slice(between);
+                    signed.push_value(out, value);
+                    between = b",";
+                }
+                out.extend_from_slice(b"\r\n");
+            }
         } else if signed.signing().passes(name) {
             field(out, name, value);
         } else {

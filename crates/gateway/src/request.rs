@@ -17,11 +17,17 @@ use doorward_core::decide::{self, Decision, Duty, Facts, Permit, Received, Refus
 use doorward_core::dialect::ErrorStyle;
 use doorward_core::observed;
 use doorward_core::policy::Policy;
+use doorward_core::ports::Claim;
 use doorward_core::reason::Reason;
 use doorward_core::request::{Lookup, RequestView, Transport};
 use doorward_core::time::UnixMillis;
+use std::future::poll_fn;
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::Instant;
+
+/// How long a claim may take, in milliseconds.
+const CLAIM_MS: u64 = 3_000;
 
 impl<S: Io, D: Dial> Connection<S, D> {
     /// Decides about a request whose head was read into `s`, and does what was decided.
@@ -82,7 +88,15 @@ impl<S: Io, D: Dial> Connection<S, D> {
         }
         step = match step {
             Step::Ask(Duty::Claim(unclaimed)) => {
-                let claim = worker.ledger.claim(unclaimed.once()).await;
+                // A ledger answers sooner; one that does not must not hold connections.
+                self.slot.set(worker.clock.after(CLAIM_MS));
+                let mut claiming = worker.ledger.claim(unclaimed.once());
+                let claim = poll_fn(|cx| match claiming.as_mut().poll(cx) {
+                    Poll::Pending => self.slot.pending(cx, &worker.clock),
+                    Poll::Ready(claim) => Poll::Ready(Ok(claim)),
+                });
+                let claim = claim.await.unwrap_or(Claim::Unavailable);
+                drop(claiming);
                 unclaimed.answered(claim, judged_now).map_or_else(Step::Denied, Step::Permit)
             }
             // What was read is asked for again: it is never forwarded without.

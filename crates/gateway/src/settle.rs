@@ -50,9 +50,20 @@ pub(crate) struct Place {
     bytes: u64,
 }
 
+/// Who counts as one caller: an IPv4 address, or the 64 bits that a network of IPv6 has for its own addresses.
+fn network(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V6(six) => {
+            let bits = u128::from(six) >> 64 << 64;
+            IpAddr::V6(bits.into())
+        }
+        four => four,
+    }
+}
+
 impl Place {
     fn new(room: &Arc<Room>, caller: Option<IpAddr>) -> Place {
-        Place { room: Arc::clone(room), caller, bytes: 0 }
+        Place { room: Arc::clone(room), caller: caller.map(network), bytes: 0 }
     }
 
     /// Takes more; `false`: there is none.
