@@ -204,7 +204,7 @@ impl<S: Io, D: Dial> Connection<S, D> {
                 Own { verdict: Verdict::Preflight, reason: None, detail: None, rule: None, status: 204 }
             }
             Step::Redirect => {
-                respond::redirect(&mut s.own, &location(&req, worker.settings.https_port), &how);
+                respond::redirect(&mut s.own, &respond::location(&req, worker.settings.https_port), &how);
                 Own { verdict: Verdict::Redirect, reason: None, detail: None, rule: None, status: 308 }
             }
         };
@@ -382,22 +382,4 @@ fn view<'a>(raw: &'a [u8], head: &'a Head, peer: &Peer, now: UnixMillis) -> Requ
         transport: peer.transport,
         now,
     }
-}
-
-#[cold]
-fn location(req: &RequestView<'_>, port: Option<u16>) -> Vec<u8> {
-    let host = req.host;
-    let end =
-        host.iter().rposition(|b| *b == b':').filter(|i| !host[*i..].contains(&b']')).unwrap_or(host.len());
-    let mut to = b"https://".to_vec();
-    to.extend_from_slice(&host[..end]);
-    if let Some(port) = port.filter(|p| *p != 443) {
-        to.extend_from_slice(format!(":{port}").as_bytes());
-    }
-    to.extend_from_slice(if req.path == b"*" { b"/" } else { req.path });
-    if let Some(query) = req.query {
-        to.push(b'?');
-        to.extend_from_slice(query);
-    }
-    to
 }

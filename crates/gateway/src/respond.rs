@@ -4,6 +4,7 @@ use crate::text;
 use doorward_core::decide::Preflight;
 use doorward_core::dialect::ErrorStyle;
 use doorward_core::reason::Reason;
+use doorward_core::request::RequestView;
 use doorward_core::time::UnixMillis;
 use std::io::Write;
 
@@ -232,4 +233,23 @@ pub(crate) fn redirect(out: &mut Vec<u8>, to: &[u8], how: &Manner<'_>) {
     head(out, 308, how);
     line(out, "location", to);
     out.extend_from_slice(b"content-length: 0\r\n\r\n");
+}
+
+/// The address of a request over HTTPS.
+#[cold]
+pub(crate) fn location(req: &RequestView<'_>, port: Option<u16>) -> Vec<u8> {
+    let host = req.host;
+    let end =
+        host.iter().rposition(|b| *b == b':').filter(|i| !host[*i..].contains(&b']')).unwrap_or(host.len());
+    let mut to = b"https://".to_vec();
+    to.extend_from_slice(&host[..end]);
+    if let Some(port) = port.filter(|p| *p != 443) {
+        to.extend_from_slice(format!(":{port}").as_bytes());
+    }
+    to.extend_from_slice(if req.path == b"*" { b"/" } else { req.path });
+    if let Some(query) = req.query {
+        to.push(b'?');
+        to.extend_from_slice(query);
+    }
+    to
 }

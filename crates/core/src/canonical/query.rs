@@ -149,7 +149,8 @@ pub(crate) fn push_respelt(
     reading: QueryReading,
     left_out: impl Fn(&[u8]) -> bool,
 ) {
-    let mut parameters: Vec<(SmallVec<[u8; 64]>, SmallVec<[u8; 64]>)> = Vec::new();
+    type Spelt = SmallVec<[u8; 64]>;
+    let mut parameters: Vec<(Spelt, Spelt)> = Vec::new();
     let mut between = b'?';
     for sent in query.split(|b| *b == b'&').filter(|_| !query.is_empty()) {
         let (name, value) = match sent.iter().position(|b| *b == b'=') {
