@@ -3,7 +3,7 @@
 use super::File;
 use toml::{Table, Value};
 
-/// For each crate of ours, which others it may depend on. The binary may use all, tools none.
+/// For each crate of ours, which others it may depend on. The binary may use all, tools the core alone.
 const RULE: &[(&str, &[&str])] = &[
     ("crates/core", &[]),
     ("crates/store", &["doorward-core"]),
