@@ -1,4 +1,5 @@
 //! Nothing of a signed request goes anywhere before body, signature and once-only are settled; bodies that wait are bounded.
+use crate::faults::metric;
 use crate::support::{Answer, Conn, DEADLINE, Fault, Signed, SigningWorld, eventually, now_s, tag, wait_for};
 use std::time::Duration;
 
@@ -107,30 +108,32 @@ fn waiting_bodies_are_bounded() {
     });
     let address = world.gateway.address("plain");
     let body = "x".repeat(1_000);
-    let waiting = |source: &str| {
+    let taken = |bytes: f64| {
+        eventually("the room that is taken", || {
+            metric(&world.gateway, "doorward_signed_bodies_bytes") == bytes
+        });
+    };
+    // Half a body takes room for the whole; each is waited for, so that what comes next finds it there.
+    let waiting = |source: &str, before: f64| {
         let request = post(&world, &body).bytes();
-        let mut connection = Conn::from_address(source, address).patience(HUSH);
-        let fault = connection.send(&request[..request.len() - 1]).try_answer("POST");
-        assert!(matches!(fault, Err(Fault::Silent(_))), "it has no room to wait: {fault:?}");
-        connection.patience(DEADLINE)
+        let mut connection = Conn::from_address(source, address);
+        connection.send(&request[..request.len() - 1]);
+        taken(before + 1_000.0);
+        connection
     };
     let ask = |source: &str, length: usize| {
         Conn::from_address(source, address).send(post(&world, &body[..length]).bytes()).answer()
     };
-    // A body waits as soon as it was announced; that it does shows in what is left.
-    let takes = |source: &str, length: usize, status: u16| {
-        eventually("the room that is left", || ask(source, length).status == status);
-    };
     world.ask(post(&world, &"x".repeat(1_001)).bytes()).expect(413, "body_too_large");
-    let mut held: Vec<Conn> = vec![waiting("127.0.0.2"), waiting("127.0.0.2")];
-    takes("127.0.0.2", 600, 503);
+    let mut held = vec![waiting("127.0.0.2", 0.0), waiting("127.0.0.2", 1_000.0)];
     let full = ask("127.0.0.2", 600);
     full.expect(503, "overloaded");
     assert!(full.get("retry-after").is_some_and(|s| s.parse::<u32>().is_ok_and(|s| s > 0)), "{full:?}");
     ask("127.0.0.2", 400).expect_ok();
+    taken(2_000.0);
     ask("127.0.0.3", 1_000).expect_ok();
-    held.extend([waiting("127.0.0.3"), waiting("127.0.0.4")]);
-    takes("127.0.0.5", 10, 503);
+    taken(2_000.0);
+    held.extend([waiting("127.0.0.3", 2_000.0), waiting("127.0.0.4", 3_000.0)]);
     ask("127.0.0.5", 10).expect(503, "overloaded");
     let chunks = post(&world, "hi").in_chunks(1);
     Conn::from_address("127.0.0.5", address).send(chunks).answer().expect(503, "overloaded");
@@ -139,10 +142,16 @@ fn waiting_bodies_are_bounded() {
     world.ask(world.server.get("/plain/x")).expect_ok();
     // One is done, one leaves, and then there is room again.
     held[0].send("x").answer().expect_ok();
+    taken(3_000.0);
     held.pop();
-    takes("127.0.0.5", 1_000, 200);
-    takes("127.0.0.2", 1_000, 200);
+    taken(2_000.0);
+    ask("127.0.0.5", 1_000).expect_ok();
+    taken(2_000.0);
+    ask("127.0.0.2", 1_000).expect_ok();
+    taken(2_000.0);
     let chunks = post(&world, "hi").in_chunks(1);
     Conn::from_address("127.0.0.2", address).send(chunks).answer().expect_ok();
+    held.clear();
+    taken(0.0);
     assert_eq!(world.production.seen("x").iter().filter(|seen| !seen.complete).count(), 0);
 }

@@ -105,6 +105,8 @@ pub(crate) fn render(about: &About, s: &Snapshot, g: &Gauges) -> String {
     page.counter("connections_total", "Connections taken from callers.", s.connections);
     page.gauge("connections_open", "Connections from callers at this moment.", s.open_connections);
     page.counter("connections_refused_total", "Connections turned away: too many.", s.overloaded);
+    let help = "The room taken by bodies of signed requests that wait for their proof.";
+    page.gauge("signed_bodies_bytes", help, s.waiting_body_bytes);
     page.counter("upstream_connections_total", "Connections made to upstreams.", s.upstream_connections);
     page.counter("events_lost_total", "Events that could not be written.", s.lost_events);
     // No part has a way of letting a request through because it failed, and so there is nothing to count.

@@ -69,6 +69,7 @@ pub struct Gateway {
     cores: Vec<JoinHandle<()>>,
     stats: Vec<Arc<CoreStats>>,
     events: Events,
+    room: Arc<Room>,
     overloaded: u64,
 }
 
@@ -152,6 +153,7 @@ impl Gateway {
             cores,
             stats,
             events,
+            room,
             overloaded: 0,
         };
         let all =
@@ -191,7 +193,7 @@ impl Gateway {
     #[must_use]
     pub fn stats(&self) -> Snapshot {
         let overloaded = self.acceptor.as_ref().map_or(self.overloaded, |a| a.overloaded.load(Relaxed));
-        stats::snapshot(&self.stats, overloaded, self.events.lost())
+        stats::snapshot(&self.stats, overloaded, self.events.lost(), self.room.taken_bytes())
     }
 
     /// Opens the event log anew.

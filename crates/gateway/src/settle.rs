@@ -36,6 +36,13 @@ struct Taken {
     by_caller: HashMap<Option<IpAddr>, u64>,
 }
 
+impl Room {
+    /// How much of it is taken, in bytes.
+    pub(crate) fn taken_bytes(&self) -> u64 {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).all
+    }
+}
+
 /// How much may be taken, in bytes.
 #[derive(Clone, Copy)]
 pub(crate) struct Most {

@@ -99,12 +99,19 @@ pub struct Snapshot {
     pub open_connections: u64,
     /// Connections turned away because there were too many.
     pub overloaded: u64,
+    /// The room taken by bodies that wait for their proof, in bytes.
+    pub waiting_body_bytes: u64,
     /// Events that could not be written.
     pub lost_events: u64,
 }
 
 /// Adds the cores up.
-pub(crate) fn snapshot(cores: &[Arc<CoreStats>], overloaded: u64, lost: u64) -> Snapshot {
+pub(crate) fn snapshot(
+    cores: &[Arc<CoreStats>],
+    overloaded: u64,
+    lost: u64,
+    waiting_body_bytes: u64,
+) -> Snapshot {
     let sum = |of: &dyn Fn(&CoreStats) -> &AtomicU64| cores.iter().map(|c| of(c).load(Relaxed)).sum::<u64>();
     Snapshot {
         classes: std::array::from_fn(|i| sum(&|c| &c.classes[i])),
@@ -118,6 +125,7 @@ pub(crate) fn snapshot(cores: &[Arc<CoreStats>], overloaded: u64, lost: u64) -> 
         connections: sum(&|c| &c.accepted),
         open_connections: sum(&|c| &c.open),
         overloaded,
+        waiting_body_bytes,
         lost_events: sum(&|c| &c.lost_events) + lost,
     }
 }
