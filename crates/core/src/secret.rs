@@ -89,10 +89,16 @@ fn mac(key: &hmac::Key, parts: &[&[u8]]) -> [u8; 32] {
 
 /// The same as [`mac`], put together first: for what is on a request's way.
 fn mac_in_one(key: &hmac::Key, parts: &[&[u8]]) -> [u8; 32] {
-    let mut message = SmallVec::<[u8; 512]>::new();
+    const WORD: usize = size_of::<u64>();
+    let length = parts.iter().map(|part| WORD + part.len()).sum();
+    let mut message = SmallVec::<[u8; 512]>::from_elem(0, length);
+    let mut rest = &mut message[..];
     for part in parts {
-        message.extend_from_slice(&(part.len() as u64).to_be_bytes());
-        message.extend_from_slice(part);
+        let (word, after) = rest.split_at_mut(WORD);
+        word.copy_from_slice(&(part.len() as u64).to_be_bytes());
+        let (place, after) = after.split_at_mut(part.len());
+        place.copy_from_slice(part);
+        rest = after;
     }
     let mut out = [0; 32];
     out.copy_from_slice(hmac::sign(key, &message).as_ref());

@@ -93,23 +93,33 @@ impl UnixMillis {
     /// `YYYYMMDDTHHMMSSZ` (ISO 8601, basic form).
     #[must_use]
     pub fn iso_basic(self) -> String {
+        match self.iso_basic_bytes() {
+            Some(text) => text.map(char::from).iter().collect(),
+            None => {
+                let (year, month, day) = civil_from_days(self.0.div_euclid(DAY_MS));
+                let s = self.0.rem_euclid(DAY_MS) / 1000;
+                format!("{year:04}{month:02}{day:02}T{:02}{:02}{:02}Z", s / 3600, s / 60 % 60, s % 60)
+            }
+        }
+    }
+
+    /// The same without an allocation; `None` where the year has more than four digits. It is written twice for each
+    /// signed request, and formatting costs more than hashing.
+    #[must_use]
+    pub(crate) fn iso_basic_bytes(self) -> Option<[u8; 16]> {
         let (year, month, day) = civil_from_days(self.0.div_euclid(DAY_MS));
-        let s = self.0.rem_euclid(DAY_MS) / 1000;
         if !(0..=9999).contains(&year) {
-            return format!("{year:04}{month:02}{day:02}T{:02}{:02}{:02}Z", s / 3600, s / 60 % 60, s % 60);
+            return None;
         }
-        // Two of these are made for each signed request, and formatting costs more than hashing.
-        let mut out = String::with_capacity("YYYYMMDDTHHMMSSZ".len());
-        let digit = |n: i64| char::from(b'0' + (n % 10) as u8);
-        for pair in [year / 100, year % 100, month, day] {
-            out.extend([digit(pair / 10), digit(pair)]);
+        let s = self.0.rem_euclid(DAY_MS) / 1000;
+        let mut out = *b"YYYYMMDDTHHMMSSZ";
+        let places = [0, 2, 4, 6, 9, 11, 13];
+        let pairs = [year / 100, year % 100, month, day, s / 3600, s / 60 % 60, s % 60];
+        for (at, pair) in places.into_iter().zip(pairs) {
+            out[at] = b'0' + (pair / 10 % 10) as u8;
+            out[at + 1] = b'0' + (pair % 10) as u8;
         }
-        out.push('T');
-        for pair in [s / 3600, s / 60 % 60, s % 60] {
-            out.extend([digit(pair / 10), digit(pair)]);
-        }
-        out.push('Z');
-        out
+        Some(out)
     }
 
     /// Reads what [`UnixMillis::iso_basic`] writes.
@@ -143,7 +153,10 @@ fn parts(text: &str, mark: char, widths: [usize; 3]) -> Option<[i64; 3]> {
 }
 
 fn digits(s: &str) -> Option<i64> {
-    if s.is_empty() || s.len() > 9 || !s.bytes().all(|b| b.is_ascii_digit()) { None } else { s.parse().ok() }
+    if s.is_empty() || s.len() > 9 {
+        return None;
+    }
+    s.bytes().try_fold(0, |n, b| b.is_ascii_digit().then(|| n * 10 + i64::from(b - b'0')))
 }
 
 /// `YYYY-MM-DDTHH:MM:SS.mmmZ` (RFC 3339).

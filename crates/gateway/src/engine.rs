@@ -34,9 +34,8 @@ pub(crate) fn engine_refusal(
         _ => return None,
     };
     // What was signed for the upstream must not be taken away on the way.
-    let names_signed = || {
-        signed.is_some_and(|s| s.names().iter().any(|name| wire::nominated(req.raw, head, name.as_bytes())))
-    };
+    let names_signed =
+        || signed.is_some_and(|s| s.names().any(|name| wire::nominated(req.raw, head, name.as_bytes())));
     if head.nominates && names_signed() {
         return Some(Refusal::new(Reason::RequestAmbiguous, "connection-names-signed").into());
     }

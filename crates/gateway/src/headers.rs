@@ -85,14 +85,15 @@ fn signed_fields(out: &mut Vec<u8>, req: &RequestView<'_>, head: &Head, signed: 
         if is_credential(from.policy, name) {
             continue;
         }
-        if let Some(at) = signed.names().iter().position(|n| name.eq_ignore_ascii_case(n.as_bytes())) {
+        let mut names = signed.names().enumerate();
+        if let Some((at, lower)) = names.find(|(_, n)| name.eq_ignore_ascii_case(n.as_bytes())) {
             let this = 1_u64.checked_shl(at as u32).unwrap_or(0);
             if told & this == 0 {
                 told |= this;
                 // Lines of one name were signed as one.
                 let all = lines().filter(|(other, ..)| other.eq_ignore_ascii_case(name));
                 let mut between: &[u8] = b": ";
-                out.extend_from_slice(signed.names()[at].as_bytes());
+                out.extend_from_slice(lower.as_bytes());
                 for (_, value, _) in all {
                     out.extend_from_slice(between);
                     signed.push_value(out, value);

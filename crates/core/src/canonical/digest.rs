@@ -52,7 +52,7 @@ impl Hash {
     /// The digest of `bytes`.
     #[must_use]
     pub fn of(self, bytes: &[u8]) -> Digest {
-        Digest(digest::digest(self.algorithm(), bytes).as_ref().into())
+        Digest(SmallVec::from_slice(digest::digest(self.algorithm(), bytes).as_ref()))
     }
 }
 
@@ -152,15 +152,18 @@ impl BodyHasher {
     /// The body has ended.
     #[must_use]
     pub fn finish(self) -> BodyDigest {
-        BodyDigest { hash: self.hash, digest: Digest(self.context.finish().as_ref().into()) }
+        BodyDigest { hash: self.hash, digest: Digest(SmallVec::from_slice(self.context.finish().as_ref())) }
     }
 }
 
 /// Appends lower-case hexadecimal.
 pub(crate) fn push_hex(out: &mut Vec<u8>, bytes: &[u8]) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    for b in bytes {
-        out.extend([DIGITS[usize::from(b >> 4)], DIGITS[usize::from(b & 15)]]);
+    // Room once for all: digests are written for each signed request.
+    let start = out.len();
+    out.resize(start + 2 * bytes.len(), 0);
+    for (pair, b) in out[start..].chunks_exact_mut(2).zip(bytes) {
+        pair.copy_from_slice(&[DIGITS[usize::from(b >> 4)], DIGITS[usize::from(b & 15)]]);
     }
 }
 
@@ -181,11 +184,11 @@ pub(crate) fn unhex(text: &[u8]) -> Option<SmallVec<[u8; 64]>> {
         return None;
     }
     let mut all = 0;
-    let mut out = SmallVec::with_capacity(text.len() / 2);
-    for pair in text.chunks_exact(2) {
+    let mut out = SmallVec::from_elem(0, text.len() / 2);
+    for (pair, byte) in text.chunks_exact(2).zip(out.iter_mut()) {
         let (high, low) = (NIBBLES[usize::from(pair[0])], NIBBLES[usize::from(pair[1])]);
         all |= high | low;
-        out.push(high << 4 | low & 15);
+        *byte = high << 4 | low & 15;
     }
     (all & 0xf0 == 0).then_some(out)
 }

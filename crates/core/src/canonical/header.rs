@@ -12,6 +12,9 @@ pub enum Spaces {
 /// Appends one value: spaces at both ends are gone, runs of them are one. A tab is no space here and stays what it is.
 pub(crate) fn push_value(out: &mut Vec<u8>, value: &[u8], spaces: Spaces) {
     let value = value.trim_ascii();
+    if !value.windows(2).any(|two| two == b"  ") {
+        return out.extend_from_slice(value);
+    }
     let (mut quoted, mut after_space) = (false, false);
     for &b in value {
         quoted ^= b == b'"' && spaces == Spaces::OutsideQuotes;

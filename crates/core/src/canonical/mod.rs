@@ -196,9 +196,14 @@ impl StringToSign {
         canonical: &Digest,
     ) -> StringToSign {
         let mut bytes = Vec::with_capacity(192);
-        for part in [prefix, "-HMAC-", hash.name(), "\n", &date.iso_basic(), "\n"] {
+        for part in [prefix, "-HMAC-", hash.name(), "\n"] {
             bytes.extend_from_slice(part.as_bytes());
         }
+        match date.iso_basic_bytes() {
+            Some(date) => bytes.extend_from_slice(&date),
+            None => bytes.extend_from_slice(date.iso_basic().as_bytes()),
+        }
+        bytes.push(b'\n');
         for (i, part) in scope.iter().enumerate() {
             if i > 0 {
                 bytes.push(b'/');

@@ -259,7 +259,7 @@ fn judge(
         }
     });
     let signed = Signed {
-        names: signature.signed_names().iter().map(|name| Box::from(&**name)).collect(),
+        names: signed::Names::new(signature.signed_names().iter().map(|name| &**name)),
         reading: proof.reading(),
         spaces: signature.config().spaces(),
         signing: Arc::clone(signing),

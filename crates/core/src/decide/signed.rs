@@ -1,12 +1,42 @@
 //! What of a signed request reaches the upstream: what was signed, spelt as it was signed.
 use crate::canonical::{self, QueryReading, Spaces};
 use crate::policy::Signing;
+use smallvec::SmallVec;
 use std::sync::Arc;
+
+/// Names in a row, in one piece of memory.
+#[derive(Clone, Debug)]
+pub(super) struct Names {
+    text: Box<str>,
+    /// Where each ends.
+    ends: SmallVec<[u32; 16]>,
+}
+
+impl Names {
+    pub(super) fn new<'a>(names: impl Iterator<Item = &'a str> + Clone) -> Names {
+        let mut text = String::with_capacity(names.clone().map(str::len).sum());
+        let mut ends = SmallVec::new();
+        for name in names {
+            text.push_str(name);
+            ends.push(text.len() as u32);
+        }
+        Names { text: text.into(), ends }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &str> {
+        let mut from = 0;
+        self.ends.iter().map(move |end| {
+            let name = &self.text[from..*end as usize];
+            from = *end as usize;
+            name
+        })
+    }
+}
 
 /// What a caller signed.
 #[derive(Clone, Debug)]
 pub struct Signed {
-    pub(super) names: Vec<Box<str>>,
+    pub(super) names: Names,
     pub(super) reading: QueryReading,
     pub(super) spaces: Spaces,
     pub(super) signing: Arc<Signing>,
@@ -20,9 +50,8 @@ impl Signed {
     }
 
     /// The names of the signed fields, in lower case; at most [`crate::schemes::escher::MAX_SIGNED_FIELDS`].
-    #[must_use]
-    pub fn names(&self) -> &[Box<str>] {
-        &self.names
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.names.iter()
     }
 
     /// Appends a value of a signed field as it was signed: runs of white space are one space.

@@ -72,15 +72,6 @@ enum Place {
     Redis(RedisLedger),
 }
 
-impl Place {
-    fn ledger(&self) -> &dyn Ledger {
-        match self {
-            Place::Memory(ledger) => ledger,
-            Place::Redis(ledger) => ledger,
-        }
-    }
-}
-
 impl OnceOnly {
     fn told(&self, claim: Claim) -> Claim {
         self.claims[outcome(&claim)].fetch_add(1, Relaxed);
@@ -103,7 +94,10 @@ impl Ledger for OnceOnly {
     fn claim<'c>(&'c self, once: &'c Once) -> Claiming<'c> {
         match self.place.get() {
             None => Box::pin(ready(self.told(Claim::Unavailable))),
-            Some(place) => Box::pin(async move { self.told(place.ledger().claim(once).await) }),
+            Some(Place::Memory(ledger)) => {
+                Box::pin(async move { self.told(ledger.claim_with_others(once).await) })
+            }
+            Some(Place::Redis(ledger)) => Box::pin(async move { self.told(ledger.claim(once).await) }),
         }
     }
 }

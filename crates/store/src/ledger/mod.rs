@@ -24,7 +24,7 @@ use journal::Journal;
 use memory::Memory;
 use reach::Reach;
 use std::fs::File;
-use std::future::{poll_fn, ready};
+use std::future::poll_fn;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
@@ -131,20 +131,7 @@ impl std::fmt::Debug for MemoryLedger {
 
 impl Ledger for MemoryLedger {
     fn claim<'c>(&'c self, once: &'c Once) -> Claiming<'c> {
-        if !self.0.reach.covers(&once.window) {
-            return Box::pin(async move {
-                self.0.reach.ask(&once.window).await;
-                self.claim_now(once)
-            });
-        }
-        match self.0.begin_claim(once) {
-            Err(claim) => Box::pin(ready(claim)),
-            // Whoever is ready on this core goes first, so that one write serves all.
-            Ok(batch) => Box::pin(async move {
-                yield_once().await;
-                self.0.end_claim(once, &batch)
-            }),
-        }
+        Box::pin(self.claim_with_others(once))
     }
 }
 
@@ -162,6 +149,22 @@ async fn yield_once() {
 }
 
 impl MemoryLedger {
+    /// The same as [`Ledger::claim`], in nothing of its own on the heap.
+    pub async fn claim_with_others(&self, once: &Once) -> Claim {
+        if !self.0.reach.covers(&once.window) {
+            self.0.reach.ask(&once.window).await;
+            return self.claim_now(once);
+        }
+        match self.0.begin_claim(once) {
+            Err(claim) => claim,
+            Ok(batch) => {
+                // Whoever is ready on this core goes first, so that one write serves all.
+                yield_once().await;
+                self.0.end_claim(once, &batch)
+            }
+        }
+    }
+
     /// The same as [`Ledger::claim`], without giving way to others.
     #[must_use]
     pub fn claim_now(&self, once: &Once) -> Claim {

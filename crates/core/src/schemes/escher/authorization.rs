@@ -59,9 +59,10 @@ pub(super) fn parts<'a>(config: &Config, value: &'a [u8]) -> Result<Parts<'a>, R
 
 /// The hash that an algorithm's name means.
 pub(super) fn hash(config: &Config, algorithm: &str) -> Result<Hash, Refusal> {
-    let name = |hash: &Hash| format!("{}-HMAC-{}", config.prefix, hash.name());
-    config.hashes().iter().copied().find(|hash| name(hash) == algorithm).ok_or_else(|| {
-        let known: Vec<_> = config.hashes().iter().map(name).collect();
+    let named = algorithm.strip_prefix(&*config.prefix).and_then(|rest| rest.strip_prefix("-HMAC-"));
+    config.hashes().iter().copied().find(|hash| named == Some(hash.name())).ok_or_else(|| {
+        let known: Vec<_> =
+            config.hashes().iter().map(|hash| format!("{}-HMAC-{}", config.prefix, hash.name())).collect();
         Refusal::malformed(
             "algorithm",
             format!(
@@ -81,8 +82,8 @@ pub(super) fn credential<'a>(config: &Config, text: Cow<'a, str>) -> Result<[Cow
             format!("The credential must be ID/YYYYMMDD/{}; {what}.", config.scope),
         ))
     };
-    let mut ends = text.match_indices('/').map(|(at, _)| at);
-    let (Some(first), Some(second)) = (ends.next(), ends.next()) else {
+    let slash = |from: usize| text.as_bytes()[from..].iter().position(|b| *b == b'/').map(|at| from + at);
+    let Some((first, second)) = slash(0).and_then(|first| Some((first, slash(first + 1)?))) else {
         return wrong("credential-parts", "parts are missing");
     };
     let (id, day, scope) = (&text[..first], &text[first + 1..second], &text[second + 1..]);
@@ -93,7 +94,9 @@ pub(super) fn credential<'a>(config: &Config, text: Cow<'a, str>) -> Result<[Cow
     if day.len() != 8 || !day.bytes().all(|b| b.is_ascii_digit()) {
         return wrong("credential-day", "the day is not written YYYYMMDD");
     }
-    if !scope.split('/').all(scope_part) || scope.split('/').count() != config.scope.split('/').count() {
+    let parts = |scope: &str| scope.split('/').count();
+    if *scope != *config.scope && (!scope.split('/').all(scope_part) || parts(scope) != parts(&config.scope))
+    {
         return wrong(
             "scope-parts",
             "the scope has too many parts, too few, or characters that no scope has",

@@ -177,8 +177,10 @@ impl Config {
     /// Whether a request that is signed under the names of one is signed under those of the other.
     #[must_use]
     pub fn same_names(&self, other: &Config) -> bool {
-        let names = |c: &Config| (c.flavour, c.prefix.clone(), c.auth_field.clone());
-        names(self) == names(other) && self.parameters.algorithm == other.parameters.algorithm
+        self.flavour == other.flavour
+            && self.prefix == other.prefix
+            && self.auth_field == other.auth_field
+            && self.parameters.algorithm == other.parameters.algorithm
     }
 
     /// Whether a request could not be told to be signed under one or the other, though they differ.

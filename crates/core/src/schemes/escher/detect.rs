@@ -203,8 +203,8 @@ pub(crate) fn settle(p: &Presented<'_>, req: &RequestView<'_>) -> Result<(), Ref
         return Err(Refusal::new(Reason::SignatureInvalid, "scope-foreign")
             .saying(format!("The credential scope is `{}`; here it is `{}`.", p.scope, config.scope)));
     }
-    let day = &p.date.iso_basic()[..8];
-    if *day != *p.day {
+    if p.date.iso_basic_bytes().is_none_or(|date| date[..8] != *p.day.as_bytes()) {
+        let day = &p.date.iso_basic()[..8];
         let note = format!("The credential is for the day {}, but the request is dated {day}.", p.day);
         return wrong("day-differs", note);
     }

@@ -20,7 +20,7 @@ struct Kept {
     day: Box<str>,
     scope: Box<str>,
     prefix: Box<str>,
-    key: SigningKey,
+    key: Arc<SigningKey>,
     /// Whose room its requests take in the ledger.
     shares: Shares,
 }
@@ -57,14 +57,14 @@ impl KeptKeys {
             let fits = |k: &&Kept| {
                 *k.day == *presented.day() && *k.scope == *presented.scope() && *k.prefix == *prefix
             };
-            kept.get(&place).filter(fits).map(|k| k.key.clone())
+            kept.get(&place).filter(fits).map(|k| Arc::clone(&k.key))
         });
         let (first, is_theirs) = match there {
             Some(key) => (key, true),
-            None => (SigningKey::nobodys(presented.hash()), false),
+            None => (Arc::new(SigningKey::nobodys(presented.hash())), false),
         };
         let derived = || (presented.key(secret), secret.is_some());
-        let first = (&first, is_theirs && secret.is_some());
+        let first = (&*first, is_theirs && secret.is_some());
         let (proof, derived) = verify_either(presented, req, body, first, derived)?;
         if let (Some(key), Some(place), Some(credential)) = (derived, place, known) {
             let mut kept = self.0.borrow_mut();
@@ -76,7 +76,7 @@ impl KeptKeys {
                 day: presented.day().into(),
                 scope: presented.scope().into(),
                 prefix: prefix.into(),
-                key,
+                key: Arc::new(key),
                 shares: shares(keys, credential),
             };
             kept.insert(place, new);
