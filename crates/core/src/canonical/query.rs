@@ -150,7 +150,7 @@ pub(crate) fn push_respelt(
     left_out: impl Fn(&[u8]) -> bool,
 ) {
     type Spelt = SmallVec<[u8; 64]>;
-    let mut parameters: Vec<(Spelt, Spelt)> = Vec::new();
+    let mut parameters: SmallVec<[(Spelt, Spelt); 2]> = SmallVec::new();
     let mut between = b'?';
     for sent in query.split(|b| *b == b'&').filter(|_| !query.is_empty()) {
         let (name, value) = match sent.iter().position(|b| *b == b'=') {
@@ -171,13 +171,15 @@ pub(crate) fn push_respelt(
             parameters.push((spelt_name, spelt_value));
         }
     }
-    // The places of each name, as they were sent; and its values, as they were signed.
-    let mut places: Vec<usize> = (0..parameters.len()).collect();
-    let mut values = places.clone();
-    places.sort_by(|a, b| parameters[*a].0.cmp(&parameters[*b].0));
-    values.sort_by(|a, b| parameters[*a].cmp(&parameters[*b]));
-    let mut at_place = vec![0; parameters.len()];
-    places.into_iter().zip(values).for_each(|(place, value)| at_place[place] = value);
+    let mut at_place: SmallVec<[usize; 8]> = (0..parameters.len()).collect();
+    if parameters.len() > 1 {
+        // The places of each name, as they were sent; and its values, as they were signed.
+        let mut places = at_place.clone();
+        let mut values = at_place.clone();
+        places.sort_by(|a, b| parameters[*a].0.cmp(&parameters[*b].0));
+        values.sort_by(|a, b| parameters[*a].cmp(&parameters[*b]));
+        places.into_iter().zip(values).for_each(|(place, value)| at_place[place] = value);
+    }
     for at in at_place {
         let (name, value) = &parameters[at];
         out.push(between);

@@ -30,16 +30,25 @@ impl Owners {
         if self.entries >= settings.entries {
             return Err(Share::Ledger);
         }
-        let full = |id: ShareId, share: usize| {
-            self.numbers.get(&id).is_some_and(|at| self.all[*at as usize].entries as usize >= share)
+        let full = |at: u32, share: usize| {
+            self.all.get(at as usize).is_some_and(|owner| owner.entries as usize >= share)
         };
-        if full(owner.credential, settings.credential_entries) {
+        let credential = self.numbers.get(&owner.credential).copied();
+        if credential.is_some_and(|at| full(at, settings.credential_entries)) {
             return Err(Share::Credential);
         }
-        if full(owner.workspace, settings.workspace_entries) {
+        let workspace = match credential {
+            Some(at) => Some(self.all[at as usize].parent),
+            None => self.numbers.get(&owner.workspace).copied(),
+        };
+        if workspace.is_some_and(|at| full(at, settings.workspace_entries)) {
             return Err(Share::Workspace);
         }
-        self.add(owner).ok_or(Share::Ledger)
+        match credential {
+            Some(at) => self.one_more(at),
+            None => self.add(owner),
+        }
+        .ok_or(Share::Ledger)
     }
 
     /// The same whatever is full, for what was claimed before. `None`: there are four billion owners.
@@ -54,6 +63,10 @@ impl Owners {
                 self.put(owner.credential, workspace)?
             }
         };
+        self.one_more(credential)
+    }
+
+    fn one_more(&mut self, credential: u32) -> Option<u32> {
         self.entries += 1;
         self.all[credential as usize].entries += 1;
         let workspace = self.all[credential as usize].parent;

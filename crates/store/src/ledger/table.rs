@@ -4,7 +4,7 @@ use doorward_core::ports::{LEDGER_KEY_BYTES, LedgerKey};
 /// Slots of a table with a first key in it.
 const FIRST_SLOTS: usize = 8;
 /// At most so many of so many slots are taken: above, looking through the neighbours gets long.
-const FULL: (usize, usize) = (6, 7);
+const FULL: (usize, usize) = (3, 4);
 /// A table that is full becomes so much larger. Doubling would leave more than half of it empty.
 const GROWTH: (usize, usize) = (3, 2);
 

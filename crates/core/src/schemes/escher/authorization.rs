@@ -41,7 +41,17 @@ pub(super) fn parts<'a>(config: &Config, value: &'a [u8]) -> Result<Parts<'a>, R
     };
     let text = std::str::from_utf8(value).map_err(|_| wrong())?;
     let (algorithm, rest) = text.split_once(' ').ok_or_else(wrong)?;
-    let mut pieces = rest.split(',').map(|piece| piece.trim_start_matches(' '));
+    // By octets: a search for a character costs several times as much.
+    let mut left = Some(rest);
+    let mut pieces = std::iter::from_fn(|| {
+        let all = left?;
+        let (piece, after) = match all.bytes().position(|b| b == b',') {
+            Some(at) => (&all[..at], Some(&all[at + 1..])),
+            None => (all, None),
+        };
+        left = after;
+        Some(piece.trim_start_matches(' '))
+    });
     let mut part = |name: &str| {
         let piece = pieces.next()?.strip_prefix(name)?;
         piece.strip_prefix('=')

@@ -245,6 +245,9 @@ impl Config {
         in_header: bool,
     ) -> SmallVec<[QueryReading; 4]> {
         let mut all = SmallVec::from_slice(&[self.reading()]);
+        if self.flavour == Flavour::Escher && !query.iter().any(|b| matches!(b, b'!' | b'*' | b'%')) {
+            return all;
+        }
         let mut also = |wanted: bool, change: fn(&mut QueryReading)| {
             if wanted {
                 let mut changed: SmallVec<[QueryReading; 4]> = all.clone();
