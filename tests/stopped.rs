@@ -21,6 +21,14 @@ impl Writer {
         Writer { process: command.spawn().expect("the program runs"), out }
     }
 
+    /// Waits until something was acknowledged.
+    fn begun(self) -> Writer {
+        eventually("the first change", || {
+            std::fs::read_to_string(&self.out).is_ok_and(|text| text.contains('\n'))
+        });
+        self
+    }
+
     fn signal(&self, name: &str) {
         let sent = Command::new("kill").args([&format!("-{name}"), &self.process.id().to_string()]).status();
         assert!(sent.expect("kill runs").success());
@@ -80,8 +88,8 @@ fn kill9_of_one_node_is_not_noticed_at_the_other() {
     let mut acknowledged = Vec::new();
     let (_, took) = served_during(&world.gateway, &world.server, || {
         for _ in 0..number_of_trials(4) {
-            let writer = Writer::start(&other);
-            std::thread::sleep(Duration::from_micros(50_000 + dice.roll(250_000)));
+            let writer = Writer::start(&other).begun();
+            std::thread::sleep(Duration::from_micros(dice.roll(250_000)));
             if dice.roll(2) == 0 {
                 other.kill();
                 acknowledged.extend(writer.kill());
