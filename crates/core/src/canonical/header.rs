@@ -12,6 +12,7 @@ pub enum Spaces {
 /// Appends one value: spaces at both ends are gone, runs of them are one. A tab is no space here and stays what it is.
 pub(crate) fn push_value(out: &mut Vec<u8>, value: &[u8], spaces: Spaces) {
     let value = value.trim_ascii();
+    // Most values have no run of spaces, and then it does not matter where quotes are.
     if !value.windows(2).any(|two| two == b"  ") {
         return out.extend_from_slice(value);
     }

@@ -4,7 +4,7 @@ use crate::policy::Signing;
 use smallvec::SmallVec;
 use std::sync::Arc;
 
-/// Names in a row, in one piece of memory.
+/// Names in a row, in one piece of memory: they are made and dropped with each signed request.
 #[derive(Clone, Debug)]
 pub(super) struct Names {
     text: Box<str>,

@@ -149,7 +149,7 @@ async fn yield_once() {
 }
 
 impl MemoryLedger {
-    /// The same as [`Ledger::claim`], in nothing of its own on the heap.
+    /// The same as [`Ledger::claim`], without a box: for who puts it into a future of its own.
     pub async fn claim_with_others(&self, once: &Once) -> Claim {
         if !self.0.reach.covers(&once.window) {
             self.0.reach.ask(&once.window).await;

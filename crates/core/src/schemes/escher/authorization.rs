@@ -42,6 +42,7 @@ pub(super) fn parts<'a>(config: &Config, value: &'a [u8]) -> Result<Parts<'a>, R
     };
     let text = std::str::from_utf8(value).map_err(|_| wrong())?;
     let (algorithm, rest) = text.split_once(' ').ok_or_else(wrong)?;
+    // As `split(',')` does, at a fraction of its cost: this is read for each signed request.
     let mut left = Some(rest);
     let mut pieces = std::iter::from_fn(|| {
         let all = left?;
@@ -106,6 +107,7 @@ pub(super) fn credential<'a>(config: &Config, text: Cow<'a, str>) -> Result<[Cow
         return wrong("credential-day", "the day is not written YYYYMMDD");
     }
     let parts = |scope: &str| scope.split('/').count();
+    // The scope of the configuration was looked over when it was made.
     if *scope != *config.scope && (!scope.split('/').all(scope_part) || parts(scope) != parts(&config.scope))
     {
         return wrong(

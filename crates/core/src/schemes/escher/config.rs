@@ -245,6 +245,7 @@ impl Config {
         in_header: bool,
     ) -> SmallVec<[QueryReading; 4]> {
         let mut all = SmallVec::from_slice(&[self.reading()]);
+        // What signers of Escher differ in begins with one of these.
         if self.flavour == Flavour::Escher && !query.iter().any(|b| matches!(b, b'!' | b'*' | b'%')) {
             return all;
         }
