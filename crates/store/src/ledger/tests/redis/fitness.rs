@@ -25,12 +25,13 @@ async fn a_server_that_evicts_or_stands_by_is_refused() {
     // A running node notices, too, and goes on when it is mended.
     let place = AStore::new().await;
     let node = Node::start(&place.store, server(&redis), Settings::default()).await;
-    assert_eq!(node.claim(&once(1, now().0)).await, Claim::New);
+    let seen = once(1, now().0);
+    assert_eq!(node.claim(&seen).await, Claim::New);
     redis.ask(&["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"]);
     node.is_up(false).await;
     redis.ask(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]);
     node.is_up(true).await;
-    assert_eq!(node.claim(&once(1, now().0)).await, Claim::Replayed);
+    assert_eq!(node.claim(&seen).await, Claim::Replayed);
     redis.ask(&["REPLICAOF", "127.0.0.1", &replica.address().port().to_string()]);
     assert_eq!(node.claim(&once(2, now().0)).await, Claim::Unavailable);
     node.is_up(false).await;
