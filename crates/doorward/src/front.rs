@@ -1,10 +1,8 @@
 //! The side of a node that faces callers: its listeners, and what they need.
 use crate::config::Config;
 use crate::{Failure, harden, random};
-use doorward_core::live::Live;
-use doorward_core::ports::Ledger;
 use doorward_gateway::tls::{self, Certificates};
-use doorward_gateway::{Events, Fact, Gateway, Limits, Listeners, Settings, bind};
+use doorward_gateway::{Events, Gateway, Limits, Listeners, Outside, Settings, bind};
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -13,7 +11,6 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
-use tokio::sync::mpsc;
 
 /// Callers are served.
 pub(crate) struct Front {
@@ -28,12 +25,7 @@ impl Front {
     ///
     /// # Errors
     /// What can't be opened or read.
-    pub(crate) fn start(
-        config: &Config,
-        live: &Arc<Live>,
-        facts: &mpsc::Sender<Fact>,
-        ledger: &Arc<dyn Ledger>,
-    ) -> Result<Front, Failure> {
+    pub(crate) fn start(config: &Config, outside: &Outside) -> Result<Front, Failure> {
         let certificates = certificates(config)?;
         let roots = upstream_roots(config)?;
         let events = events(config)?;
@@ -57,7 +49,7 @@ impl Front {
         let mut seed = [0; 16];
         random::fill(&mut seed);
         let listeners = Listeners { plain, tls: secure };
-        let gateway = Gateway::start(settings, listeners, live, events, facts, ledger, seed)?;
+        let gateway = Gateway::start(settings, listeners, outside, events, seed)?;
         Ok(Front { gateway, certificates, plain: plain_url, tls: tls_url })
     }
 }

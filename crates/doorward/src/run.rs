@@ -2,14 +2,14 @@
 use crate::config::Config;
 use crate::front::{Front, listen, url};
 use crate::heartbeat::Heartbeat;
+use crate::local::Nothing;
 use crate::operations::{self, Board};
 use crate::place::Opened;
 use crate::signals::{Asked, Signals};
 use crate::{Failure, clock, facts, housekeeping, ledger, metrics};
 use doorward_core::live::Live;
-use doorward_core::ports::Ledger;
 use doorward_gateway::tls::{Certificates, TlsError};
-use doorward_gateway::{Gateway, monotonic_ms};
+use doorward_gateway::{Desk, Gateway, Outside, monotonic_ms};
 use doorward_store::Store;
 use doorward_store::follow::{Follow, follow};
 use serde::Serialize;
@@ -95,8 +95,13 @@ impl Node {
         let (mut gateway, mut certificates, mut ledger) = (None, None, None);
         if config.role.takes_callers() {
             let started = ledger::start(config, &opened.store, &live).await?;
-            let once: Arc<dyn Ledger> = Arc::clone(&started.ledger) as _;
-            let front = Front::start(config, &live, &facts_to, &once)?;
+            let outside = Outside {
+                live: Arc::clone(&live),
+                facts: facts_to.clone(),
+                ledger: Arc::clone(&started.ledger) as _,
+                desk: Desk::new(Arc::new(Nothing), tokio::runtime::Handle::current()),
+            };
+            let front = Front::start(config, &outside)?;
             ledger = Some(started);
             (addresses.plain, addresses.tls) = (front.plain, front.tls);
             (gateway, certificates) = (Some(front.gateway), front.certificates);

@@ -72,6 +72,9 @@ pub(crate) fn begin(
     let route = facts.route.map(|id| &policy.routes[id.0]);
     plain(out, "api", route.map(|r| policy.apis[r.api].id.as_str()));
     plain(out, "route", route.map(|r| r.template.as_str()));
+    if let Some(endpoint) = route.and_then(|r| r.local) {
+        plain(out, "target", Some(endpoint.name()));
+    }
     let credential = facts.credential.as_deref();
     plain(out, "workspace", credential.map(|c| &*c.workspace));
     member(out, "credential", credential.map(|c| c.label().as_bytes()));

@@ -4,13 +4,16 @@
 //! for a decision, `relay` forwards what was permitted, `respond` answers everything else, `event` tells what happened.
 mod clock;
 mod deadlines;
+mod desk;
 mod engine;
 mod event;
 mod failure;
 mod headers;
 mod input;
 mod io;
+mod leftover;
 mod listen;
+mod local;
 mod peer;
 mod pool;
 mod pump;
@@ -30,7 +33,9 @@ pub mod tls;
 pub mod wire;
 mod worker;
 
+pub use desk::{Desk, LOCAL_MS};
 pub use listen::bind;
+pub use local::{Answered, Answering, FieldLine, Local, LocalAnswer, LocalRequest};
 pub use settings::{Hsts, Limits, Settings, Timeouts, Trusted, TrustedHeader};
 pub use sink::Events;
 pub use stats::{LATENCY_BOUNDS_US, Snapshot};
@@ -60,6 +65,19 @@ pub struct Listeners {
     pub tls: Option<(TcpListener, Arc<rustls::ServerConfig>)>,
 }
 
+/// What a gateway asks and tells outside of it.
+#[derive(Clone)]
+pub struct Outside {
+    /// What it decides from.
+    pub live: Arc<Live>,
+    /// Told which credentials are used.
+    pub facts: mpsc::Sender<Fact>,
+    /// Asked what was accepted before.
+    pub ledger: Arc<dyn Ledger>,
+    /// Given what is answered here.
+    pub desk: Desk,
+}
+
 /// A running data plane.
 pub struct Gateway {
     draining: Arc<AtomicBool>,
@@ -81,10 +99,8 @@ impl Gateway {
     pub fn start(
         settings: Settings,
         listeners: Listeners,
-        live: &Arc<Live>,
+        outside: &Outside,
         events: Events,
-        facts: &mpsc::Sender<Fact>,
-        ledger: &Arc<dyn Ledger>,
         seed: [u8; 16],
     ) -> std::io::Result<Gateway> {
         let settings = Arc::new(settings);
@@ -102,16 +118,17 @@ impl Gateway {
             let seed = core_seed(seed, index);
             let parts = Parts {
                 settings: Arc::clone(&settings),
-                live: Arc::clone(live),
+                live: Arc::clone(&outside.live),
                 clocks: Clocks { now, monotonic_ms },
                 dial: Network { tls: Arc::clone(&client), own: own.clone() },
                 stats: Arc::clone(&counters),
-                ledger: Arc::clone(ledger),
+                ledger: Arc::clone(&outside.ledger),
+                desk: outside.desk.clone(),
                 room: Arc::clone(&room),
                 // Each core's end is made here and moves to its thread.
                 events: sink::EventBuffer::new(events.sender()),
                 draining: Arc::clone(&draining),
-                facts: facts.clone(),
+                facts: outside.facts.clone(),
                 seed,
             };
             let drain_ms = settings.timeouts.drain_ms;

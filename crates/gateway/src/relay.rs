@@ -11,7 +11,7 @@ use crate::pool::Dial;
 use crate::pump::{Body, Broken, Pump, Waiting};
 use crate::wire::{self, Framing, Head};
 use crate::worker::Worker;
-use doorward_core::decide::Permit;
+use doorward_core::decide::Forward;
 use doorward_core::policy::Policy;
 use doorward_core::reason::Reason;
 use std::future::poll_fn;
@@ -21,7 +21,7 @@ use std::time::Instant;
 
 /// What the exchange has to know about the request.
 pub(crate) struct Plan<'a> {
-    pub(crate) permit: &'a Permit,
+    pub(crate) to: &'a Forward,
     pub(crate) policy: &'a Policy,
     /// It is a HEAD request: its answer has no body.
     pub(crate) to_head: bool,
@@ -102,7 +102,7 @@ pub(crate) async fn exchange<S: Io, D: Dial>(
 ) -> Ended {
     let Room { input, reply, up, down, head } = room;
     let started = Instant::now();
-    let mut kept = worker.pool.take(plan.permit.upstream(), worker.clock.now());
+    let mut kept = worker.pool.take(plan.to.upstream(), worker.clock.now());
     let mut expects_continue = plan.expects_continue;
     loop {
         let reused = kept.is_some();
@@ -153,7 +153,7 @@ pub(crate) async fn exchange<S: Io, D: Dial>(
 async fn connect<D: Dial>(worker: &Worker<D>, plan: &Plan<'_>, slot: &Slot) -> Result<D::Io, Failure> {
     worker.stats.connected();
     slot.set(worker.clock.after(worker.settings.timeouts.connect_ms));
-    let mut dialing = std::pin::pin!(worker.dial.connect(plan.permit.upstream()));
+    let mut dialing = std::pin::pin!(worker.dial.connect(plan.to.upstream()));
     let connected = poll_fn(|cx| match dialing.as_mut().poll(cx) {
         Poll::Pending => slot.pending(cx, &worker.clock),
         ready => ready,
@@ -164,7 +164,7 @@ async fn connect<D: Dial>(worker: &Worker<D>, plan: &Plan<'_>, slot: &Slot) -> R
             Failure::Refused(Reason::UpstreamFailed, "upstream-connection-refused")
         }
         _ => {
-            tracing::debug!(upstream = %plan.permit.upstream(), error = %e, "connecting failed");
+            tracing::debug!(upstream = %plan.to.upstream(), error = %e, "connecting failed");
             Failure::Refused(Reason::UpstreamFailed, "upstream-unreachable")
         }
     })
@@ -366,7 +366,7 @@ impl<S: Io, D: Dial> Exchange<'_, S, D> {
         // An upstream that answers before it has the whole request may not have read it at all.
         let in_step = self.plan.share && !self.answered_early;
         if whole && sent && in_step && !self.head.close && self.reply.is_empty() {
-            self.worker.pool.give(self.plan.permit.upstream(), self.upstream, self.worker.clock.now());
+            self.worker.pool.give(self.plan.to.upstream(), self.upstream, self.worker.clock.now());
         }
         self.reply.discard(&self.worker.buffers);
         self.ended.keep &= whole;

@@ -1,4 +1,5 @@
 //! One request: decided, then forwarded or answered here.
+use crate::desk::{self, Asked};
 use crate::engine::{cannot_be_read, engine_refusal, fits};
 use crate::event::{self, Outcome, Verdict};
 use crate::failure::{self, Failure};
@@ -10,10 +11,10 @@ use crate::pump::Body;
 use crate::relay::{self, Plan, Room};
 use crate::respond::{self, Manner, Refused};
 use crate::serve::{After, Connection, OWN_ANSWER_MS, Own};
-use crate::settle::{self, Stop};
+use crate::settle::{self, Stop, Waits};
 use crate::wire::{Expect, Framing, Head};
-use crate::worker::{RequestId, Scratch};
-use doorward_core::decide::{self, Decision, Duty, Facts, Permit, Received, Refusal, Step};
+use crate::worker::Scratch;
+use doorward_core::decide::{self, Decision, Duty, Forward, Received, Refusal, Step, Target};
 use doorward_core::dialect::ErrorStyle;
 use doorward_core::observed;
 use doorward_core::policy::Policy;
@@ -23,6 +24,7 @@ use doorward_core::request::{Lookup, RequestView, Transport};
 use doorward_core::time::UnixMillis;
 use std::future::poll_fn;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Instant;
 
@@ -56,7 +58,11 @@ impl<S: Io, D: Dial> Connection<S, D> {
                     s.raw.clear();
                     s.raw.extend_from_slice(first.raw);
                     let from = (&mut self.io, &mut self.input, &*self.slot);
-                    match settle::collect(&worker, from, &mut s.up, &s.head, peer.client, hash).await {
+                    let why = match decision.facts.route.and_then(|r| policy.routes[r.0].local) {
+                        Some(_) => Waits::ForAnswer,
+                        None => Waits::ForProof,
+                    };
+                    match settle::collect(&worker, from, &mut s.up, &s.head, peer.client, (hash, why)).await {
                         Ok(body) => {
                             let body = collected.insert(body);
                             // It may have taken long: what was true before may not be any more.
@@ -82,7 +88,7 @@ impl<S: Io, D: Dial> Connection<S, D> {
         }
         let raw = if unread || collected.is_some() { &s.raw[..] } else { self.input.before(end) };
         let req = view(raw, &s.head, peer, judged_now);
-        let Decision { mut step, facts } = decision;
+        let Decision { mut step, mut facts } = decision;
         if let Some(denial) = engine_refusal(&req, &s.head, &policy, &step, &worker.settings.limits) {
             step = Step::Denied(denial);
         }
@@ -103,6 +109,25 @@ impl<S: Io, D: Dial> Connection<S, D> {
             Step::Ask(Duty::Body(_)) => Step::Denied(Refusal::new(Reason::Unavailable, "body-digest").into()),
             other => other,
         };
+        // Its body is kept no longer than until it was handed over.
+        let read = collected.as_ref().map(|body| body.bytes.len() as u64);
+        let mut told = None;
+        if let Step::Permit(permit) = &step
+            && let Target::Local(endpoint) = permit.target()
+        {
+            let asked =
+                Asked { endpoint: *endpoint, req: &req, policy: &policy, facts: &facts, permit, id: &id };
+            match desk::ask(&worker, &self.slot, &asked, collected.take()).await {
+                Ok(answer) => {
+                    if let Some(credential) = answer.credential() {
+                        facts.credential = Some(Arc::clone(credential));
+                        facts.exposed |= req.transport != Transport::Secure;
+                    }
+                    told = Some(answer);
+                }
+                Err(denial) => step = Step::Denied(denial),
+            }
+        }
         s.line.clear();
         event::begin(
             &mut s.line,
@@ -136,13 +161,27 @@ impl<S: Io, D: Dial> Connection<S, D> {
         let unsure = s.head.expect != Expect::None && s.head.framing != Framing::None;
         let keep = !s.head.close && !worker.draining();
         let rest_fits = !unsure && fits(&s.head, worker.settings.limits.unread_body_bytes);
-        let own_keep = keep && !unread && (collected.is_some() || rest_fits);
+        let own_keep = keep && !unread && (read.is_some() || rest_fits);
         let style = facts.style.unwrap_or(ErrorStyle::Problem);
         let how =
             Manner { style, request_id: id.as_bytes(), extra: &s.extra, to_head, keep: own_keep, minor, now };
         s.own.clear();
-        let own = match &step {
-            Step::Permit(permit) => {
+        let own = match (&step, &told) {
+            (_, Some(answer)) => {
+                respond::local(&mut s.own, answer, &how);
+                // What the caller can mend is a refusal like any other.
+                let refused = answer.code().is_some_and(|code| code.status() < 500);
+                Own {
+                    verdict: if refused { Verdict::Deny } else { Verdict::Permit },
+                    reason: answer.code(),
+                    detail: answer.detail(),
+                    rule: None,
+                    status: answer.status(),
+                }
+            }
+            (Step::Permit(permit), None) => {
+                // What is answered here was asked for above.
+                let Target::Upstream(forward) = permit.target() else { return After::Abort };
                 s.up.reset();
                 let framing = match &collected {
                     Some(body) => Framing::Length(body.bytes.len() as u64),
@@ -162,7 +201,7 @@ impl<S: Io, D: Dial> Connection<S, D> {
                 let share = !headers::unexpected_body(req.method, &s.head);
                 let after = self
                     .permitted(
-                        permit,
+                        forward,
                         &policy,
                         &HowToFail { style, request_id: id.as_bytes(), to_head, minor, now },
                         (keep, share),
@@ -173,7 +212,7 @@ impl<S: Io, D: Dial> Connection<S, D> {
                 s.up.shrink();
                 return after;
             }
-            Step::Denied(denial) => {
+            (Step::Denied(denial), None) => {
                 let Refusal { reason, detail, note } = &denial.refusal;
                 respond::refusal(
                     &mut s.own,
@@ -194,8 +233,8 @@ impl<S: Io, D: Dial> Connection<S, D> {
                 }
             }
             // Both kinds of duty were settled above.
-            Step::Ask(_) => return After::Abort,
-            Step::Preflight(answer) => {
+            (Step::Ask(_), None) => return After::Abort,
+            (Step::Preflight(answer), None) => {
                 let asked = match req.field("access-control-request-headers") {
                     Lookup::One(names) => Some(names),
                     _ => None,
@@ -203,76 +242,23 @@ impl<S: Io, D: Dial> Connection<S, D> {
                 respond::preflight(&mut s.own, answer, asked, &how);
                 Own { verdict: Verdict::Preflight, reason: None, detail: None, rule: None, status: 204 }
             }
-            Step::Redirect => {
+            (Step::Redirect, None) => {
                 respond::redirect(&mut s.own, &respond::location(&req, worker.settings.https_port), &how);
                 Own { verdict: Verdict::Redirect, reason: None, detail: None, rule: None, status: 308 }
             }
         };
-        let after = self.answer(s, &own, started, end as u64).await;
+        let after = self.answer(s, &own, started, end as u64 + read.unwrap_or(0)).await;
         match after {
-            After::Linger if own_keep && collected.is_some() => After::Keep,
+            After::Linger if own_keep && read.is_some() => After::Keep,
             After::Linger if own_keep => self.pass_over(s).await,
             other => other,
-        }
-    }
-
-    /// Tells of a caller that left before its body had come.
-    fn left(
-        &self,
-        policy: &Policy,
-        facts: &Facts,
-        peer: &Peer,
-        (now, id): (UnixMillis, &RequestId),
-        started: Instant,
-        s: &mut Scratch,
-    ) -> After {
-        let req = view(&s.raw, &s.head, peer, now);
-        s.line.clear();
-        let at = self.worker.instant(now);
-        event::begin(&mut s.line, at.as_str(), id.as_str(), peer, Some((&req, policy, facts)));
-        let outcome = Outcome {
-            verdict: Verdict::Deny,
-            reason: None,
-            detail: Some("caller-closed-in-body"),
-            rule: None,
-            status: 0,
-            complete: false,
-            upstream_us: None,
-            total_us: started.elapsed().as_micros() as u64,
-            request_bytes: s.raw.len() as u64 + s.up.taken,
-            response_bytes: 0,
-        };
-        self.record(&mut s.line, &outcome);
-        After::Close
-    }
-
-    /// Reads and drops the body of a request that was answered, so that the connection can be kept.
-    async fn pass_over(&mut self, s: &mut Scratch) -> After {
-        let most = self.worker.settings.limits.unread_body_bytes;
-        s.up.reset();
-        s.up.body = Body::new(s.head.framing, &self.worker.wire);
-        s.up.allowed = most;
-        self.slot.set(self.worker.clock.after(self.worker.settings.timeouts.body_ms));
-        loop {
-            if s.up.take(&mut self.input, &|_| false).is_err() {
-                return After::Linger;
-            }
-            s.up.drop_output();
-            if s.up.body.done() {
-                return After::Keep;
-            }
-            self.input.make_room(&self.worker.buffers);
-            match sockets::read(&mut self.io, &self.worker.clock, &self.slot, self.input.space()).await {
-                Ok(n) if n > 0 => self.input.filled(n),
-                _ => return After::Close,
-            }
         }
     }
 
     /// Forwards a permitted request.
     async fn permitted(
         &mut self,
-        permit: &Permit,
+        to: &Forward,
         policy: &Policy,
         how: &HowToFail<'_>,
         (keep, share): (bool, bool),
@@ -281,7 +267,7 @@ impl<S: Io, D: Dial> Connection<S, D> {
     ) -> After {
         let worker = Rc::clone(&self.worker);
         let plan = Plan {
-            permit,
+            to,
             policy,
             to_head: how.to_head,
             minor: how.minor,
@@ -370,7 +356,7 @@ struct HowToFail<'a> {
     now: UnixMillis,
 }
 
-fn view<'a>(raw: &'a [u8], head: &'a Head, peer: &Peer, now: UnixMillis) -> RequestView<'a> {
+pub(crate) fn view<'a>(raw: &'a [u8], head: &'a Head, peer: &Peer, now: UnixMillis) -> RequestView<'a> {
     RequestView {
         raw,
         method: head.method.on(raw),

@@ -1,4 +1,6 @@
-//! Every answer that this node gives by itself: refusals in the API's own style, preflights, redirects.
+//! Every answer that this node gives by itself: refusals in the API's own style, preflights, redirects, and what its own
+//! endpoints say.
+use crate::local::LocalAnswer;
 use crate::settings::Hsts;
 use crate::text;
 use doorward_core::decide::Preflight;
@@ -72,17 +74,27 @@ fn line(out: &mut Vec<u8>, name: &str, value: &[u8]) {
 
 fn phrase(status: u16) -> &'static str {
     match status {
+        200 => "OK",
+        201 => "Created",
         204 => "No Content",
+        302 => "Found",
+        303 => "See Other",
+        304 => "Not Modified",
         308 => "Permanent Redirect",
         400 => "Bad Request",
         401 => "Unauthorized",
         403 => "Forbidden",
         404 => "Not Found",
         405 => "Method Not Allowed",
+        406 => "Not Acceptable",
         408 => "Request Timeout",
         413 => "Content Too Large",
+        415 => "Unsupported Media Type",
         417 => "Expectation Failed",
+        429 => "Too Many Requests",
         431 => "Request Header Fields Too Large",
+        500 => "Internal Server Error",
+        501 => "Not Implemented",
         502 => "Bad Gateway",
         503 => "Service Unavailable",
         504 => "Gateway Timeout",
@@ -225,6 +237,26 @@ pub(crate) fn preflight(out: &mut Vec<u8>, answer: &Preflight, asked: Option<&[u
     let _ = write!(out, "access-control-max-age: {PREFLIGHT_MAX_AGE_S}\r\n");
     line(out, "vary", b"Access-Control-Request-Method, Access-Control-Request-Headers");
     out.extend_from_slice(b"\r\n");
+}
+
+/// What one of this node's own endpoints says.
+pub(crate) fn local(out: &mut Vec<u8>, answer: &LocalAnswer, how: &Manner<'_>) {
+    head(out, answer.status(), how);
+    if let Some(code) = answer.code() {
+        line(out, "doorward-code", code.code().as_bytes());
+    }
+    for (name, value) in answer.fields() {
+        line(out, name, value.as_bytes());
+    }
+    if !answer.fields().iter().any(|(name, _)| *name == "cache-control") {
+        line(out, "cache-control", b"no-store");
+    }
+    let content = answer.content();
+    if let Some(body) = content {
+        let _ = write!(out, "content-length: {}\r\n", body.len());
+    }
+    out.extend_from_slice(b"\r\n");
+    out.extend_from_slice(content.filter(|_| !how.to_head).unwrap_or_default());
 }
 
 /// The same address over HTTPS.

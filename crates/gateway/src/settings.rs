@@ -67,6 +67,8 @@ pub struct Limits {
     pub signed_bodies_caller_bytes: u64,
     /// Bytes of such bodies that wait at a time, on this node.
     pub signed_bodies_node_bytes: u64,
+    /// Bytes of the body of a request that is answered here.
+    pub local_body_bytes: u64,
     /// Bytes of a refused request's body that are read so that its connection can be kept.
     pub unread_body_bytes: u64,
     /// Bytes a second that a request's body has to reach on average, after a first allowance of `body_ms`.
@@ -87,6 +89,7 @@ impl Default for Limits {
             signed_body_bytes: 1024 * 1024,
             signed_bodies_caller_bytes: 16 * 1024 * 1024,
             signed_bodies_node_bytes: 128 * 1024 * 1024,
+            local_body_bytes: 65_536,
             unread_body_bytes: 65_536,
             min_body_rate_bytes_per_s: 240,
             upstream_idle_connections: 256,

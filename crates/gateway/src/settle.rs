@@ -1,10 +1,12 @@
-//! What a decision asks for: the whole body of a signed request. Nothing of it goes anywhere before the request was permitted.
+//! What a decision asks for: the whole body, where a request is signed or answered here. Nothing of it goes anywhere before
+//! the request was permitted.
 use crate::clock::Slot;
 use crate::deadlines::{Why, due};
 use crate::input::Input;
 use crate::io::{self as sockets, Io};
 use crate::pool::Dial;
 use crate::pump::{Body, Broken, Pump};
+use crate::settings::Limits;
 use crate::wire::{Expect, Framing, Head, Reject};
 use crate::worker::Worker;
 use doorward_core::canonical::{BodyDigest, BodyHasher, Hash};
@@ -106,7 +108,26 @@ pub(crate) struct Collected {
     pub(crate) digest: BodyDigest,
     pub(crate) bytes: Vec<u8>,
     /// Held for as long as the bytes are.
-    pub(crate) _place: Place,
+    pub(crate) place: Place,
+}
+
+/// Why a body waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Waits {
+    /// It is signed.
+    ForProof,
+    /// It is answered here.
+    ForAnswer,
+}
+
+impl Waits {
+    /// How long it may be at most, in bytes.
+    pub(crate) fn most(self, limits: &Limits) -> u64 {
+        match self {
+            Waits::ForProof => limits.signed_body_bytes.min(limits.body_bytes),
+            Waits::ForAnswer => limits.local_body_bytes.min(limits.body_bytes),
+        }
+    }
 }
 
 /// Why a body could not be collected.
@@ -121,49 +142,68 @@ fn refused(reason: Reason, detail: &'static str, note: String) -> Stop {
     Stop::Refused(Refusal::new(reason, detail).saying(note).into())
 }
 
-fn no_room() -> Stop {
-    let refusal = Refusal::new(Reason::Overloaded, "signed-bodies")
-        .saying("Too many bodies of signed requests are waiting at the moment.");
-    Stop::Refused(refusal.into())
+fn no_room() -> Denial {
+    Refusal::new(Reason::Overloaded, "waiting-bodies")
+        .saying("Too many requests whose bodies have to be read first are waiting at the moment.")
+        .into()
 }
 
-fn broken(broken: &Broken, most: u64) -> Stop {
+/// Room for what is kept of a request beside its body.
+pub(crate) fn place<D: Dial>(
+    worker: &Worker<D>,
+    caller: Option<IpAddr>,
+    bytes: u64,
+) -> Result<Place, Denial> {
+    let mut place = Place::new(&worker.room, caller);
+    if place.grow(bytes, room(&worker.settings.limits)) { Ok(place) } else { Err(no_room()) }
+}
+
+fn room(limits: &Limits) -> Most {
+    Most { caller: limits.signed_bodies_caller_bytes, node: limits.signed_bodies_node_bytes }
+}
+
+fn broken(broken: &Broken, why: Waits, most: u64) -> Stop {
     let ambiguous =
         |reject: &Reject| refused(Reason::RequestAmbiguous, reject.detail(), reject.sentence().to_owned());
     match broken {
-        Broken::TooLarge => too_large(most),
+        Broken::TooLarge => Stop::Refused(too_large(why, most)),
         Broken::Framing(reject) => ambiguous(reject),
         Broken::Source | Broken::Sink => Stop::Gone,
     }
 }
 
-fn too_large(most: u64) -> Stop {
-    refused(
-        Reason::BodyTooLarge,
-        "signed-body",
-        format!("The body of a signed request has at most {most} bytes here: all of it waits for the proof."),
-    )
+/// A body that is longer than what waits may be.
+pub(crate) fn too_large(why: Waits, most: u64) -> Denial {
+    let (detail, note) = match why {
+        Waits::ForProof => (
+            "signed-body",
+            format!(
+                "The body of a signed request has at most {most} bytes here: all of it waits for the proof."
+            ),
+        ),
+        Waits::ForAnswer => ("local-body", format!("The body has at most {most} bytes here.")),
+    };
+    Refusal::new(Reason::BodyTooLarge, detail).saying(note).into()
 }
 
-/// Reads the whole body of a signed request. `pump` takes it apart.
+/// Reads the whole body of a request. `pump` takes it apart.
 pub(crate) async fn collect<S: Io, D: Dial>(
     worker: &Worker<D>,
     (io, input, slot): (&mut S, &mut Input, &Slot),
     pump: &mut Pump,
     head: &Head,
     caller: Option<IpAddr>,
-    hash: Hash,
+    (hash, why): (Hash, Waits),
 ) -> Result<Collected, Stop> {
     let limits = &worker.settings.limits;
-    let most = limits.signed_body_bytes.min(limits.body_bytes);
-    let room = Most { caller: limits.signed_bodies_caller_bytes, node: limits.signed_bodies_node_bytes };
+    let (most, room) = (why.most(limits), room(limits));
     let mut place = Place::new(&worker.room, caller);
     let mut bytes = Vec::new();
     // It never comes to more than this.
     let mut longest = most;
     if let Framing::Length(n) = head.framing {
         if n > most {
-            return Err(too_large(most));
+            return Err(Stop::Refused(too_large(why, most)));
         }
         longest = n;
         bytes.reserve_exact(n.min(STEP_BYTES) as usize);
@@ -179,13 +219,13 @@ pub(crate) async fn collect<S: Io, D: Dial>(
     let mut hasher = BodyHasher::new(hash);
     let since = worker.clock.now();
     loop {
-        pump.take(input, &|_| false).map_err(|b| broken(&b, most))?;
+        pump.take(input, &|_| false).map_err(|b| broken(&b, why, most))?;
         for piece in pump.output(input) {
             let needed = (bytes.len() + piece.len()) as u64;
             if needed > place.bytes {
                 let step = STEP_BYTES.min(longest.saturating_sub(place.bytes));
                 if !place.grow(step.max(needed - place.bytes), room) {
-                    return Err(no_room());
+                    return Err(Stop::Refused(no_room()));
                 }
             }
             hasher.update(piece);
@@ -193,7 +233,7 @@ pub(crate) async fn collect<S: Io, D: Dial>(
         }
         pump.drop_output();
         if pump.body.done() {
-            return Ok(Collected { digest: hasher.finish(), bytes, _place: place });
+            return Ok(Collected { digest: hasher.finish(), bytes, place });
         }
         input.make_room(&worker.buffers);
         slot.set(due(Why::CallerSends, &worker.clock, &worker.settings, since, pump.taken));

@@ -2,6 +2,8 @@
 //! the model says, byte for byte; nothing may hang.
 //!
 //! `DOORWARD_N=0` runs every combination of splits; the default leaves out most pairs.
+use crate::desk::Desk;
+use crate::local::{Answering, Local, LocalAnswer, LocalRequest};
 use crate::pool::Dial;
 use crate::serve::{plain, serve};
 use crate::settings::{Limits, Settings, Timeouts, Trusted};
@@ -42,12 +44,27 @@ fn live() -> &'static Arc<Live> {
     static LIVE: OnceLock<Arc<Live>> = OnceLock::new();
     LIVE.get_or_init(|| {
         let text = "[[api]]\nid = \"a\"\ndialect = \"standard\"\nupstream = { production = \"http://u:1\" }\n\
-            [[api.route]]\npath = \"/open/*\"\npublic = true\n[[api.route]]\npath = \"/keyed\"\n";
+            [[api.route]]\npath = \"/open/*\"\npublic = true\n[[api.route]]\npath = \"/keyed\"\n\
+            [[api.route]]\npath = \"/here\"\npublic = true\ntarget = \"token\"\n[[api.route]]\npath = \"/key\"\npublic = true\ntarget = \"jwks\"\n";
         let live = Live::new(Arc::new(Keys::derive(&[7; 32])));
         live.policy.store(Arc::new(compile(&draft::read(text).unwrap(), None).unwrap()));
         live.renew(1, 1, u64::MAX);
         Arc::new(live)
     })
+}
+
+/// Answers with what it was told.
+struct Echo;
+
+impl Local for Echo {
+    fn answer(self: Arc<Self>, r: LocalRequest) -> Answering {
+        if r.body == b"never" {
+            return Box::pin(std::future::pending());
+        }
+        let head = [&r.method[..], b" ", &r.path, b" "].concat();
+        let answer = LocalAnswer::new(200).body("text/plain", [&head[..], &r.body].concat());
+        Box::pin(std::future::ready(Ok(answer)))
+    }
 }
 
 /// What a run left behind.
@@ -71,7 +88,7 @@ fn settings() -> Arc<Settings> {
             hsts: None,
             trusted: Trusted::default(),
             timeouts: Timeouts::default(),
-            limits: Limits { body_bytes: 4096, ..Limits::default() },
+            limits: Limits { body_bytes: 4096, local_body_bytes: 32, ..Limits::default() },
             upstream_roots: Arc::new(rustls::RootCertStore::empty()),
         })
     }))
@@ -92,6 +109,7 @@ fn run(caller: Script, upstreams: Vec<Script>) -> Run {
         dial: Dialer(RefCell::new(upstreams.iter().cloned().collect())),
         stats: Arc::new(CoreStats::default()),
         ledger: Arc::new(doorward_core::ports::NoLedger),
+        desk: Desk::new(Arc::new(Echo), runtime.handle().clone()),
         room: Arc::default(),
         events: EventBuffer::new(Some(send)),
         draining: Arc::default(),

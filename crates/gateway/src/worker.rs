@@ -1,5 +1,6 @@
 //! What one core owns. Everything a request needs is here or in its connection; cores share only what is read.
 use crate::clock::Clock;
+use crate::desk::Desk;
 use crate::input::{Buffers, Input};
 use crate::pool::{Dial, Pool};
 use crate::pump::Pump;
@@ -120,6 +121,7 @@ pub(crate) struct Worker<D: Dial> {
     pub(crate) stats: Arc<CoreStats>,
     pub(crate) signing_keys: KeptKeys,
     pub(crate) ledger: Arc<dyn Ledger>,
+    pub(crate) desk: Desk,
     pub(crate) room: Arc<Room>,
     events: RefCell<EventBuffer>,
     #[expect(
@@ -146,6 +148,7 @@ pub(crate) struct Parts<D> {
     pub(crate) dial: D,
     pub(crate) stats: Arc<CoreStats>,
     pub(crate) ledger: Arc<dyn Ledger>,
+    pub(crate) desk: Desk,
     /// Shared by all cores.
     pub(crate) room: Arc<Room>,
     pub(crate) events: EventBuffer,
@@ -175,6 +178,7 @@ impl<D: Dial> Worker<D> {
             stats: p.stats,
             signing_keys: KeptKeys::default(),
             ledger: p.ledger,
+            desk: p.desk,
             room: p.room,
             events: RefCell::new(p.events),
             scratch: RefCell::default(),

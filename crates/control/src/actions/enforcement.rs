@@ -22,7 +22,7 @@ pub(super) fn pairs(policy: &Policy) -> impl Iterator<Item = (&Workspace, &Api)>
     let mut workspaces: Vec<&Workspace> = policy.workspaces.values().map(|w| &**w).collect();
     workspaces.sort_unstable_by(|a, b| a.id.cmp(&b.id));
     policy.apis.iter().flat_map(move |api| {
-        let served = |w: &&Workspace| api.serves(&w.id) && api.upstream(w.environment).is_some();
+        let served = |w: &&Workspace| api.serves(&w.id) && api.answers(w.environment);
         workspaces.clone().into_iter().filter(served).map(move |w| (w, api))
     })
 }

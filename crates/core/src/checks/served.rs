@@ -9,7 +9,7 @@ pub(super) fn check(s: &Subject<'_>) -> Result<(), Refusal> {
         return Err(Refusal::new(Reason::CredentialInvalid, "workspace-not-served")
             .saying("The credential's workspace is not served at this address."));
     }
-    if s.api.upstream(environment).is_none() {
+    if !s.api.answers(environment) {
         return Err(Refusal::new(Reason::CredentialInvalid, "environment-not-served").saying(format!(
             "The credential belongs to the {} environment, which is not served at this address.",
             environment.name()

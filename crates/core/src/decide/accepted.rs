@@ -1,17 +1,14 @@
 //! What an API takes, decided before anybody is looked up.
-use super::{Denial, Permit, Refusal, Step};
+use super::{Denial, Permit, Refusal, Step, Target};
 use crate::credential::{Environment, SchemeName};
 use crate::policy::{Api, Route};
 use crate::reason::Reason;
 use crate::schemes::{Presented, Shown};
-use std::sync::Arc;
 
-/// Without a credential, a public route leads to production.
-pub(super) fn anonymous(api: &Api) -> Result<Step, Denial> {
-    match api.upstream(Environment::Production) {
-        Some(upstream) => {
-            Ok(Step::Permit(Permit { upstream: Arc::clone(upstream), workspace: None, signed: None }))
-        }
+/// Without a credential, a public route leads to production, or to what answers it here.
+pub(super) fn anonymous(route: &Route, api: &Api) -> Result<Step, Denial> {
+    match Target::of(route, api, Environment::Production) {
+        Some(target) => Ok(Step::Permit(Permit { target, workspace: None, signed: None })),
         None => Err(Refusal::new(Reason::RouteUnknown, "no-public-upstream").into()),
     }
 }
@@ -64,6 +61,12 @@ pub(super) fn accepted(presented: &Presented<'_>, route: &Route, api: &Api) -> R
     }
     if presented.scheme == SchemeName::Publishable && !route.client_side {
         return not("not-client-side", "Publishable keys do not reach this route; call it from a server.");
+    }
+    if route.local.is_some() && presented.is_in_the_open() {
+        return not(
+            "in-the-open",
+            "This endpoint does not take what others can read: send a secret, or sign the request.",
+        );
     }
     if presented.is_id_alone() && api.plain_key.is_empty() {
         return not("plain-key-off", "This API does not take an id without a proof.");

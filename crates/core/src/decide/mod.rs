@@ -7,13 +7,15 @@ mod ask;
 mod prove;
 mod route;
 mod signed;
+mod target;
 
+use crate::canonical::Hash;
 use crate::checks::{CHECKS, Subject};
 use crate::credential::{Credential, SchemeName};
 use crate::dialect::{Dialect, ErrorStyle};
 use crate::directory::Directory;
 use crate::origin::Origin;
-use crate::policy::{Mode, Policy, RouteId, Upstream, Workspace};
+use crate::policy::{Mode, Policy, RouteId, Workspace};
 use crate::ports::{Once, OnceBy, Window};
 use crate::reason::Reason;
 pub use crate::refusal::Refusal;
@@ -27,9 +29,13 @@ use route::Asked;
 pub use route::api_of;
 pub use signed::Signed;
 use std::sync::Arc;
+pub use target::{Forward, Target};
 
 /// The rule that requests must be signed, as events name it.
 const SIGNATURES: &str = "signatures";
+
+/// What bodies are hashed with that nobody signed.
+const UNSIGNED: Hash = Hash::Sha256;
 
 /// Whether this node may decide at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,10 +71,10 @@ pub struct Facts {
     pub by_origin: bool,
 }
 
-/// The permission to forward one request.
+/// The permission to forward one request, or to have it answered here.
 #[derive(Debug)]
 pub struct Permit {
-    upstream: Arc<Upstream>,
+    target: Target,
     workspace: Option<Arc<Workspace>>,
     signed: Option<Box<Signed>>,
 }
@@ -76,8 +82,8 @@ pub struct Permit {
 impl Permit {
     /// Where the request goes.
     #[must_use]
-    pub fn upstream(&self) -> &Arc<Upstream> {
-        &self.upstream
+    pub fn target(&self) -> &Target {
+        &self.target
     }
     /// What the caller signed, where the request is signed: nothing else of it reaches the upstream.
     #[must_use]
@@ -124,7 +130,7 @@ pub struct Preflight {
 pub enum Step {
     /// Ask this first, and give the answer back.
     Ask(Duty),
-    /// Forward it.
+    /// Forward it, or answer it here.
     Permit(Permit),
     /// Answer the preflight.
     Preflight(Preflight),
@@ -199,11 +205,19 @@ fn judge(
         return Ok(Step::Preflight(Preflight { methods }));
     }
     let Some(presented) = schemes::detect(world.policy, api, req)? else {
-        return if route.public { accepted::anonymous(api) } else { Err(accepted::missing(api)) };
+        return match body {
+            _ if !route.public => Err(accepted::missing(api)),
+            Received::NotYet if route.local.is_some() => Ok(Step::Ask(Duty::Body(UNSIGNED))),
+            _ => accepted::anonymous(route, api),
+        };
     };
     facts.presented = Some((presented.scheme, presented.dialect));
     accepted::accepted(&presented, route, api)?;
     let body = match &presented.shown {
+        // What is answered here has its whole body before anybody is looked up.
+        Shown::Key(_) if route.local.is_some() && matches!(body, Received::NotYet) => {
+            return Ok(Step::Ask(Duty::Body(UNSIGNED)));
+        }
         Shown::Key(_) => None,
         Shown::Signature(signing, signature) => {
             escher::settle(signature, req)?;
@@ -240,12 +254,11 @@ fn judge(
     for check in CHECKS {
         (check.run)(&subject).map_err(|refusal| Denial { rule: Some(check.name), ..refusal.into() })?;
     }
-    let Some(upstream) = api.upstream(workspace.environment) else {
+    let Some(target) = Target::of(route, api, workspace.environment) else {
         return Err(Refusal::new(Reason::CredentialInvalid, "environment-not-served").into());
     };
-    let upstream = Arc::clone(upstream);
     let (Shown::Signature(used, signature), Some(proof)) = (&presented.shown, proof) else {
-        return Ok(Step::Permit(Permit { upstream, workspace: Some(workspace), signed: None }));
+        return Ok(Step::Permit(Permit { target, workspace: Some(workspace), signed: None }));
     };
     let Some(signing) = api.signing.iter().find(|own| std::ptr::eq(&***own, *used)) else {
         return Err(Refusal::new(Reason::SchemeNotAccepted, "scheme-not-of-this-api").into());
@@ -264,7 +277,7 @@ fn judge(
         spaces: signature.config().spaces(),
         signing: Arc::clone(signing),
     };
-    let permit = Permit { upstream, workspace: Some(workspace), signed: Some(Box::new(signed)) };
+    let permit = Permit { target, workspace: Some(workspace), signed: Some(Box::new(signed)) };
     Ok(match once {
         Some(once) => Step::Ask(Duty::Claim(Box::new(Unclaimed { once, permit }))),
         None => Step::Permit(permit),

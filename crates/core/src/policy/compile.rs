@@ -1,6 +1,6 @@
 //! Makes a policy of a draft. A draft with mistakes makes none.
 use super::draft::{ApiDraft, DEFAULT_METHODS, Draft, RouteDraft};
-use super::{Api, Methods, Policy, Route, RouteId, Template, Upstream, Workspace};
+use super::{Api, Endpoint, Methods, Policy, Route, RouteId, Template, Upstream, Workspace};
 use crate::credential::{Environment, SchemeName};
 use crate::dialect::{Dialect, KeyForm};
 use crate::document::Mistake;
@@ -139,7 +139,7 @@ impl Compiler {
             sandbox,
         });
         for route in &d.routes {
-            if route.public && anonymous_goes_nowhere {
+            if route.public && route.target.is_none() && anonymous_goes_nowhere {
                 let why = "a public route sends callers without credential to production, which has no upstream here";
                 self.wrong(route.line.0, format!("{place}, {}", route.path), why);
             }
@@ -149,14 +149,21 @@ impl Compiler {
 
     fn route(&mut self, d: &ApiDraft, r: &RouteDraft, api: usize) {
         let place = format!("api `{}`, {}", d.id, r.path);
+        let local = match r.target.as_deref().map(Endpoint::parse).transpose() {
+            Ok(local) => local,
+            Err(e) => return self.wrong(r.line.0, place, e),
+        };
         let methods = match &r.methods {
             Some(names) => Methods::new(names.iter().map(String::as_str)),
-            None => Methods::new(DEFAULT_METHODS),
+            None => Methods::new(local.map_or(&DEFAULT_METHODS[..], |e| e.methods()).iter().copied()),
         };
         let (template, methods) = match (Template::parse(&r.path), methods) {
             (Ok(template), Ok(methods)) => (template, methods),
             (Err(e), _) | (_, Err(e)) => return self.wrong(r.line.0, place, e),
         };
+        if let Some(endpoint) = local {
+            self.local(r, endpoint, &methods, &place);
+        }
         let id = RouteId(self.policy.routes.len());
         let hosts: Vec<Option<&str>> =
             if d.hosts.is_empty() { vec![None] } else { d.hosts.iter().map(|h| Some(h.as_str())).collect() };
@@ -177,8 +184,21 @@ impl Compiler {
                 format!("the same path and method is a route of api `{other}` already"),
             );
         }
-        let route = Route { api, template, methods, client_side: r.client_side, public: r.public };
-        self.policy.routes.push(route);
+        let (client_side, public) = (r.client_side, r.public);
+        self.policy.routes.push(Route { api, template, methods, client_side, public, local });
+    }
+
+    /// What a route can't be whose requests are answered here.
+    fn local(&mut self, r: &RouteDraft, endpoint: Endpoint, methods: &Methods, place: &str) {
+        let name = endpoint.name();
+        if r.client_side {
+            let why = format!("publishable keys never reach `{name}`; leave out `client_side`");
+            self.wrong(r.line.0, place, why);
+        }
+        let takes = endpoint.methods();
+        if methods.names().any(|m| !takes.contains(&m)) {
+            self.wrong(r.line.0, place, format!("`{name}` takes {} and nothing else", takes.join(" and ")));
+        }
     }
 
     /// What has to be looked for in requests, and removed from them.
@@ -251,6 +271,50 @@ mod tests {
                 "line 1, api `a`: none of its dialects has credentials of the scheme publishable",
                 "line 1, api `a`: `plain_key` is set, but none of its dialects presents an id alone",
                 "line 7, api `a`, /: a public route sends callers without credential to production, which has no upstream here",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_route_may_be_answered_here() {
+        let api = |upstream: &str, routes: &str| {
+            format!("[[api]]\nid = \"a\"\ndialect = \"standard\"\n{upstream}\nroute = [{routes}]\n")
+        };
+        let both = "{ path = \"/token\", target = \"token\", public = true }, { path = \"/keys\", target = \"jwks\" }";
+        let policy = compile(&read(&api("", both)).unwrap(), None).unwrap();
+        let [token, keys] = &policy.routes[..] else { panic!("{:?}", policy.routes) };
+        assert_eq!((token.local, keys.local), (Some(Endpoint::Token), Some(Endpoint::Jwks)));
+        assert_eq!(token.methods.names().collect::<Vec<_>>(), ["POST"]);
+        assert_eq!(keys.methods.names().collect::<Vec<_>>(), ["GET", "HEAD"]);
+        let answers =
+            |policy: &Policy| Environment::ALL.iter().map(|e| policy.apis[0].answers(*e)).collect::<Vec<_>>();
+        assert_eq!(answers(&policy), [true, true]);
+        // With an upstream for one environment, the other one is none of its own.
+        let one =
+            compile(&read(&api("upstream = { sandbox = \"http://u:1\" }", both)).unwrap(), None).unwrap();
+        assert_eq!(answers(&one), [false, true]);
+        let draft = read(&api("", both)).unwrap();
+        assert_eq!(read(&draft.write()).unwrap(), draft);
+
+        let told = |text: &str| read(text).unwrap_err().iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(
+            told(&api("", "{ path = \"/a\", target = \"tokens\" }")),
+            [
+                "line 5, api[0].route[0].target: `tokens` is none of token, introspect, revoke, metadata, jwks, public_key"
+            ]
+        );
+        assert_eq!(
+            told(&api("", &format!("{both}, {{ path = \"/else\" }}"))),
+            ["line 1, api[0]: `upstream` is missing; write upstream = { production = \"http://host:port\" }"]
+        );
+        assert_eq!(
+            mistakes(&api(
+                "",
+                "{ path = \"/a\", target = \"token\", client_side = true, methods = [\"GET\", \"POST\"] }"
+            )),
+            [
+                "line 5, api `a`, /a: publishable keys never reach `token`; leave out `client_side`",
+                "line 5, api `a`, /a: `token` takes POST and nothing else",
             ]
         );
     }

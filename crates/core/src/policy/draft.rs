@@ -3,7 +3,7 @@ mod signing;
 
 pub use signing::{PolicyDraft, SigningDraft};
 
-use super::{Methods, Template, Upstream};
+use super::{Endpoint, Methods, Template, Upstream};
 use crate::credential::{Environment, SchemeName};
 use crate::dialect::Dialect;
 use crate::document::{Document, Mistake, Table};
@@ -76,7 +76,8 @@ pub struct ApiDraft {
     pub workspaces: Option<Vec<String>>,
     /// Odd paths it lets through.
     pub paths: PathsDraft,
-    /// Where its requests go.
+    /// Where its requests go. None is needed where every route has a target of its own.
+    #[serde(skip_serializing_if = "UpstreamDraft::is_empty")]
     pub upstream: UpstreamDraft,
     /// How its requests are signed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -108,6 +109,12 @@ pub struct UpstreamDraft {
     pub sandbox: Option<String>,
 }
 
+impl UpstreamDraft {
+    fn is_empty(&self) -> bool {
+        self.production.is_none() && self.sandbox.is_none()
+    }
+}
+
 /// A route as written.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct RouteDraft {
@@ -122,6 +129,9 @@ pub struct RouteDraft {
     /// Whether it needs no credential.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub public: bool,
+    /// What answers it in the place of an upstream.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
     /// Where it stands in the document.
     #[serde(skip)]
     pub line: Line,
@@ -237,7 +247,11 @@ fn api(t: Table<'_, '_>) -> Option<ApiDraft> {
         p.finish();
         draft
     });
+    let tables = t.tables("route");
+    // Whether somebody else has to answer one of them.
+    let forwards = tables.is_empty() || tables.iter().any(|r| r.entry("target").is_none());
     let upstream = match t.table("upstream") {
+        None if !forwards => UpstreamDraft::default(),
         None => {
             t.wrong("`upstream` is missing; write upstream = { production = \"http://host:port\" }");
             UpstreamDraft::default()
@@ -247,7 +261,7 @@ fn api(t: Table<'_, '_>) -> Option<ApiDraft> {
                 production: u.parsed("production", kept(Upstream::parse)),
                 sandbox: u.parsed("sandbox", kept(Upstream::parse)),
             };
-            if u.entry("production").is_none() && u.entry("sandbox").is_none() {
+            if forwards && u.entry("production").is_none() && u.entry("sandbox").is_none() {
                 u.wrong("an API needs an upstream for `production`, for `sandbox`, or for both");
             }
             u.finish();
@@ -255,7 +269,6 @@ fn api(t: Table<'_, '_>) -> Option<ApiDraft> {
         }
     };
     let signing = t.tables("signing").into_iter().map(signing).collect();
-    let tables = t.tables("route");
     if tables.is_empty() {
         t.wrong("an API needs at least one route, written [[api.route]]");
     }
@@ -284,9 +297,10 @@ fn route(t: Table<'_, '_>) -> Option<RouteDraft> {
     let methods = t.list("methods", |m| Methods::new([m]).map(|_| m.to_owned()));
     let client_side = t.boolean("client_side").unwrap_or(false);
     let public = t.boolean("public").unwrap_or(false);
+    let target = t.parsed("target", kept(Endpoint::parse));
     let line = Line(t.line());
     t.finish();
-    Some(RouteDraft { path: path?, methods, client_side, public, line })
+    Some(RouteDraft { path: path?, methods, client_side, public, target, line })
 }
 
 #[cfg(test)]
@@ -329,6 +343,9 @@ path = "/v1/*"
 methods = ["GET"]
 client_side = true
 public = true
+[[api.route]]
+path = "/token"
+target = "token"
 
 [[policy]]
 workspace = "acme"

@@ -7,10 +7,12 @@ use std::sync::Arc;
 
 mod compile;
 pub mod draft;
+mod endpoint;
 mod routes;
 mod signing;
 
 pub use compile::compile;
+pub use endpoint::Endpoint;
 pub use routes::{Methods, Routes, Template, host_name};
 pub use signing::{DEFAULT_SKEW_S, MAX_PRESIGNED_S, MAX_SKEW_S, Mode, OnceOnly, Signing};
 
@@ -116,6 +118,12 @@ impl Api {
             Environment::Sandbox => self.sandbox.as_ref(),
         }
     }
+    /// Whether it answers callers of an environment: those for which it has an upstream, or all where it has none at all and
+    /// every route is answered here.
+    #[must_use]
+    pub fn answers(&self, environment: Environment) -> bool {
+        self.upstream(environment).is_some() || self.production.is_none() && self.sandbox.is_none()
+    }
 }
 
 /// One route.
@@ -131,6 +139,8 @@ pub struct Route {
     pub client_side: bool,
     /// Whether it needs no credential.
     pub public: bool,
+    /// What answers it here; `None`: the API's upstream does.
+    pub local: Option<Endpoint>,
 }
 
 /// Where requests go.

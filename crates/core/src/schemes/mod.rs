@@ -109,6 +109,17 @@ impl<'a> Presented<'a> {
         matches!(&self.shown, Shown::Key(key) if key.secret.is_none())
     }
 
+    /// Whether it is of a kind that is written where others can read it: an id alone, a publishable key, an address that was
+    /// signed once. Such a proof opens nothing that gives or ends further rights.
+    #[must_use]
+    pub fn is_in_the_open(&self) -> bool {
+        let by_form = match &self.shown {
+            Shown::Key(key) => key.secret.is_none(),
+            Shown::Signature(_, signature) => signature.form() != escher::Form::Header,
+        };
+        by_form || self.scheme == SchemeName::Publishable
+    }
+
     /// Whether it may be used for some time by whoever holds it: anything but a signature over this very request.
     #[must_use]
     pub fn can_be_used_again(&self) -> bool {

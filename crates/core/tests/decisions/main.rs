@@ -4,10 +4,11 @@
 //! otherwise, and where a reason is in no line. With `DOORWARD_WRITE_TABLE=1` the table is written anew.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
 mod keys;
+mod local;
 mod signed;
 
 use doorward_core::credential::{Credential, Kind, Status};
-use doorward_core::decide::{self, Decision, Duty, Received, Step};
+use doorward_core::decide::{self, Decision, Duty, Permit, Received, Step, Target};
 use doorward_core::dialect::Dialect;
 use doorward_core::live::Live;
 use doorward_core::origin::OriginEntry;
@@ -98,6 +99,14 @@ upstream = { production = "http://live:1", sandbox = "http://test:1" }
 route = [{ path = "/strict" }]
 "#;
 
+/// Where a permitted request goes.
+fn place(permit: &Permit) -> String {
+    match permit.target() {
+        Target::Upstream(forward) => forward.upstream().host.clone(),
+        Target::Local(endpoint) => format!("answered here: {}", endpoint.name()),
+    }
+}
+
 /// The instant of every request.
 const NOW: UnixMillis = UnixMillis(1_000_000);
 
@@ -111,10 +120,11 @@ const OF_THE_ENGINE: &[Reason] = &[
     Reason::UpstreamTimeout,
 ];
 
-fn world() -> Live {
+fn world(more: &str) -> Live {
     let keys = Arc::new(Keys::derive(&[3; 32]));
     let live = Live::new(Arc::clone(&keys));
-    live.policy.store(Arc::new(compile(&draft::read(POLICY).unwrap(), Some("us")).unwrap()));
+    live.policy
+        .store(Arc::new(compile(&draft::read(&format!("{POLICY}{more}")).unwrap(), Some("us")).unwrap()));
     live.store_answered();
     live.renew(1, 1, 999);
     for (id, workspace, kind, dialect) in [
@@ -216,7 +226,7 @@ impl Request<'_> {
     fn decide(&self, live: &Live, seen: &mut BTreeSet<Reason>) -> String {
         let decision = self.step(live);
         let mut said = match &decision.step {
-            Step::Permit(permit) => format!("permit -> {}", permit.upstream().host),
+            Step::Permit(permit) => format!("permit -> {}", place(permit)),
             Step::Preflight(answer) => format!("preflight {}", answer.methods.join(" ")),
             Step::Ask(Duty::Body(hash)) => format!("asks for the body's digest, {}", hash.name()),
             Step::Ask(Duty::Claim(_)) => "asks the ledger".to_owned(),
@@ -254,7 +264,7 @@ fn heading(table: &mut String, text: &str) {
 
 #[test]
 fn every_decision_is_as_the_table_says() {
-    let live = world();
+    let live = world("");
     let mut seen = BTreeSet::new();
     let mut table = String::from(
         "# Written by crates/core/tests/decisions.rs. Everything not named is as plain as can be.\n",
@@ -346,26 +356,31 @@ fn every_decision_is_as_the_table_says() {
 
     signed::table(&mut table, &live, &mut seen);
 
-    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/decisions/table.txt");
-    if std::env::var_os("DOORWARD_WRITE_TABLE").is_some() {
-        std::fs::write(file, &table).unwrap();
-    }
-    let written = std::fs::read_to_string(file).unwrap_or_default();
-    let mut lines = written.lines().zip(table.lines()).filter(|(w, t)| w != t);
-    if let Some((was, is)) = lines.next() {
-        panic!("decided otherwise than the table says\n table: {was}\n now:   {is}");
-    }
-    assert_eq!(written.lines().count(), table.lines().count(), "the table has too many or too few lines");
+    compare("table.txt", &table);
     let missing: Vec<_> =
         Reason::ALL.iter().filter(|r| !seen.contains(r) && !OF_THE_ENGINE.contains(r)).collect();
     assert!(missing.is_empty(), "no line of the table gives {missing:?}");
     assert!(OF_THE_ENGINE.iter().all(|r| !seen.contains(r)));
 }
 
+/// Holds a table against what is written.
+fn compare(file: &str, table: &str) {
+    let file = format!("{}/tests/decisions/{file}", env!("CARGO_MANIFEST_DIR"));
+    if std::env::var_os("DOORWARD_WRITE_TABLE").is_some() {
+        std::fs::write(&file, table).unwrap();
+    }
+    let written = std::fs::read_to_string(&file).unwrap_or_default();
+    let mut lines = written.lines().zip(table.lines()).filter(|(w, t)| w != t);
+    if let Some((was, is)) = lines.next() {
+        panic!("decided otherwise than the table says\n table: {was}\n now:   {is}");
+    }
+    assert_eq!(written.lines().count(), table.lines().count(), "the table has too many or too few lines");
+}
+
 /// The law of every scheme: what is signed is detected and verifies.
 #[test]
 fn what_is_signed_verifies() {
-    let live = world();
+    let live = world("");
     let mut seen = BTreeSet::new();
     for (name, path) in [("pair", "/things/1"), ("single", "/things/1"), ("id alone", "/customers/1")] {
         let out = presented().into_iter().find(|(n, _)| *n == name).unwrap().1;

@@ -1,5 +1,5 @@
 //! The part of the table about signed requests.
-use crate::{NOW, Request, heading};
+use crate::{NOW, Request, heading, place};
 use doorward_core::canonical::{BodyDigest, Hash};
 use doorward_core::decide::{Duty, Received, Step};
 use doorward_core::dialect::SigningForm;
@@ -74,7 +74,7 @@ impl Made {
 }
 
 /// What is presented, by name.
-fn presented(path: &str) -> Vec<(&'static str, Outgoing)> {
+pub(crate) fn presented(path: &str) -> Vec<(&'static str, Outgoing)> {
     let of = |made: Made| made.out(path);
     let changed = |made: Made, change: &dyn Fn(&mut Outgoing)| {
         let mut out = made.out(path);
@@ -237,7 +237,7 @@ pub(crate) fn table(table: &mut String, live: &Live, seen: &mut BTreeSet<Reason>
             panic!("the ledger is not asked: {step:?}")
         };
         let said = match unclaimed.answered(claim, NOW) {
-            Ok(permit) => format!("permit -> {}", permit.upstream().host),
+            Ok(permit) => format!("permit -> {}", place(&permit)),
             Err(denial) => {
                 seen.insert(denial.refusal.reason);
                 let retry = denial.retry_after_s.map(|s| format!(", again after {s} s")).unwrap_or_default();

@@ -44,6 +44,7 @@ pub(super) fn limits(table: &Table<'_, '_>) -> Limits {
         signed_body_bytes: 0..=1 << 30;
         signed_bodies_caller_bytes: 0..=1 << 40;
         signed_bodies_node_bytes: 0..=1 << 40;
+        local_body_bytes: 0..=1 << 20;
         unread_body_bytes: 0..=1 << 30;
         min_body_rate_bytes_per_s: 0..=1 << 30;
         upstream_idle_connections: 0..=100_000;

@@ -126,6 +126,40 @@ pub(super) const CASES: &[Case] = &[
         events: 3,
     },
     Case {
+        name: "answered here, then forwarded",
+        request: b"POST /here HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabcGET /key HTTP/1.1\r\nHost: h\r\n\r\n\
+            POST /here HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nGET\r\n1\r\n \r\n0\r\n\r\n\
+            GET /open/a HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n",
+        upstream: &[&[(1, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")]],
+        upstream_ends: false,
+        forwarded: &["GET /open/a HTTP/1.1; host: h"],
+        answers: &[
+            "HTTP/1.1 200 OK; date: Thu, 01 Jan 1970 00:00:00 GMT; content-type: text/plain; cache-control: no-store; \
+             content-length: 14 | POST /here abc",
+            "HTTP/1.1 200 OK; date: Thu, 01 Jan 1970 00:00:00 GMT; content-type: text/plain; cache-control: no-store; \
+             content-length: 9 | GET /key ",
+            "HTTP/1.1 200 OK; date: Thu, 01 Jan 1970 00:00:00 GMT; content-type: text/plain; cache-control: no-store; \
+             content-length: 15 | POST /here GET ",
+            "HTTP/1.1 200 OK; content-length: 2; connection: close | ok",
+        ],
+        events: 4,
+    },
+    Case {
+        name: "an endpoint that never answers, and a body that is too long for one",
+        request: b"POST /here HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nnever\
+            GET /open/a HTTP/1.1\r\nHost: h\r\n\r\nPOST /here HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n\
+            21\r\n012345678901234567890123456789012\r\n0\r\n\r\n",
+        upstream: &[&[(1, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")]],
+        upstream_ends: false,
+        forwarded: &["GET /open/a HTTP/1.1; host: h"],
+        answers: &[
+            "HTTP/1.1 503 Service Unavailable (ours)",
+            "HTTP/1.1 200 OK; content-length: 2 | ok",
+            "HTTP/1.1 413 Content Too Large (ours)",
+        ],
+        events: 3,
+    },
+    Case {
         name: "ambiguous, then nothing more",
         request: b"POST /open/a HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /open/b HTTP/1.1\r\nHost: h\r\n\r\n",
         upstream: &[],
