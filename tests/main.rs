@@ -26,6 +26,7 @@ mod interim;
 mod kill9;
 mod ledger;
 mod limits;
+mod local;
 mod main_job;
 mod many;
 mod migrate;
