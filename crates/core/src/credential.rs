@@ -56,7 +56,9 @@ names! {
     /// A publishable key, bound to origins.
     Publishable = "publishable",
     /// Each request is signed; the secret is never sent. Escher and AWS Signature Version 4.
-    Escher = "escher"
+    Escher = "escher",
+    /// Each request is signed by Avanan's rules; the secret is never sent.
+    Avanan = "avanan"
 }
 names! {
     /// Whether a credential may be used.
@@ -75,12 +77,24 @@ names! {
     Sandbox = "sandbox"
 }
 
+impl SchemeName {
+    /// Whether requests are signed with the secret, so that it must be kept, and is never sent.
+    #[must_use]
+    pub fn signs(self) -> bool {
+        match self {
+            SchemeName::ApiKey | SchemeName::Publishable => false,
+            SchemeName::Escher | SchemeName::Avanan => true,
+        }
+    }
+}
+
 impl Kind {
     /// The scheme that a credential of this kind uses under the names of a dialect: where servers sign, they sign.
     #[must_use]
     pub fn scheme(self, dialect: &Dialect) -> SchemeName {
         match self {
             Kind::Server | Kind::Integration if dialect.signing.is_some() => SchemeName::Escher,
+            Kind::Server | Kind::Integration if dialect.avanan => SchemeName::Avanan,
             Kind::Server | Kind::Integration => SchemeName::ApiKey,
             Kind::Client => SchemeName::Publishable,
         }

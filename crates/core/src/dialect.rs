@@ -1,4 +1,6 @@
 //! The wire names of a scheme and the shape of errors, as data: a dialect is a row of this table.
+use crate::reason::Reason;
+use crate::schemes::avanan;
 use crate::schemes::escher::{Config, ConfigError};
 
 /// How a key is presented.
@@ -69,6 +71,28 @@ pub enum ErrorStyle {
     Voucherify,
     /// An object `error` with `type`, `code`, `message`.
     Antavo,
+    /// An object with `message` alone, which repeats the status.
+    Avanan,
+}
+
+impl ErrorStyle {
+    /// The status that a reason has in this style. The code stays the same.
+    #[must_use]
+    pub fn status(self, reason: Reason) -> u16 {
+        match (self, reason) {
+            // 401 says that nothing was sent that could be read.
+            (
+                ErrorStyle::Avanan,
+                Reason::CredentialInvalid
+                | Reason::CredentialExpired
+                | Reason::CredentialBlocked
+                | Reason::SignatureInvalid
+                | Reason::SignatureExpired
+                | Reason::SignatureReplayed,
+            ) => 403,
+            _ => reason.status(),
+        }
+    }
 }
 
 /// One vendor's names.
@@ -82,6 +106,8 @@ pub struct Dialect {
     pub publishable: Option<KeyForm>,
     /// How a server signs its requests, where this dialect has signatures.
     pub signing: Option<SigningForm>,
+    /// Whether a server signs its requests by Avanan's rules.
+    pub avanan: bool,
     /// The shape of errors on an API of this dialect.
     pub errors: ErrorStyle,
     /// How long the secret of a production credential can be shown again, in seconds: a new one's, a regenerated one's.
@@ -96,6 +122,7 @@ pub static DIALECTS: [Dialect; 4] = [
         api_key: Some(KeyForm::Single("x-api-key")),
         publishable: None,
         signing: None,
+        avanan: false,
         errors: ErrorStyle::Problem,
         shown_again_s: (0, 0),
     },
@@ -104,6 +131,7 @@ pub static DIALECTS: [Dialect; 4] = [
         api_key: Some(KeyForm::Pair { id: "x-app-id", secret: "x-app-token" }),
         publishable: Some(KeyForm::Pair { id: "x-client-application-id", secret: "x-client-token" }),
         signing: None,
+        avanan: false,
         errors: ErrorStyle::Voucherify,
         // Fourteen days after creation, fifteen minutes after a regeneration.
         shown_again_s: (14 * 86_400, 900),
@@ -113,6 +141,7 @@ pub static DIALECTS: [Dialect; 4] = [
         api_key: Some(KeyForm::QueryId("api_key")),
         publishable: None,
         signing: Some(SigningForm::Antavo),
+        avanan: false,
         errors: ErrorStyle::Antavo,
         shown_again_s: (0, 0),
     },
@@ -121,10 +150,23 @@ pub static DIALECTS: [Dialect; 4] = [
         api_key: None,
         publishable: None,
         signing: Some(SigningForm::Aws4),
+        avanan: false,
         errors: ErrorStyle::Problem,
         shown_again_s: (0, 0),
     },
 ];
+
+/// Avanan's names. No policy and no credential can name it: what its requests carry beside their signature, a token, can't be
+/// checked yet.
+pub static AVANAN: Dialect = Dialect {
+    name: "avanan",
+    api_key: None,
+    publishable: None,
+    signing: None,
+    avanan: true,
+    errors: ErrorStyle::Avanan,
+    shown_again_s: (0, 0),
+};
 
 impl Dialect {
     /// The dialect of that name.
@@ -158,6 +200,7 @@ impl Dialect {
                 KeyForm::QueryId(_) => [None, None],
             })
             .flatten()
+            .chain(avanan::FIELDS.into_iter().filter(|_| self.avanan))
     }
 
     /// The query parameters that carry credentials.

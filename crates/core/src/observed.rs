@@ -1,5 +1,4 @@
 //! What is seen of a credential's calls to an API while signatures are observed there.
-use crate::credential::SchemeName;
 use crate::decide::Facts;
 use crate::policy::{Mode, Policy};
 use crate::time::UnixMillis;
@@ -58,7 +57,7 @@ pub fn permitted<'p>(policy: &'p Policy, facts: &Facts) -> Option<(&'p str, bool
     let workspace = &*facts.credential.as_ref()?.workspace;
     // To observe is never a default: what operators have said is enough to know.
     let observed = || api.signatures.get(workspace) == Some(&Mode::Observe);
-    (scheme == SchemeName::Escher && observed()).then_some((&api.id, true))
+    (scheme.signs() && observed()).then_some((&api.id, true))
 }
 
 fn earlier(a: Option<UnixMillis>, b: Option<UnixMillis>) -> Option<UnixMillis> {

@@ -229,7 +229,7 @@ impl<S: Io, D: Dial> Connection<S, D> {
                     reason: Some(*reason),
                     detail: Some(detail),
                     rule: denial.rule,
-                    status: reason.status(),
+                    status: style.status(*reason),
                 }
             }
             // Both kinds of duty were settled above.
@@ -316,7 +316,7 @@ impl<S: Io, D: Dial> Connection<S, D> {
                 if ended.begun {
                     after = After::Abort;
                 } else {
-                    outcome.status = reason.status();
+                    outcome.status = how.style.status(reason);
                     // The caller's own mistakes found while its body was read are refusals like any other.
                     if reason.status() < 500 {
                         outcome.verdict = Verdict::Deny;

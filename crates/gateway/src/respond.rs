@@ -122,8 +122,10 @@ pub(crate) fn refusal(out: &mut Vec<u8>, refused: &Refused<'_>, how: &Manner<'_>
         ErrorStyle::Problem => problem(&mut body, refused, how),
         ErrorStyle::Voucherify => voucherify(&mut body, refused, how),
         ErrorStyle::Antavo => antavo(&mut body, refused),
+        ErrorStyle::Avanan => avanan(&mut body, how.style.status(reason)),
     }
-    head(out, reason.status(), how);
+    let status = how.style.status(reason);
+    head(out, status, how);
     line(out, "doorward-code", reason.code().as_bytes());
     line(
         out,
@@ -131,14 +133,14 @@ pub(crate) fn refusal(out: &mut Vec<u8>, refused: &Refused<'_>, how: &Manner<'_>
         if how.style == ErrorStyle::Problem { b"application/problem+json" } else { b"application/json" },
     );
     line(out, "cache-control", b"no-store");
-    if reason.status() == 401 {
+    if status == 401 {
         // RFC 9110 15.5.2 asks for a challenge; keys have no registered scheme.
         line(out, "www-authenticate", b"ApiKey realm=\"doorward\"");
     }
     if reason == Reason::MethodNotAllowed {
         line(out, "allow", refused.allow.join(", ").as_bytes());
     }
-    if reason.status() == 503 {
+    if status == 503 {
         let _ = write!(out, "retry-after: {}\r\n", refused.retry_after_s.unwrap_or(RETRY_AFTER_S));
     }
     let _ = write!(out, "content-length: {}\r\n\r\n", body.len());
@@ -221,6 +223,14 @@ fn antavo(out: &mut Vec<u8>, refused: &Refused<'_>) {
     out.extend_from_slice(b"}}");
 }
 
+/// What its gateway answers: the status in words.
+fn avanan(out: &mut Vec<u8>, status: u16) {
+    out.push(b'{');
+    text::member(out, "message", Some(phrase(status).as_bytes()));
+    out.pop();
+    out.push(b'}');
+}
+
 /// How long a browser may remember a preflight, in seconds.
 const PREFLIGHT_MAX_AGE_S: u32 = 600;
 
@@ -284,4 +294,38 @@ pub(crate) fn location(req: &RequestView<'_>, port: Option<u16>) -> Vec<u8> {
         to.extend_from_slice(query);
     }
     to
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The status follows the style, the code never does.
+    #[test]
+    fn avanan_answers_in_two_words() {
+        let how = Manner {
+            style: ErrorStyle::Avanan,
+            request_id: b"id",
+            extra: b"",
+            to_head: false,
+            keep: true,
+            minor: 1,
+            now: UnixMillis(0),
+        };
+        for (reason, status, message) in [
+            (Reason::SignatureInvalid, "403 Forbidden", "Forbidden"),
+            (Reason::SignatureReplayed, "403 Forbidden", "Forbidden"),
+            (Reason::RegionDenied, "403 Forbidden", "Forbidden"),
+            (Reason::CredentialMissing, "401 Unauthorized", "Unauthorized"),
+            (Reason::CredentialMalformed, "401 Unauthorized", "Unauthorized"),
+            (Reason::RouteUnknown, "404 Not Found", "Not Found"),
+        ] {
+            let mut out = Vec::new();
+            refusal(&mut out, &Refused::new(reason, Some("not told")), &how);
+            let text = String::from_utf8(out).unwrap();
+            assert!(text.starts_with(&format!("HTTP/1.1 {status}\r\n")), "{text}");
+            assert!(text.contains(&format!("\r\ndoorward-code: {}\r\n", reason.code())), "{text}");
+            assert!(text.ends_with(&format!("\r\n\r\n{{\"message\":\"{message}\"}}")), "{text}");
+        }
+    }
 }

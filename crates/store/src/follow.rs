@@ -6,7 +6,7 @@ use crate::keyring::STORE;
 use crate::row::{Reader, Row};
 use crate::signing::Signing;
 use crate::{Store, StoreError, credentials, load, objects, schema};
-use doorward_core::credential::{Credential, SchemeName};
+use doorward_core::credential::Credential;
 use doorward_core::live::Live;
 use doorward_core::policy;
 use sqlx::{AnyConnection, Connection};
@@ -214,7 +214,7 @@ impl Follower {
         // A load that fails half-way must not take away what is good.
         let mut all = self.live.directory.replacement();
         let mut add = |row: Row| {
-            let signs = row.credential.scheme() == SchemeName::Escher;
+            let signs = row.credential.scheme().signs();
             secretless += u64::from(signs && row.signing == Signing::None);
             all.add(credential(&self.live, row));
         };

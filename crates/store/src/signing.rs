@@ -4,7 +4,6 @@ use crate::keyring::SIGNING;
 use crate::row::{Reader, Row as Known, Unreadable};
 use crate::write::Write;
 use crate::{Store, StoreError, credentials};
-use doorward_core::credential::SchemeName;
 use doorward_core::schemes::escher::SigningSecret;
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Connection as _, Row};
@@ -54,7 +53,7 @@ pub(crate) async fn read(
     (after, last): (&str, &str),
 ) -> Result<Vec<Result<Known, Unreadable>>, StoreError> {
     let mut read: Vec<_> = rows.iter().map(|row| reader.read(row)).collect();
-    if !read.iter().flatten().any(|known| known.credential.scheme() == SchemeName::Escher) {
+    if !read.iter().flatten().any(|known| known.credential.scheme().signs()) {
         return Ok(read);
     }
     let sealed = sqlx::query(BETWEEN).bind(after).bind(last).fetch_all(conn);

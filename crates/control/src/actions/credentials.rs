@@ -94,7 +94,7 @@ pub(super) fn assemble(
 
 /// What has to be kept besides the hash: where requests are signed, the secret itself, whoever may see it.
 fn signs_with(scheme: SchemeName, secret: &str) -> Option<SigningSecret> {
-    (scheme == SchemeName::Escher).then(|| SigningSecret::new(secret.as_bytes()))
+    scheme.signs().then(|| SigningSecret::new(secret.as_bytes()))
 }
 
 fn fresh(prefix: &str, bytes: usize, random: Random<'_>) -> String {

@@ -152,6 +152,7 @@ fn has(dialect: &Dialect, kind: Kind) -> bool {
         SchemeName::ApiKey => dialect.api_key.is_some(),
         SchemeName::Publishable => dialect.publishable.is_some(),
         SchemeName::Escher => dialect.signing.is_some(),
+        SchemeName::Avanan => dialect.avanan,
     }
 }
 

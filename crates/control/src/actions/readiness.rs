@@ -2,7 +2,6 @@
 use super::enforcement::pairs;
 use super::view::instant;
 use super::{Desk, Error};
-use doorward_core::credential::SchemeName;
 use doorward_core::policy::{Api, Mode, Policy, Workspace, compile};
 use doorward_core::time::UnixMillis;
 use doorward_store::Observation;
@@ -145,7 +144,7 @@ fn caller(desk: Desk<'_>, one: &Observation) -> Caller {
         kind: c.kind.name(),
         status: c.status.name(),
         refused_anyway: expired || c.status != doorward_core::credential::Status::Active,
-        can_sign: one.can_sign && c.scheme() == SchemeName::Escher,
+        can_sign: one.can_sign && c.scheme().signs(),
         calls: seen.calls,
         first_at: seen.first_at,
         last_at: seen.last_at,

@@ -3,7 +3,7 @@ use super::{Denial, Permit, Refusal, Step, Target};
 use crate::credential::{Environment, SchemeName};
 use crate::policy::{Api, Route};
 use crate::reason::Reason;
-use crate::schemes::{Presented, Shown};
+use crate::schemes::{Presented, Shown, avanan};
 
 /// Without a credential, a public route leads to production, or to what answers it here.
 pub(super) fn anonymous(route: &Route, api: &Api) -> Result<Step, Denial> {
@@ -33,6 +33,11 @@ fn ways(api: &Api) -> Option<String> {
                 SchemeName::ApiKey => dialect.api_key,
                 SchemeName::Publishable => dialect.publishable,
                 SchemeName::Escher => None,
+                SchemeName::Avanan if dialect.avanan => {
+                    ways.push(format!("the header fields {}", avanan::FIELDS.join(", ")));
+                    None
+                }
+                SchemeName::Avanan => None,
             };
             ways.extend(form.and_then(|f| f.describe(!api.plain_key.is_empty())));
         }

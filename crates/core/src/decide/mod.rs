@@ -4,6 +4,7 @@
 //! body of a signed request, and whether it was accepted before.
 mod accepted;
 mod ask;
+mod avanan;
 mod prove;
 mod route;
 mod signed;
@@ -173,7 +174,7 @@ pub fn start(req: &RequestView<'_>, body: Received<'_>, world: World<'_>) -> Dec
         Transport::Secure => step,
         Transport::Plain(mode) => {
             // A signature tells nobody the secret.
-            let key = facts.presented.is_some_and(|(scheme, _)| scheme != SchemeName::Escher);
+            let key = facts.presented.is_some_and(|(scheme, _)| !scheme.signs());
             facts.exposed = key && facts.credential.is_some();
             over_plain_http(mode, step)
         }
@@ -213,12 +214,15 @@ fn judge(
     };
     facts.presented = Some((presented.scheme, presented.dialect));
     accepted::accepted(&presented, route, api)?;
+    if let Shown::Avanan(signature) = &presented.shown {
+        schemes::avanan::check_time(signature, req.now)?;
+    }
     let body = match &presented.shown {
         // What is answered here has its whole body before anybody is looked up.
-        Shown::Key(_) if route.local.is_some() && matches!(body, Received::NotYet) => {
+        Shown::Key(_) | Shown::Avanan(_) if route.local.is_some() && matches!(body, Received::NotYet) => {
             return Ok(Step::Ask(Duty::Body(UNSIGNED)));
         }
-        Shown::Key(_) => None,
+        Shown::Key(_) | Shown::Avanan(_) => None,
         Shown::Signature(signing, signature) => {
             escher::settle(signature, req)?;
             escher::check_time(signature, req.now, signing.skew_ms.into())?;
@@ -229,7 +233,7 @@ fn judge(
             }
         }
     };
-    let claimant = Claimant { req, presented: &presented, body: body.as_ref(), api };
+    let claimant = Claimant { req, presented: &presented, body: body.as_ref(), api, route };
     let Proved { credential, workspace, proof } = prove::prove(&claimant, world)?;
     facts.weak = presented.is_id_alone();
     facts.credential = Some(Arc::clone(&credential));
@@ -257,6 +261,12 @@ fn judge(
     let Some(target) = Target::of(route, api, workspace.environment) else {
         return Err(Refusal::new(Reason::CredentialInvalid, "environment-not-served").into());
     };
+    if let Shown::Avanan(signature) = &presented.shown {
+        avanan::token(signature, route)?;
+        let once = avanan::once(signature, &credential, world.keys);
+        let permit = Permit { target, workspace: Some(workspace), signed: None };
+        return Ok(Step::Ask(Duty::Claim(Box::new(Unclaimed { once, permit }))));
+    }
     let (Shown::Signature(used, signature), Some(proof)) = (&presented.shown, proof) else {
         return Ok(Step::Permit(Permit { target, workspace: Some(workspace), signed: None }));
     };

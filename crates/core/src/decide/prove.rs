@@ -3,11 +3,11 @@ use super::{Denial, Lease, Refusal, World, accepted};
 use crate::canonical::BodyDigest;
 use crate::credential::{Credential, SchemeName};
 use crate::explain::{self, Body, Question};
-use crate::policy::{Api, Workspace};
+use crate::policy::{Api, Endpoint, Route, Workspace};
 use crate::reason::Reason;
 use crate::request::RequestView;
 use crate::schemes::escher::Proof;
-use crate::schemes::{ApiKey, Presented, Publishable, Scheme, Shown};
+use crate::schemes::{ApiKey, Presented, Publishable, Scheme, Shown, avanan};
 use std::sync::Arc;
 
 /// Who says to be somebody, and how.
@@ -17,6 +17,7 @@ pub(super) struct Claimant<'a> {
     /// The digest of the body, for schemes that sign it.
     pub(super) body: Option<&'a BodyDigest>,
     pub(super) api: &'a Api,
+    pub(super) route: &'a Route,
 }
 
 /// Who it is.
@@ -61,6 +62,12 @@ fn verify(
             return world.signing_keys.verify(signature, c.req, body, known, world.keys).map(Some);
         }
         (Shown::Signature(..), None) => false,
+        (Shown::Avanan(signature), _) => {
+            // Whoever asks for a token may leave out where.
+            let or_nothing = c.route.local == Some(Endpoint::Token);
+            let secret = known.and_then(|k| k.signing.as_ref());
+            return avanan::verify(signature, c.req, or_nothing, secret).map(|_| None);
+        }
         (Shown::Key(key), _) if c.presented.scheme == SchemeName::Publishable => {
             Publishable::verify(key, world.keys, known.map(|k| &**k))
         }

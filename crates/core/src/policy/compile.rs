@@ -91,6 +91,7 @@ impl Compiler {
                 SchemeName::ApiKey => n.api_key.is_some(),
                 SchemeName::Publishable => n.publishable.is_some(),
                 SchemeName::Escher => n.signing.is_some(),
+                SchemeName::Avanan => n.avanan,
             };
             if !names.iter().any(known) {
                 self.wrong(
@@ -153,16 +154,17 @@ impl Compiler {
             Ok(local) => local,
             Err(e) => return self.wrong(r.line.0, place, e),
         };
+        let dialect = self.policy.apis[api].dialect;
         let methods = match &r.methods {
             Some(names) => Methods::new(names.iter().map(String::as_str)),
-            None => Methods::new(local.map_or(&DEFAULT_METHODS[..], |e| e.methods()).iter().copied()),
+            None => Methods::new(local.map_or(&DEFAULT_METHODS[..], |e| e.methods(dialect)).iter().copied()),
         };
         let (template, methods) = match (Template::parse(&r.path), methods) {
             (Ok(template), Ok(methods)) => (template, methods),
             (Err(e), _) | (_, Err(e)) => return self.wrong(r.line.0, place, e),
         };
         if let Some(endpoint) = local {
-            self.local(r, endpoint, &methods, &place);
+            self.local(r, endpoint, dialect, &methods, &place);
         }
         let id = RouteId(self.policy.routes.len());
         let hosts: Vec<Option<&str>> =
@@ -189,13 +191,20 @@ impl Compiler {
     }
 
     /// What a route can't be whose requests are answered here.
-    fn local(&mut self, r: &RouteDraft, endpoint: Endpoint, methods: &Methods, place: &str) {
+    fn local(
+        &mut self,
+        r: &RouteDraft,
+        endpoint: Endpoint,
+        dialect: &Dialect,
+        methods: &Methods,
+        place: &str,
+    ) {
         let name = endpoint.name();
         if r.client_side {
             let why = format!("publishable keys never reach `{name}`; leave out `client_side`");
             self.wrong(r.line.0, place, why);
         }
-        let takes = endpoint.methods();
+        let takes = endpoint.methods(dialect);
         if methods.names().any(|m| !takes.contains(&m)) {
             self.wrong(r.line.0, place, format!("`{name}` takes {} and nothing else", takes.join(" and ")));
         }

@@ -1,5 +1,6 @@
 //! What a node answers by itself, at routes that lead to no upstream.
 use crate::credential::names;
+use crate::dialect::Dialect;
 
 names! {
     /// Where a route leads that leads to no upstream.
@@ -19,11 +20,13 @@ names! {
 }
 
 impl Endpoint {
-    /// The methods that it takes, and no others: what changes something or takes secrets is never asked for by an address
-    /// alone, which ends up in logs.
+    /// The methods that it takes at APIs of a dialect, and no others: what changes something or takes secrets is never asked
+    /// for by an address alone, which ends up in logs.
     #[must_use]
-    pub fn methods(self) -> &'static [&'static str] {
+    pub fn methods(self, dialect: &Dialect) -> &'static [&'static str] {
         match self {
+            // Its callers sign, and send nothing else.
+            Endpoint::Token if dialect.avanan => &["GET", "HEAD"],
             Endpoint::Token | Endpoint::Introspect | Endpoint::Revoke => &["POST"],
             Endpoint::Metadata | Endpoint::Jwks | Endpoint::PublicKey => &["GET", "HEAD"],
         }

@@ -9,6 +9,7 @@ use crate::request::RequestView;
 use crate::secret::Keys;
 
 mod api_key;
+pub mod avanan;
 pub mod escher;
 mod key;
 mod publishable;
@@ -80,6 +81,8 @@ pub enum Shown<'a> {
     Key(KeyPresented<'a>),
     /// A signature, with how requests are signed at the API that was asked.
     Signature(&'a Signing, Box<escher::Presented<'a>>),
+    /// A signature by Avanan's rules.
+    Avanan(Box<avanan::Presented<'a>>),
 }
 
 /// What one of the schemes found.
@@ -100,6 +103,7 @@ impl<'a> Presented<'a> {
         match &self.shown {
             Shown::Key(key) => key.id,
             Shown::Signature(_, signature) => signature.id(),
+            Shown::Avanan(signature) => signature.id(),
         }
     }
 
@@ -116,6 +120,7 @@ impl<'a> Presented<'a> {
         let by_form = match &self.shown {
             Shown::Key(key) => key.secret.is_none(),
             Shown::Signature(_, signature) => signature.form() != escher::Form::Header,
+            Shown::Avanan(_) => false,
         };
         by_form || self.scheme == SchemeName::Publishable
     }
@@ -126,6 +131,7 @@ impl<'a> Presented<'a> {
         match &self.shown {
             Shown::Key(_) => true,
             Shown::Signature(_, signature) => signature.form() != escher::Form::Header,
+            Shown::Avanan(_) => false,
         }
     }
 
@@ -156,6 +162,12 @@ pub fn detect<'a>(
         }
         if let Some(key) = Publishable::detect(dialect, req)? {
             also(Presented::key(SchemeName::Publishable, dialect, key))?;
+        }
+        if dialect.avanan
+            && let Some(signature) = avanan::detect(req)?
+        {
+            let shown = Shown::Avanan(Box::new(signature));
+            also(Presented { scheme: SchemeName::Avanan, dialect, shown })?;
         }
     }
     for known in &policy.signings {

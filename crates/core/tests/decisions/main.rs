@@ -3,6 +3,7 @@
 //! `decisions/table.txt` is for reviewers: every line is one decision. The test fails where the machine decides
 //! otherwise, and where a reason is in no line. With `DOORWARD_WRITE_TABLE=1` the table is written anew.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
+mod avanan;
 mod keys;
 mod local;
 mod signed;

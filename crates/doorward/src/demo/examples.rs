@@ -105,6 +105,8 @@ fn curl(
         SchemeName::ApiKey => ApiKey::sign(dialect, &key, &mut out)?,
         SchemeName::Publishable => Publishable::sign(dialect, &key, &mut out)?,
         SchemeName::Escher => return signing_curl(&format!("{base}{path}"), options, c, &key.secret),
+        // The demo has no such credentials: no policy could take them.
+        SchemeName::Avanan => return Err(SignError::NotInDialect.into()),
     }
     if let Some(origin) = c.origins.first() {
         out.headers.push(("origin".to_owned(), origin.clone()));

@@ -92,7 +92,8 @@ impl KeptKeys {
     }
 }
 
-fn shares(keys: &Keys, credential: &Credential) -> Shares {
+/// The same, made anew.
+pub(crate) fn shares(keys: &Keys, credential: &Credential) -> Shares {
     Shares {
         workspace: keys.workspace_share(&credential.workspace),
         credential: keys.credential_share(&credential.id),

@@ -29,6 +29,7 @@ pub use detect::detect;
 pub use detect::parse;
 pub(crate) use detect::settle;
 pub use kept::KeptKeys;
+pub(crate) use kept::shares;
 pub use key::{SigningKey, SigningSecret};
 pub use sign::{DateForm, How, SignError, Signed, Signer, ToSign, presign, sign};
 pub(crate) use verify::body_fits;
