@@ -63,9 +63,9 @@ pub struct Limits {
     pub trailer_bytes: usize,
     /// Bytes of a signed request's body: all of it waits for the proof.
     pub signed_body_bytes: u64,
-    /// Bytes of such bodies that wait at a time, of one caller's address.
+    /// Bytes of bodies that wait at a time, for a proof or for an answer of this node's own, of one caller's address.
     pub signed_bodies_caller_bytes: u64,
-    /// Bytes of such bodies that wait at a time, on this node.
+    /// Bytes of bodies that wait at a time, on this node.
     pub signed_bodies_node_bytes: u64,
     /// Bytes of the body of a request that is answered here.
     pub local_body_bytes: u64,

@@ -99,7 +99,7 @@ pub struct Snapshot {
     pub open_connections: u64,
     /// Connections turned away because there were too many.
     pub overloaded: u64,
-    /// The room taken by bodies that wait for their proof, in bytes.
+    /// The room taken by bodies that wait for their proof, and by requests that are answered here, in bytes.
     pub waiting_body_bytes: u64,
     /// Events that could not be written.
     pub lost_events: u64,
