@@ -70,7 +70,7 @@ impl Asked<'_> {
         let signed = self.permit.signed();
         let counts = |name: &[u8]| {
             signed.is_none_or(|s| {
-                s.signing().passes(name) || s.names().iter().any(|n| name.eq_ignore_ascii_case(n.as_bytes()))
+                s.signing().passes(name) || s.names().any(|n| name.eq_ignore_ascii_case(n.as_bytes()))
             })
         };
         let field = |f: &Field| {
