@@ -9,6 +9,7 @@ pub mod directory;
 pub mod document;
 pub mod explain;
 pub mod ids;
+pub mod jwt;
 pub mod keyring;
 pub mod live;
 pub mod observed;
