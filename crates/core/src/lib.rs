@@ -23,3 +23,4 @@ pub mod request;
 pub mod schemes;
 pub mod secret;
 pub mod time;
+pub mod token;

@@ -1,0 +1,21 @@
+//! Access tokens: what one of each dialect is, how it is issued, and how it is taken.
+//!
+//! A token is signed, and any node takes it without asking. What changes travels: the keys, the tokens that were revoked,
+//! and the credentials, each of which carries the number that its tokens have to name.
+pub mod cache;
+mod check;
+mod issue;
+mod issuer;
+mod jti;
+mod record;
+mod revoked;
+mod tokens;
+
+pub use cache::Cache;
+pub use check::{Audience, FUTURE_MS, TokenFault, Verified, Why, accept, alive, check, read};
+pub use issue::{Grant, IssueFault, Issued, MAX_LABEL_BYTES, MAX_RESOURCES, issue};
+pub use issuer::Issuer;
+pub use jti::{JTI_BYTES, Jti};
+pub use record::{AudienceRule, RECORDS, TokenRecord};
+pub use revoked::KEPT_AFTER_EXPIRY_S;
+pub use tokens::{Tokens, Trust};
