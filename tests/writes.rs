@@ -226,7 +226,7 @@ fn write(order: &Value) {
                     "create" => credentials::create(desk, &wanted, &mut random).await,
                     "block" => credentials::block(desk, &id).await,
                     "unblock" => credentials::unblock(desk, &id).await,
-                    "regenerate" => credentials::regenerate(desk, &id, &mut random).await,
+                    "regenerate" => credentials::regenerate(desk, &id, None, &mut random).await,
                     _ => credentials::delete(desk, &id).await,
                 };
                 id = done.expect("the change is made").id;

@@ -139,6 +139,9 @@ pub struct Credential {
     pub secret: SecretHash,
     /// The secret itself, where requests are signed with it.
     pub signing: Option<SigningSecret>,
+    /// The number of the change that created it, or last revoked all of its tokens: no token of another generation is
+    /// good. The store sets it; 0 for one that is older than tokens.
+    pub tokens_since: i64,
 }
 
 impl Credential {

@@ -113,6 +113,8 @@ pub struct Dialect {
     /// How long the secret of a production credential can be shown again, in seconds: a new one's, a regenerated one's.
     /// In a sandbox it always can.
     pub shown_again_s: (i64, i64),
+    /// Whether a credential's tokens live on when its secret is made anew, unless whoever does so says otherwise.
+    pub keeps_tokens: bool,
 }
 
 /// Every dialect there is.
@@ -125,6 +127,7 @@ pub static DIALECTS: [Dialect; 4] = [
         avanan: false,
         errors: ErrorStyle::Problem,
         shown_again_s: (0, 0),
+        keeps_tokens: false,
     },
     Dialect {
         name: "voucherify",
@@ -135,6 +138,7 @@ pub static DIALECTS: [Dialect; 4] = [
         errors: ErrorStyle::Voucherify,
         // Fourteen days after creation, fifteen minutes after a regeneration.
         shown_again_s: (14 * 86_400, 900),
+        keeps_tokens: true,
     },
     Dialect {
         name: "antavo",
@@ -144,6 +148,7 @@ pub static DIALECTS: [Dialect; 4] = [
         avanan: false,
         errors: ErrorStyle::Antavo,
         shown_again_s: (0, 0),
+        keeps_tokens: false,
     },
     Dialect {
         name: "aws4",
@@ -153,6 +158,7 @@ pub static DIALECTS: [Dialect; 4] = [
         avanan: false,
         errors: ErrorStyle::Problem,
         shown_again_s: (0, 0),
+        keeps_tokens: false,
     },
 ];
 

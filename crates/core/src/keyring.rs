@@ -44,7 +44,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// Overwrites keys that nobody needs any more. The black box keeps the compiler from leaving it out.
-fn wipe(keys: &mut [u8]) {
+pub(crate) fn wipe(keys: &mut [u8]) {
     keys.fill(0);
     std::hint::black_box(keys);
 }

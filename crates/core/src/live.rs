@@ -3,8 +3,10 @@ use crate::clock::HighWater;
 use crate::decide::{Lease, World};
 use crate::directory::Directory;
 use crate::policy::Policy;
+use crate::revocation::RevokedSet;
 use crate::schemes::escher::KeptKeys;
 use crate::secret::Keys;
+use crate::token_keys::TokenKeys;
 use arc_swap::ArcSwap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
@@ -18,6 +20,12 @@ pub struct Live {
     pub keys: Arc<Keys>,
     /// The policy in force; swapped whole.
     pub policy: ArcSwap<Policy>,
+    /// Tokens that were revoked one by one.
+    pub revoked: RevokedSet,
+    /// The keys that tokens are signed with; swapped whole.
+    pub token_keys: ArcSwap<TokenKeys>,
+    /// Which history of the store this is; swapped whole, and empty before the first load. Tokens of another one are dead.
+    pub epoch: ArcSwap<String>,
     /// What time it is at least.
     pub clock: HighWater,
     lease_until_ms: AtomicU64,
@@ -36,6 +44,9 @@ impl Live {
             directory: Directory::default(),
             keys,
             policy: ArcSwap::default(),
+            revoked: RevokedSet::default(),
+            token_keys: ArcSwap::default(),
+            epoch: ArcSwap::default(),
             clock: HighWater::default(),
             lease_until_ms: AtomicU64::new(0),
             heard_ms: AtomicU64::new(0),

@@ -1,5 +1,6 @@
 //! What keys are used for: hashing key secrets, sealing what must be read again, chaining the change table, and
 //! pseudonyms of ids that are as good as secrets.
+use crate::guessing::{GUESS_KEY_BYTES, GuessKey, Network};
 use crate::keyring::{KEY_BYTES, Keyring, MasterKey};
 use crate::ports::{LEDGER_KEY_BYTES, LedgerKey, OnceBy, ShareId};
 use arc_swap::ArcSwap;
@@ -186,6 +187,15 @@ impl Keys {
         LedgerKey::new(out)
     }
 
+    /// Under what the failures of whoever tries a name from a network are counted. It lasts, and is the same on every node.
+    #[must_use]
+    pub fn guess_key(&self, name: &str, network: Network) -> GuessKey {
+        let m = mac(&self.ledger, &[b"guess", name.as_bytes(), network.as_bytes()]);
+        let mut out = [0; GUESS_KEY_BYTES];
+        out.copy_from_slice(&m[..GUESS_KEY_BYTES]);
+        GuessKey(out)
+    }
+
     /// The name of a workspace's share of the ledger. It lasts, so it can be made once for each workspace.
     #[must_use]
     pub fn workspace_share(&self, workspace: &str) -> ShareId {
@@ -339,6 +349,18 @@ mod tests {
         assert_eq!(keys.workspace_share("a"), again.workspace_share("a"));
         assert_ne!(keys.workspace_share("a"), keys.credential_share("a"));
         assert_ne!(keys.workspace_share("a"), keys.workspace_share("b"));
+        let (here, there) = (Network::V4([192, 0, 2, 1]), Network::V4([192, 0, 2, 2]));
+        let guess = keys.guess_key("ann", here);
+        assert_eq!(guess, again.guess_key("ann", here));
+        for other in [
+            keys.guess_key("ann", there),
+            keys.guess_key("bob", here),
+            keys.guess_key("", Network::V6(*b"ann\xc0\0\x02\x01.")),
+            Keys::derive(&[2; 32]).guess_key("ann", here),
+        ] {
+            assert_ne!(guess, other);
+        }
+        assert_eq!(guess.to_string().len(), 32);
     }
 
     #[test]

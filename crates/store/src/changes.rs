@@ -22,11 +22,12 @@ pub struct Change {
     pub actor: String,
     /// In which workspace; `None`: the installation's own.
     pub workspace: Option<String>,
-    /// `workspace`, `api` or `credential`; `store` for the whole.
+    /// `workspace`, `api`, `policy`, `credential`, `token` or `token_key`; `store` for the whole.
     pub kind: String,
     /// The id of what was changed; of the whole store its new epoch.
     pub id: String,
-    /// `created`, `changed`, `deleted`, `blocked`, `unblocked`, `regenerated`, or `restored` for the whole store.
+    /// `created`, `changed`, `deleted`, `blocked`, `unblocked`, `regenerated`, `tokens_revoked`, `revoked` for one
+    /// token, `signing` or `retired` for the key of tokens, or `restored` for the whole store.
     pub action: String,
     /// What it was: JSON for a credential, TOML for the rest. Never a secret.
     pub before: Option<String>,

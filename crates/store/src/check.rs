@@ -1,7 +1,7 @@
 //! Whether the store is whole: the file, the chain of changes, and what the tables say against what the changes say.
 use crate::keyring::{SEALED, SIGNING, Sealed};
 use crate::row::Reader;
-use crate::{Store, StoreError, changes, keyring, load, objects, record};
+use crate::{Store, StoreError, changes, keyring, load, objects, record, token_keys, tokens};
 use doorward_core::secret::Seals;
 use sqlx::{AnyConnection, AssertSqlSafe, Row};
 use std::sync::Arc;
@@ -17,6 +17,7 @@ const OBJECTS: &str = "SELECT o.kind, o.id, o.body, \
 const MISSING: &str = "SELECT h.kind, h.seq FROM change h WHERE h.after IS NOT NULL \
      AND NOT EXISTS (SELECT 1 FROM change l WHERE l.kind = h.kind AND l.id = h.id AND l.seq > h.seq \
          AND COALESCE(l.workspace, '') = COALESCE(h.workspace, '')) \
+     AND NOT EXISTS (SELECT 1 FROM token_key k WHERE h.kind = 'token_key' AND k.kid = h.id) \
      AND NOT EXISTS (SELECT 1 FROM credential c WHERE h.kind = 'credential' AND c.id = h.id) \
      AND NOT EXISTS (SELECT 1 FROM object o WHERE o.kind = h.kind AND o.id = h.id \
          AND o.workspace = COALESCE(h.workspace, '')) ORDER BY h.seq LIMIT 1";
@@ -43,7 +44,7 @@ fn damaged<T>(what: String) -> Result<T, StoreError> {
 impl Store {
     /// Checks the whole store as of one instant: the file itself; the chain of changes, without gaps and each with its
     /// MAC; every object and every credential, which must read and be what its last change says; the keyring and
-    /// every sealed secret, which must open.
+    /// every sealed secret, which must open; and that what was revoked is.
     ///
     /// # Errors
     /// The first damage found, or the store fails.
@@ -75,6 +76,8 @@ impl Store {
         for one in SEALED {
             sealed += self.check_sealed(tx, &seals, one).await?;
         }
+        sealed += token_keys::check(tx, &seals).await?;
+        tokens::check(tx).await?;
         let masters = keyring::masters(tx).await?.len();
         let master_keys = i64::try_from(masters).unwrap_or(i64::MAX);
         Ok(Report { changes, credentials, objects, sealed, master_keys })

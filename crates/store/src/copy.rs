@@ -1,5 +1,7 @@
 //! Rows from one store to another, whatever their engines: every table that is moved, with every column, and a digest
 //! that tells whether two stores hold the same.
+use crate::tables::Holds::{self, Bytes, Number, Text};
+use crate::tables::Table;
 use crate::{StoreError, schema};
 use aws_lc_rs::digest::{Context, SHA256};
 use sqlx::any::{AnyArguments, AnyRow};
@@ -10,133 +12,6 @@ use sqlx::{Any, AnyConnection, AssertSqlSafe, Row};
 const PAGE_ROWS: usize = 2_000;
 /// Rows written by one statement. Engines limit the values of one: SQLite takes 32,766, PostgreSQL 65,535.
 const STATEMENT_ROWS: usize = 200;
-
-/// What a column holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Holds {
-    Text,
-    Number,
-    Bytes,
-}
-use Holds::{Bytes, Number, Text};
-
-/// A table that is moved.
-pub(crate) struct Table {
-    pub(crate) name: &'static str,
-    /// The columns; the first ones are the primary key, which orders the rows.
-    pub(crate) columns: &'static [(&'static str, Holds)],
-    /// How many columns the primary key has.
-    key: usize,
-    /// Rows that stay.
-    unless: &'static str,
-}
-
-/// Every table but `node` (who runs on one store runs not on the other) and `head` (one number), in an order in which
-/// none refers to what is not there yet.
-pub(crate) const TABLES: [Table; 11] = [
-    Table { name: "meta", columns: &[("key", Text), ("value", Text)], key: 1, unless: "key = 'moved_to'" },
-    Table { name: "keyring", columns: &[("master", Text), ("sealed", Bytes)], key: 1, unless: "" },
-    Table {
-        name: "object",
-        columns: &[("kind", Text), ("workspace", Text), ("id", Text), ("revision", Number), ("body", Text)],
-        key: 3,
-        unless: "",
-    },
-    Table {
-        name: "credential",
-        columns: &[
-            ("id", Text),
-            ("workspace", Text),
-            ("kind", Text),
-            ("name", Text),
-            ("dialect", Text),
-            ("plain_key", Number),
-            ("status", Text),
-            ("expires_at", Number),
-            ("scopes", Text),
-            ("origins", Text),
-            ("secret", Bytes),
-            ("secret_version", Number),
-            ("created_at", Number),
-        ],
-        key: 1,
-        unless: "",
-    },
-    Table {
-        name: "secret_display",
-        columns: &[("credential", Text), ("sealed", Bytes), ("shown_until", Number), ("key_version", Number)],
-        key: 1,
-        unless: "",
-    },
-    Table {
-        name: "signing_secret",
-        columns: &[("credential", Text), ("sealed", Bytes), ("key_version", Number)],
-        key: 1,
-        unless: "",
-    },
-    Table {
-        name: "credential_fact",
-        columns: &[("credential", Text), ("last_used", Number), ("exposed_at", Number)],
-        key: 1,
-        unless: "",
-    },
-    Table {
-        name: "unsigned_use",
-        columns: &[
-            ("credential", Text),
-            ("api", Text),
-            ("calls", Number),
-            ("first_at", Number),
-            ("last_at", Number),
-            ("signed_at", Number),
-        ],
-        key: 2,
-        unless: "",
-    },
-    // The same node goes on with what it remembers, and another one still finds that there was one.
-    Table {
-        name: "lease",
-        columns: &[
-            ("name", Text),
-            ("holder", Text),
-            ("until", Number),
-            ("turn", Number),
-            ("renewals", Number),
-        ],
-        key: 1,
-        unless: "",
-    },
-    Table {
-        name: "ledger",
-        columns: &[
-            ("one", Number),
-            ("reach_ms", Number),
-            ("ahead_ms", Number),
-            ("turn", Number),
-            ("mark", Text),
-            ("history", Text),
-        ],
-        key: 1,
-        unless: "",
-    },
-    Table {
-        name: "change",
-        columns: &[
-            ("seq", Number),
-            ("at", Number),
-            ("actor", Text),
-            ("workspace", Text),
-            ("kind", Text),
-            ("id", Text),
-            ("action", Text),
-            ("before", Text),
-            ("after", Text),
-            ("mac", Bytes),
-        ],
-        key: 1,
-        unless: "",
-    },
-];
 
 /// What a table holds: how many rows, and a digest of all values in their order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -320,6 +195,7 @@ const MOVED_TO: &str = "moved_to";
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tables::TABLES;
     use crate::{Purpose, Store};
     use doorward_core::keyring::MasterKey;
     use doorward_core::time::UnixMillis;

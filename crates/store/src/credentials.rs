@@ -37,10 +37,12 @@ pub(crate) const ONE: &str = with_facts!(
     "LEFT JOIN signing_secret s ON s.credential = c.id WHERE c.id = $1"
 );
 const INSERT: &str = "INSERT INTO credential (id, workspace, kind, name, dialect, plain_key, status, expires_at, \
-     scopes, origins, secret, secret_version, created_at) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
+     scopes, origins, secret, secret_version, created_at, tokens_since) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
 pub(crate) const SET_STATUS: &str = "UPDATE credential SET status = $1 WHERE id = $2";
-pub(crate) const SET_SECRET: &str = "UPDATE credential SET secret = $1, secret_version = $2 WHERE id = $3";
+pub(crate) const SET_SECRET: &str =
+    "UPDATE credential SET secret = $1, secret_version = $2, tokens_since = $3 WHERE id = $4";
+const SET_TOKENS_SINCE: &str = "UPDATE credential SET tokens_since = $1 WHERE id = $2";
 const NOT_EXPOSED: &str = "UPDATE credential_fact SET exposed_at = NULL WHERE credential = $1";
 /// Whoever writes facts down takes this row first, and so does whoever deletes: neither waits for the other in a circle.
 const FORGET: &str = "DELETE FROM credential_fact WHERE credential = $1";
@@ -101,7 +103,8 @@ impl Write {
                 return Err(StoreError::AlreadyExists { kind: CREDENTIAL, id: c.id.to_string() });
             }
             let signing = if c.signing.is_some() { Signing::Opened } else { Signing::None };
-            let row = Row { credential: c.clone(), secret_version: 1, created_at: self.now, signing };
+            let credential = Credential { tokens_since: self.next_seq(), ..c.clone() };
+            let row = Row { credential, secret_version: 1, created_at: self.now, signing };
             let (scopes, origins) = lists(c);
             self.begin_step();
             sqlx::query(INSERT)
@@ -118,6 +121,7 @@ impl Write {
                 .bind(c.secret.0.to_vec())
                 .bind(row.secret_version)
                 .bind(row.created_at.0)
+                .bind(row.credential.tokens_since)
                 .execute(&mut *self.tx)
                 .await?;
             if signing == Signing::Opened {
@@ -165,7 +169,7 @@ impl Write {
     }
 
     /// Gives a credential another secret: its hash, and the secret itself where requests are signed with it. The former
-    /// one is dead, and so is all that was sealed of it.
+    /// one is dead, and so is all that was sealed of it. So are the tokens that it was given, unless they are kept.
     ///
     /// # Errors
     /// It is not there, can't be read, or the store fails; or hash and secret don't fit together.
@@ -175,16 +179,20 @@ impl Write {
         secret: SecretHash,
         signs_with: Option<SigningSecret>,
         display: Option<Display>,
+        keep_tokens: bool,
     ) -> Result<(), StoreError> {
         within(ANSWER_MS, async {
             let before = self.present(id).await?;
             let signing = if signs_with.is_some() { Signing::Opened } else { Signing::None };
-            let credential = Credential { secret, signing: signs_with, ..before.credential.clone() };
+            let tokens_since = if keep_tokens { before.credential.tokens_since } else { self.next_seq() };
+            let credential =
+                Credential { secret, signing: signs_with, tokens_since, ..before.credential.clone() };
             let after = Row { credential, secret_version: before.secret_version + 1, signing, ..before };
             self.begin_step();
             sqlx::query(SET_SECRET)
                 .bind(secret.0.to_vec())
                 .bind(after.secret_version)
+                .bind(tokens_since)
                 .bind(id)
                 .execute(&mut *self.tx)
                 .await?;
@@ -192,6 +200,23 @@ impl Write {
             self.put_signing(&after).await?;
             self.put_display(&after, display.as_ref()).await?;
             self.changed("regenerated", Some(&before), Some(&after)).await
+        })
+        .await
+    }
+
+    /// Kills every token that a credential was given so far.
+    ///
+    /// # Errors
+    /// It is not there, can't be read, or the store fails.
+    pub async fn revoke_tokens_of(&mut self, id: &str) -> Result<(), StoreError> {
+        within(ANSWER_MS, async {
+            let before = self.present(id).await?;
+            let tokens_since = self.next_seq();
+            let credential = Credential { tokens_since, ..before.credential.clone() };
+            let after = Row { credential, ..before };
+            self.begin_step();
+            sqlx::query(SET_TOKENS_SINCE).bind(tokens_since).bind(id).execute(&mut *self.tx).await?;
+            self.changed("tokens_revoked", Some(&before), Some(&after)).await
         })
         .await
     }

@@ -90,6 +90,34 @@ impl Engine {
         }
     }
 
+    /// Begins a transaction that writes without taking a number. It takes no part in a move: either it has ended before,
+    /// or it begins after, and finds where the store is.
+    pub(crate) fn begin_beside(self) -> &'static str {
+        match self {
+            Engine::Sqlite => "BEGIN IMMEDIATE",
+            // Those who take numbers don't wait for it, nor it for them.
+            Engine::Postgres => "BEGIN; LOCK TABLE head IN ROW EXCLUSIVE MODE",
+        }
+    }
+
+    /// Takes a lock with a number for a name, until the end of the transaction; `None` where one writer is alone anyway.
+    pub(crate) fn lock_named(self) -> Option<&'static str> {
+        match self {
+            Engine::Sqlite => None,
+            Engine::Postgres => Some("SELECT CAST(pg_advisory_xact_lock($1) AS TEXT)"),
+        }
+    }
+
+    /// Ends a query for rows that must stay as they are until the end of the transaction. Rows that somebody is changing
+    /// are waited for, or passed over.
+    pub(crate) fn keep_rows(self, wait: bool) -> &'static str {
+        match (self, wait) {
+            (Engine::Sqlite, _) => "",
+            (Engine::Postgres, true) => " FOR SHARE",
+            (Engine::Postgres, false) => " FOR SHARE SKIP LOCKED",
+        }
+    }
+
     /// What each new connection is told.
     ///
     /// SQLite: what is deleted is overwritten: a copy of a secret whose window has closed must not be found in a free

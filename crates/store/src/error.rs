@@ -63,7 +63,7 @@ pub enum StoreError {
     /// It is not there.
     #[error("there is no {kind} `{id}`")]
     NotFound {
-        /// `workspace`, `api` or `credential`.
+        /// `workspace`, `api`, `credential`, `token` or `token_key`.
         kind: &'static str,
         /// Its id.
         id: String,

@@ -5,7 +5,9 @@ use crate::file::Traces;
 use crate::keyring::STORE;
 use crate::row::{Reader, Row};
 use crate::signing::Signing;
-use crate::{Store, StoreError, credentials, load, objects, schema};
+use crate::token_keys::TOKEN_KEY;
+use crate::tokens::{self, TOKEN};
+use crate::{Store, StoreError, credentials, follow_tokens, load, objects, schema};
 use doorward_core::credential::Credential;
 use doorward_core::live::Live;
 use doorward_core::policy;
@@ -61,6 +63,7 @@ pub async fn follow(
         looks: 0,
         conn: None,
         keys_due: false,
+        token_keys_due: false,
         policy_due: true,
         policy_good: false,
     };
@@ -140,6 +143,8 @@ struct Follower {
     conn: Option<AnyConnection>,
     /// The store may have other keys than when they were last learnt.
     keys_due: bool,
+    /// The keys that tokens are signed with have changed since they were last read.
+    token_keys_due: bool,
     /// Objects have changed since the policy was made.
     policy_due: bool,
     /// There is a policy in force.
@@ -190,6 +195,10 @@ impl Follower {
             within(ANSWER_MS, self.store.follow_keys(conn)).await?;
             self.keys_due = false;
         }
+        if self.token_keys_due {
+            follow_tokens::keys(&self.store, &self.live, conn).await?;
+            self.token_keys_due = false;
+        }
         if self.policy_due {
             self.make_policy(conn).await?;
         }
@@ -219,6 +228,12 @@ impl Follower {
             all.add(credential(&self.live, row));
         };
         load::each(&mut tx, reader, |row| readable(row, &mut add)).await?;
+        let revoked = tokens::revoked(&mut tx).await?;
+        let token_keys = follow_tokens::read_keys(&self.store, &self.live, &mut tx);
+        self.live.token_keys.store(Arc::new(within(ANSWER_MS, token_keys).await?));
+        // What is dead first: in another epoch all earlier tokens are, and no credential brings one back.
+        self.live.revoked.replace(revoked);
+        self.live.epoch.store(Arc::new(mark.epoch.clone()));
         all.finish();
         within(ANSWER_MS, async { Ok(tx.rollback().await?) }).await?;
         if secretless > 0 {
@@ -227,7 +242,7 @@ impl Follower {
                 "made before their dialect signed, they have no signing secret; regenerate those that are to sign"
             );
         }
-        (self.policy_due, self.keys_due) = (true, false);
+        (self.policy_due, self.keys_due, self.token_keys_due) = (true, false, false);
         let seq = mark.seq;
         self.mark = Some(mark);
         Ok(seq)
@@ -259,6 +274,10 @@ impl Follower {
                     ids.insert(change.id);
                 } else if change.kind == STORE {
                     self.keys_due = true;
+                } else if change.kind == TOKEN {
+                    follow_tokens::revoke(&self.live, &change);
+                } else if change.kind == TOKEN_KEY {
+                    self.token_keys_due = true;
                 } else {
                     self.policy_due = true;
                 }

@@ -16,6 +16,10 @@ mod error;
 mod facts;
 mod file;
 pub mod follow;
+mod follow_tokens;
+mod guess;
+mod issue;
+mod issuer;
 mod keyring;
 pub mod ledger;
 mod list;
@@ -33,6 +37,9 @@ mod row;
 mod schema;
 mod server;
 mod signing;
+mod tables;
+mod token_keys;
+mod tokens;
 mod write;
 
 use doorward_core::credential::Credential;
@@ -51,6 +58,8 @@ pub use credentials::NewCredential;
 pub use display::Display;
 pub use error::StoreError;
 pub use facts::Fact;
+pub use issue::{NewToken, NotIssued, SecretSeen};
+pub use issuer::{IssueError, Issuer};
 pub use list::Filter;
 pub use nodes::Node;
 pub use observed::Observation;
@@ -58,6 +67,8 @@ pub use open::Purpose;
 pub use relocate::{Counts, Moved, Target};
 pub use restore::Incoming;
 pub use rotate::{Rotated, Rotation};
+pub use token_keys::NewTokenKey;
+pub use tokens::{Token, TokenFilter};
 pub use write::Write;
 
 /// An open store. Clones share their connections.

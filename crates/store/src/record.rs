@@ -29,6 +29,14 @@ struct Record<'a> {
     /// Whether the secret is kept as well, sealed, for requests that are signed with it. Left out where it is not.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     signs: bool,
+    /// Left out for one that is older than tokens.
+    #[serde(skip_serializing_if = "is_zero")]
+    tokens_since: i64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_zero(n: &i64) -> bool {
+    *n == 0
 }
 
 /// A credential as JSON, without its secret and without the secret's hash.
@@ -51,17 +59,25 @@ pub(crate) fn record(keys: &Keys, row: &Row) -> String {
         secret_version: row.secret_version,
         secret_mark: hex(&mark[..MARK_BYTES]),
         signs: row.signing != Signing::None,
+        tokens_since: c.tokens_since,
     };
     serde_json::to_string(&record).expect("texts, numbers and lists of them can be written as JSON")
 }
 
-/// The first field of `told` that `row` does not bear out. Fields that `told` does not have are not looked at: an older
-/// program did not know them. The scheme follows from kind and dialect, and a newer program may know dialects better.
+/// The first field of `told` that `row` does not bear out. The scheme follows from kind and dialect, and a newer program may
+/// know dialects better.
 pub(crate) fn differs(keys: &Keys, row: &Row, told: &str) -> Option<String> {
-    let now: Value = serde_json::from_str(&record(keys, row)).ok()?;
+    field_that_differs(&record(keys, row), told, &["scheme"])
+}
+
+/// The first field of the JSON object `told` that another one does not bear out, but for some. Fields that `told` does not
+/// have are not looked at: an older program did not know them.
+pub(crate) fn field_that_differs(now: &str, told: &str, but: &[&str]) -> Option<String> {
+    let now: Value = serde_json::from_str(now).ok()?;
     match serde_json::from_str(told) {
         Ok(Value::Object(told)) => {
-            told.into_iter().find(|(key, value)| key != "scheme" && now[key] != *value).map(|(key, _)| key)
+            let differs = |(key, value): &(String, Value)| !but.contains(&key.as_str()) && now[key] != *value;
+            told.into_iter().find(differs).map(|(key, _)| key)
         }
         _ => Some("the whole".to_owned()),
     }
@@ -93,6 +109,7 @@ mod tests {
             origins: Box::default(),
             secret: SecretHash([1; 32]),
             signing: None,
+            tokens_since: 0,
         };
         let mut row =
             Row { credential, secret_version: 1, created_at: UnixMillis(0), signing: Signing::None };
@@ -105,6 +122,11 @@ mod tests {
         assert_eq!(differs(&keys, &row, &signs), None);
         row.signing = Signing::None;
         assert_eq!(differs(&keys, &row, &signs).as_deref(), Some("signs"), "it is gone");
+        row.credential.tokens_since = 7;
+        assert_eq!(differs(&keys, &row, &told), None, "an older program knew nothing of it");
+        let since = record(&keys, &row);
+        row.credential.tokens_since = 0;
+        assert_eq!(differs(&keys, &row, &since).as_deref(), Some("tokens_since"), "dead tokens live again");
         row.credential.secret = SecretHash([2; 32]);
         assert_eq!(differs(&keys, &row, &told).as_deref(), Some("secret_mark"));
     }

@@ -1,9 +1,10 @@
 //! Moves an installation from one store to another, whatever their engines. All of it arrives in one transaction, so there
 //! is never half an installation anywhere, and writers wait at the old store until it is marked.
 use crate::connect::{Connector, explain};
-use crate::copy::{self, Seen, TABLES};
+use crate::copy::{self, Seen};
 use crate::engine::Engine;
 use crate::file::existing_file;
+use crate::tables::TABLES;
 use crate::{Address, Head, Report, Store, StoreError, changes, schema};
 use sqlx::{Any, AnyConnection, AssertSqlSafe, Connection, Row, Transaction};
 use std::path::Path;

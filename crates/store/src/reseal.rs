@@ -1,10 +1,10 @@
 //! Sealing secrets anew, with the newest key, in small transactions.
 use crate::connect::{ANSWER_MS, within};
 use crate::keyring::{SEALED, Sealed};
-use crate::{Store, StoreError, copy};
+use crate::{Store, StoreError, copy, token_keys};
 use doorward_core::secret::Seals;
 use sqlx::any::AnyRow;
-use sqlx::{AnyConnection, AssertSqlSafe, Row};
+use sqlx::{Any, AnyConnection, AssertSqlSafe, Row, Transaction};
 use std::fmt::Write as _;
 
 /// Secrets sealed anew in one transaction, which keeps others from writing meanwhile.
@@ -14,6 +14,7 @@ const ATTEMPTS: u32 = 5;
 
 /// Takes the head, as whoever writes does, without taking a number: sealing a secret anew changes nothing about it.
 const HOLD: &str = "UPDATE head SET seq = seq WHERE one = 1";
+
 /// A walk through everything that is sealed.
 #[derive(Default)]
 pub(crate) struct Walk {
@@ -29,7 +30,7 @@ impl Walk {
         (self.table, self.after) = (0, String::new());
     }
 
-    /// Seals the next secrets anew; `false`: the end was reached.
+    /// Seals the next secrets anew; `false`: nothing was left to be done.
     pub(crate) async fn step(&mut self, store: &Store) -> Result<bool, StoreError> {
         while let Some(of) = SEALED.get(self.table) {
             if self.batch(store, *of).await? {
@@ -37,7 +38,21 @@ impl Walk {
             }
             (self.table, self.after) = (self.table + 1, String::new());
         }
-        Ok(false)
+        let resealed = within(ANSWER_MS, self.token_keys(store)).await?;
+        self.resealed += resealed;
+        Ok(resealed > 0)
+    }
+
+    /// Seals the keys that tokens are signed with anew, all at once: there are few.
+    async fn token_keys(&self, store: &Store) -> Result<u64, StoreError> {
+        let (mut tx, seals) = hold(store).await?;
+        let resealed = token_keys::reseal(&mut tx, &seals).await?;
+        if resealed > 0 {
+            tx.commit().await?;
+        } else {
+            tx.rollback().await?;
+        }
+        Ok(resealed)
     }
 
     async fn batch(&mut self, store: &Store, of: Sealed) -> Result<bool, StoreError> {
@@ -52,13 +67,7 @@ impl Walk {
     }
 
     async fn try_batch(&mut self, store: &Store, of: Sealed) -> Result<bool, StoreError> {
-        let mut tx = store.pool.begin().await?;
-        sqlx::query(HOLD).execute(&mut *tx).await?;
-        if let Some(elsewhere) = copy::moved_to(&mut tx).await? {
-            return Err(StoreError::Moved(elsewhere));
-        }
-        // The key that seals is asked for each time: another rotation may have come to its end, and begun the next one.
-        let seals = Seals::new(&store.keyring(&mut tx).await?);
+        let (mut tx, seals) = hold(store).await?;
         let rows = older(&mut tx, of, &seals, &self.after, BATCH_ROWS).await?;
         let Some(last) = rows.last() else {
             tx.rollback().await?;
@@ -76,6 +85,18 @@ impl Walk {
         self.after = after;
         Ok(true)
     }
+}
+
+/// Begins a transaction in which nobody else writes, and tells what seals. That is asked for each time: another rotation
+/// may have come to its end, and begun the next one.
+async fn hold(store: &Store) -> Result<(Transaction<'static, Any>, Seals), StoreError> {
+    let mut tx = store.pool.begin().await?;
+    sqlx::query(HOLD).execute(&mut *tx).await?;
+    if let Some(elsewhere) = copy::moved_to(&mut tx).await? {
+        return Err(StoreError::Moved(elsewhere));
+    }
+    let seals = Seals::new(&store.keyring(&mut tx).await?);
+    Ok((tx, seals))
 }
 
 /// Secrets sealed with another key than the newest one, in the order of their credentials.

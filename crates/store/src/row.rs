@@ -14,7 +14,7 @@ use std::sync::Arc;
 /// Separates the fields that come as one text: the ASCII unit separator.
 const SEPARATOR: char = '\u{1f}';
 /// How many fields there are in it. The last one, a name, may hold anything.
-const FIELDS: usize = 12;
+const FIELDS: usize = 13;
 
 /// The columns that [`Reader::read`] reads; the table is `c`. All but the secret's hash come as one text: the driver spends
 /// more on each column than on all that stands in it, and a million rows are read at the start.
@@ -23,7 +23,8 @@ macro_rules! columns {
         "c.id || '\u{1f}' || c.workspace || '\u{1f}' || c.kind || '\u{1f}' || c.dialect || '\u{1f}' || \
          CAST(c.plain_key AS TEXT) || '\u{1f}' || c.status || '\u{1f}' || \
          COALESCE(CAST(c.expires_at AS TEXT), '') || '\u{1f}' || c.scopes || '\u{1f}' || c.origins || '\u{1f}' || \
-         CAST(c.secret_version AS TEXT) || '\u{1f}' || CAST(c.created_at AS TEXT) || '\u{1f}' || c.name, c.secret"
+         CAST(c.secret_version AS TEXT) || '\u{1f}' || CAST(c.created_at AS TEXT) || '\u{1f}' || \
+         CAST(c.tokens_since AS TEXT) || '\u{1f}' || c.name, c.secret"
     };
 }
 pub(crate) use columns;
@@ -117,8 +118,8 @@ impl<'k> Reader<'k> {
         let mut next = || fields.next().ok_or_else(|| "it has too few fields".to_owned());
         let (id, workspace, kind, dialect) = (next()?, next()?, next()?, next()?);
         let (plain_key, status, expires_at) = (next()?, next()?, next()?);
-        let (scopes, origins, secret_version, created_at, name) =
-            (next()?, next()?, next()?, next()?, next()?);
+        let (scopes, origins, secret_version, created_at) = (next()?, next()?, next()?, next()?);
+        let (tokens_since, name) = (next()?, next()?);
         let plain_key = match plain_key {
             "0" => false,
             "1" => true,
@@ -141,6 +142,7 @@ impl<'k> Reader<'k> {
             origins: list(origins)?.iter().map(|o| OriginEntry::parse(o)).collect::<Result<_, _>>()?,
             secret: SecretHash(secret),
             signing: None,
+            tokens_since: number(tokens_since)?,
         };
         Ok(Row {
             credential,

@@ -8,7 +8,7 @@ use sqlx::{AnyConnection, AssertSqlSafe, Connection, Row};
 /// The schema that this program makes and knows.
 pub(crate) const VERSION: i64 = MIGRATIONS.len() as i64;
 
-const MIGRATIONS: [&[&str]; 6] = [FIRST, NODES_AND_KEYS, LEASES, SIGNING, LEDGER, OBSERVED];
+const MIGRATIONS: [&[&str]; 7] = [FIRST, NODES_AND_KEYS, LEASES, SIGNING, LEDGER, OBSERVED, TOKENS];
 
 const FIRST: &[&str] = &[
     "CREATE TABLE meta (key {text} NOT NULL PRIMARY KEY, value {text} NOT NULL) {keyed}",
@@ -127,6 +127,50 @@ const OBSERVED: &[&str] = &[
         signed_at {bigint},
         PRIMARY KEY (credential, api)
     ) {keyed}",
+];
+
+const TOKENS: &[&str] = &[
+    // The number of the change that created a credential or last revoked all of its tokens. Those that are there already
+    // have no tokens.
+    "ALTER TABLE credential ADD COLUMN tokens_since {bigint} NOT NULL DEFAULT 0",
+    // What tokens are signed with. The private key is sealed, together with what else must not be changed: whoever can
+    // only write here can't have a key of his own believed.
+    "CREATE TABLE token_key (
+        kid {text} NOT NULL PRIMARY KEY,
+        alg {text} NOT NULL,
+        state {text} NOT NULL,
+        created_at {bigint} NOT NULL,
+        signs_from {bigint} NOT NULL,
+        retired_at {bigint},
+        verify_until {bigint},
+        public_jwk {text} NOT NULL,
+        sealed {blob} NOT NULL,
+        key_version {bigint} NOT NULL
+    ) {keyed}",
+    // Every token that was issued, until it is over. Not the token itself: nobody finds one here. A credential that is
+    // deleted leaves its tokens, which are dead, to their end.
+    "CREATE TABLE token (
+        jti {text} NOT NULL PRIMARY KEY,
+        credential {text} NOT NULL,
+        workspace {text} NOT NULL,
+        dialect {text} NOT NULL,
+        label {text},
+        scope {text} NOT NULL,
+        gen {text} NOT NULL,
+        issued_at {bigint} NOT NULL,
+        expires_at {bigint} NOT NULL,
+        revoked_at {bigint}
+    ) {keyed}",
+    "CREATE INDEX token_expiry ON token (expires_at, jti)",
+    "CREATE INDEX token_workspace ON token (workspace, expires_at, jti)",
+    "CREATE INDEX token_revoked ON token (expires_at, jti) WHERE revoked_at IS NOT NULL",
+    // How often a name was tried in vain from a network; a keyed hash of both stands for them.
+    "CREATE TABLE guess (
+        who {text} NOT NULL PRIMARY KEY,
+        failures {bigint} NOT NULL,
+        last_at {bigint} NOT NULL
+    ) {keyed}",
+    "CREATE INDEX guess_last ON guess (last_at)",
 ];
 
 /// The first schema with a keyring.

@@ -117,6 +117,11 @@ impl Write {
         Ok(epoch)
     }
 
+    /// The number that the next change gets. Nobody else takes one until this transaction ends.
+    pub(crate) fn next_seq(&self) -> i64 {
+        if self.reserved { self.seq } else { self.seq + 1 }
+    }
+
     /// From here to its [`Write::tell`], a step is half done: if it fails in between, the whole is not committed.
     pub(crate) fn begin_step(&mut self) {
         self.half = true;
@@ -124,8 +129,7 @@ impl Write {
 
     /// Ends a step: adds its row to the change table.
     pub(crate) async fn tell(&mut self, told: Told<'_>) -> Result<(), StoreError> {
-        // Nobody else takes a number until this transaction ends.
-        let seq = if self.reserved { self.seq } else { self.seq + 1 };
+        let seq = self.next_seq();
         let change = Change {
             seq,
             at: self.now,
@@ -185,7 +189,7 @@ impl Write {
 
 /// PostgreSQL answers COMMIT after a failed statement with success, and has rolled back. A statement before, on the same
 /// way, fails then.
-async fn commit(engine: Engine, mut tx: Transaction<'static, Any>) -> Result<(), sqlx::Error> {
+pub(crate) async fn commit(engine: Engine, mut tx: Transaction<'static, Any>) -> Result<(), sqlx::Error> {
     match engine {
         Engine::Sqlite => tx.commit().await,
         Engine::Postgres => {

@@ -88,6 +88,8 @@ pub(super) fn assemble(
         origins: checked.origins,
         secret: desk.keys.hash(id.as_bytes(), secret.as_bytes()),
         signing: signs_with(wanted.kind.scheme(checked.dialect), secret),
+        // The store knows.
+        tokens_since: 0,
     };
     NewCredential { credential, display: until.map(|until| Display { secret: secret.to_owned(), until }) }
 }
@@ -217,11 +219,17 @@ pub async fn delete(desk: Desk<'_>, id: &str) -> Result<CredentialView, Error> {
     Ok(CredentialView::stored(&stored, None))
 }
 
-/// Makes a new secret for a credential; the old one opens nothing, and signs nothing, from then on. The id stays.
+/// Makes a new secret for a credential; the old one opens nothing, and signs nothing, from then on. The id stays. Whether
+/// the tokens that it was given live on, where that is not said, its dialect tells.
 ///
 /// # Errors
 /// [`Error::UnknownCredential`], or the store's.
-pub async fn regenerate(desk: Desk<'_>, id: &str, random: Random<'_>) -> Result<CredentialView, Error> {
+pub async fn regenerate(
+    desk: Desk<'_>,
+    id: &str,
+    keep_tokens: Option<bool>,
+    random: Random<'_>,
+) -> Result<CredentialView, Error> {
     let mut write = desk.store.write(desk.actor, desk.now).await?;
     let stored = find(desk, id).await?;
     let c = &stored.credential;
@@ -235,7 +243,8 @@ pub async fn regenerate(desk: Desk<'_>, id: &str, random: Random<'_>) -> Result<
     let display = window(c.kind, environment, dialect.shown_again_s.1, desk.now)
         .map(|until| Display { secret: secret.clone(), until });
     let hash = desk.keys.hash(c.id.as_bytes(), secret.as_bytes());
-    write.replace_secret(id, hash, signs_with(c.scheme(), &secret), display).await?;
+    let keep_tokens = keep_tokens.unwrap_or(dialect.keeps_tokens);
+    write.replace_secret(id, hash, signs_with(c.scheme(), &secret), display, keep_tokens).await?;
     write.commit().await?;
     // Nobody has seen the new one yet.
     Ok(CredentialView { exposed_at: None, ..CredentialView::stored(&stored, Some(secret)) })

@@ -163,6 +163,7 @@ fn world(more: &str) -> Live {
             },
             secret: keys.hash(id.as_bytes(), b"secret"),
             signing: Dialect::named(dialect).unwrap().signing.map(|_| SigningSecret::new(b"secret")),
+            tokens_since: 0,
         });
     }
     live

@@ -29,7 +29,16 @@ pub(crate) enum Credential {
     /// Remove it for good
     Delete(One),
     /// Make a new secret for it; the old one opens nothing from then on
-    Regenerate(One),
+    Regenerate {
+        #[command(flatten)]
+        one: One,
+        /// Let the tokens that it was given live on; voucherify's do unless --revoke-tokens says otherwise
+        #[arg(long, conflicts_with = "revoke_tokens")]
+        keep_tokens: bool,
+        /// Let the tokens that it was given die; those of other dialects than voucherify do in any case
+        #[arg(long)]
+        revoke_tokens: bool,
+    },
 }
 
 #[derive(Debug, Args)]

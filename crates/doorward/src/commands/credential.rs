@@ -32,9 +32,10 @@ pub(super) async fn run(command: Credential) -> Result<(), Failure> {
             Ok(told(&credentials::unblock(opened.desk(ACTOR), &one.id).await?, one.output)?)
         }
         Credential::Delete(one) => delete(one).await,
-        Credential::Regenerate(one) => {
+        Credential::Regenerate { one, keep_tokens, revoke_tokens } => {
             let opened = place::open(&one.place).await?;
-            let made = credentials::regenerate(opened.desk(ACTOR), &one.id, &mut random::fill).await?;
+            let keep = (keep_tokens || revoke_tokens).then_some(keep_tokens);
+            let made = credentials::regenerate(opened.desk(ACTOR), &one.id, keep, &mut random::fill).await?;
             if made.weak {
                 tracing::warn!(
                     "the id alone still opens APIs that allow it; to change that, make another credential"

@@ -107,7 +107,7 @@ async fn changes_of_others_are_obeyed_within_a_second() {
     let mut write = writer.write("ann", NOW).await.unwrap();
     write.delete_credential("l").await.unwrap();
     let hash = keys().hash(b"k", b"t");
-    write.replace_secret("k", hash, None, None).await.unwrap();
+    write.replace_secret("k", hash, None, None, false).await.unwrap();
     write.delete_api("vouchers").await.unwrap();
     let seq = write.commit().await.unwrap();
     node.soon("a deleted one", |live| status(live, "l").is_none()).await;

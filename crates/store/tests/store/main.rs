@@ -12,6 +12,10 @@ mod feed;
 #[cfg(test)]
 mod following;
 #[cfg(test)]
+mod guessing;
+#[cfg(test)]
+mod issuing;
+#[cfg(test)]
 mod lease;
 #[cfg(test)]
 mod listing;
@@ -39,5 +43,9 @@ mod signing_rotation;
 mod size;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod token_keys;
+#[cfg(test)]
+mod tokens;
 #[cfg(test)]
 mod writing;

@@ -1,9 +1,10 @@
 //! An installation moves from one store to another: all of it or nothing, and nobody writes to the old one afterwards.
 use crate::place::on_both_engines;
 use crate::support::*;
+use doorward_core::guessing::{Delays, Network};
 use doorward_core::observed::Observed;
 use doorward_core::time::UnixMillis;
-use doorward_store::{Address, Display, Fact, Filter, Moved, Store, StoreError, Target};
+use doorward_store::{Address, Display, Fact, Filter, Moved, Store, StoreError, Target, TokenFilter};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -60,7 +61,10 @@ async fn everything(store: &Store) -> String {
         let signs = signs_with(store, &c.credential.id).await;
         all += &format!("{} {rest:?} {revealed:?} {signs:?}\n", shown(&c.credential));
     }
-    all
+    for token in store.live_tokens(&TokenFilter::All, None, 100_000, NOW).await.unwrap() {
+        all += &format!("{token:?}\n");
+    }
+    all + &format!("{:?}", store.token_keys().await.unwrap())
 }
 
 async fn fill(store: &Store, many: usize) {
@@ -91,6 +95,21 @@ async fn fill(store: &Store, many: usize) {
     let observed: Vec<_> = (0..=many / 2).map(seen).collect();
     let full = Fact { observed: observed.clone(), ..fact("full", None) };
     store.record(&[full, Fact { observed, ..fact("shown", Some(NOW)) }]).await.unwrap();
+    let tokens: Vec<_> = tokens_of(store, "shown", many).await;
+    assert!(store.issue_tokens(&tokens).await.unwrap().iter().all(Result::is_ok));
+    let mut write = store.write("ann", NOW).await.unwrap();
+    write.revoke_token(tokens[1].id).await.unwrap();
+    crate::token_keys::add(&mut write, "first", NOW).await;
+    write.settle_token_keys(1).await.unwrap();
+    write.commit().await.unwrap();
+    let who = store.keys().guess_key("ann", Network::V4([192, 0, 2, 1]));
+    store.guess_failed(who, &Delays { free: 0, ..Delays::default() }, NOW).await.unwrap();
+}
+
+/// Tokens of a credential.
+async fn tokens_of(store: &Store, credential: &str, many: usize) -> Vec<doorward_store::NewToken> {
+    let seen = crate::tokens::seen(store, credential).await;
+    (0..many).map(|n| crate::tokens::token(&seen, n as u128)).collect()
 }
 
 async fn everything_arrives() {
@@ -110,7 +129,7 @@ async fn everything_arrives() {
         assert_eq!(report, store.check().await.unwrap());
         let many = i64::try_from(MANY).unwrap();
         assert_eq!((counts.credentials, counts.displays, counts.facts), (many + 3, 2, 2));
-        assert_eq!((counts.signing, report.sealed), (1, 3));
+        assert_eq!((counts.signing, report.sealed), (1, 4));
         assert_eq!((counts.changes, counts.objects), (head.seq, 3));
         // The old one tells the same, and takes no more.
         assert_eq!(everything(&store).await, before);

@@ -65,8 +65,11 @@ async fn no_secret_is_in_any_file() {
     let mut write = store.write("ann", NOW).await.unwrap();
     let display = shown_until(SECOND, Some(900_000));
     assert!(!format!("{display:?} {write:?} {store:?}").contains(SECOND));
-    write.replace_secret("kept", keys().hash(b"kept", SECOND.as_bytes()), None, display).await.unwrap();
-    write.replace_secret("signs", again.secret, again.signing, None).await.unwrap();
+    write
+        .replace_secret("kept", keys().hash(b"kept", SECOND.as_bytes()), None, display, false)
+        .await
+        .unwrap();
+    write.replace_secret("signs", again.secret, again.signing, None, false).await.unwrap();
     write.commit().await.unwrap();
     assert_eq!(store.reveal("kept", NOW).await.unwrap().as_deref(), Some(SECOND));
     let signs = store.credential("signs").await.unwrap();
@@ -103,11 +106,11 @@ async fn a_secret_is_shown_until_its_window_closes() {
 
     let mut write = store.write("ann", at(2_000)).await.unwrap();
     let secret = keys().hash(b"always", SECOND.as_bytes());
-    write.replace_secret("always", secret, None, shown_until(SECOND, Some(3_000))).await.unwrap();
+    write.replace_secret("always", secret, None, shown_until(SECOND, Some(3_000)), false).await.unwrap();
     write.commit().await.unwrap();
     assert_eq!(sees("always", 2_000).await.as_deref(), Some(SECOND));
     let mut write = store.write("ann", at(2_100)).await.unwrap();
-    write.replace_secret("always", keys().hash(b"always", b"third"), None, None).await.unwrap();
+    write.replace_secret("always", keys().hash(b"always", b"third"), None, None, false).await.unwrap();
     write.commit().await.unwrap();
     assert_eq!(sees("always", 2_200).await, None);
     store.check().await.unwrap();

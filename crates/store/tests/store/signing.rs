@@ -20,7 +20,7 @@ const SECOND: &str = "dws_Xe9uWq2yR7tB1nM4kJ8hG5fD3sA6pO0i";
 pub(crate) async fn replace(store: &Store, id: &str, secret: &str) {
     let c = signer(&store.keys(), id, secret);
     let mut write = store.write("ann", NOW).await.unwrap();
-    write.replace_secret(id, c.secret, c.signing, None).await.unwrap();
+    write.replace_secret(id, c.secret, c.signing, None, false).await.unwrap();
     write.commit().await.unwrap();
 }
 
@@ -67,7 +67,7 @@ async fn a_signing_secret_lives_and_dies_with_its_secret() {
     assert_eq!(rows(&place).await, ["a"]);
     // A credential that stops signing keeps nothing to sign with.
     let mut write = store.write("ann", NOW).await.unwrap();
-    write.replace_secret("a", store.keys().hash(b"a", b"s"), None, None).await.unwrap();
+    write.replace_secret("a", store.keys().hash(b"a", b"s"), None, None, false).await.unwrap();
     write.commit().await.unwrap();
     assert!(rows(&place).await.is_empty() && signs_with(&store, "a").await.is_none());
     store.check().await.unwrap();

@@ -48,7 +48,7 @@ async fn each_verb_does_what_it_says() {
     create(&store, "k", "one", None).await;
     let mut write = store.write("ann", UnixMillis(NOW.0 + 1)).await.unwrap();
     write.set_status("k", Status::Blocked).await.unwrap();
-    write.replace_secret("k", keys().hash(b"k", b"two"), None, None).await.unwrap();
+    write.replace_secret("k", keys().hash(b"k", b"two"), None, None, false).await.unwrap();
     let mut renamed = policy().workspaces[0].clone();
     renamed.name = None;
     write.put_workspace(&renamed).await.unwrap();
@@ -109,7 +109,7 @@ async fn what_breaks_a_rule_is_refused_and_leaves_no_trace() {
         write.delete_api("x").await,
         write.delete_credential("x").await,
         write.set_status("x", Status::Blocked).await,
-        write.replace_secret("x", keys().hash(b"x", b"y"), None, None).await,
+        write.replace_secret("x", keys().hash(b"x", b"y"), None, None, false).await,
     ] {
         assert!(matches!(missing, Err(StoreError::NotFound { .. })), "{missing:?}");
     }
@@ -173,7 +173,7 @@ async fn facts_keep_the_latest_times() {
     assert_eq!(store.head().await.unwrap(), head, "facts are no changes");
     // The exposed secret is dead.
     let mut write = store.write("ann", NOW).await.unwrap();
-    write.replace_secret("k", keys().hash(b"k", b"t"), None, None).await.unwrap();
+    write.replace_secret("k", keys().hash(b"k", b"t"), None, None, false).await.unwrap();
     write.commit().await.unwrap();
     let k = store.credential("k").await.unwrap().unwrap();
     assert_eq!((k.last_used, k.exposed_at), (Some(UnixMillis(40)), None));

@@ -70,7 +70,7 @@ async fn how_long_a_secret_can_be_shown_again() {
     assert_eq!(secret_at(&office, &vendor.id, 13 * DAY_MS).await.unwrap(), vendor.secret.unwrap().0);
     assert!(matches!(secret_at(&office, &vendor.id, 14 * DAY_MS).await, Err(Error::NotShownAgain(_))));
 
-    let again = verbs::regenerate(office.desk(), &vendor.id, &mut |b| office.fill(b)).await.unwrap();
+    let again = verbs::regenerate(office.desk(), &vendor.id, None, &mut |b| office.fill(b)).await.unwrap();
     let new = again.secret.unwrap().0;
     assert_eq!(secret_at(&office, &vendor.id, 14 * 60_000).await.unwrap(), new);
     assert!(matches!(secret_at(&office, &vendor.id, 15 * 60_000).await, Err(Error::NotShownAgain(_))));
@@ -89,7 +89,7 @@ async fn how_long_a_secret_can_be_shown_again() {
 async fn a_new_secret_ends_the_old_one() {
     let office = Office::with_policy().await;
     let made = office.create(&wanted("live", Kind::Server)).await.unwrap();
-    let again = verbs::regenerate(office.desk(), &made.id, &mut |b| office.fill(b)).await.unwrap();
+    let again = verbs::regenerate(office.desk(), &made.id, None, &mut |b| office.fill(b)).await.unwrap();
     let (old, new) = (made.secret.unwrap().0, again.secret.unwrap().0);
     let known = office.store.credential(&made.id).await.unwrap().unwrap().credential.secret;
     let fits = |secret: &str| office.keys.fits(made.id.as_bytes(), secret.as_bytes(), Some(&known));
@@ -115,7 +115,7 @@ async fn secrets_that_sign_are_kept_and_others_are_not() {
         // As those who sign read ids.
         assert!(id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-'));
         assert!(matches!(secret_at(&office, &id, 0).await, Err(Error::NotShownAgain(_))));
-        let again = verbs::regenerate(office.desk(), &id, &mut |b| office.fill(b)).await.unwrap();
+        let again = verbs::regenerate(office.desk(), &id, None, &mut |b| office.fill(b)).await.unwrap();
         let new = again.secret.unwrap().0;
         assert!(new != told && signs_with(&office, &id).await == secret(&new));
         assert!(matches!(secret_at(&office, &id, 0).await, Err(Error::NotShownAgain(_))));
@@ -153,7 +153,7 @@ async fn blocking_is_undone_and_deleting_is_not() {
         verbs::reveal(office.desk(), &id).await,
         verbs::block(office.desk(), &id).await,
         verbs::delete(office.desk(), &id).await,
-        verbs::regenerate(office.desk(), &id, &mut |b| office.fill(b)).await,
+        verbs::regenerate(office.desk(), &id, None, &mut |b| office.fill(b)).await,
     ] {
         assert!(matches!(gone, Err(Error::UnknownCredential(_))));
     }
