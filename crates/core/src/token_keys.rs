@@ -8,6 +8,10 @@ use crate::time::UnixMillis;
 use std::fmt;
 use std::sync::Arc;
 
+/// How long a key verifies after it has signed for the last time, in milliseconds: the life of the longest token of any
+/// dialect, twelve hours, and ten minutes for clocks and for nodes that learn late that another key signs.
+pub const VERIFY_MS: i64 = (12 * 60 + 10) * 60 * 1000;
+
 names! {
     /// What a key is there for.
     KeyState:

@@ -112,7 +112,10 @@ impl Node {
         let facts = tokio::spawn(facts::keep(store.clone(), Arc::clone(&live), facts_from));
         let (ready_to, ready) = watch::channel(false);
         let heartbeat = Heartbeat::start(config, store.clone(), Arc::clone(&live), ready.clone());
-        let mut others = vec![tokio::spawn(clock::watch(Arc::clone(&live)))];
+        let mut others = vec![
+            tokio::spawn(clock::watch(Arc::clone(&live))),
+            tokio::spawn(housekeeping::forget_revoked(Arc::clone(&live))),
+        ];
         if config.role.keeps_house() {
             others.push(tokio::spawn(housekeeping::keep(store.clone(), Arc::clone(&live))));
         }

@@ -25,6 +25,28 @@ fn files(place: &Place) -> Vec<String> {
 }
 
 /// A backup holds all that was acknowledged before it, whole changes only, and nobody waits for it.
+/// What was issued and revoked, and what tokens are signed with; but all of it is dead once the backup is in force.
+#[tokio::test]
+async fn a_backup_holds_tokens_and_their_keys() {
+    let (place, store) = crate::tokens::filled().await;
+    let a = crate::tokens::seen(&store, "a").await;
+    let tokens = [crate::tokens::token(&a, 1), crate::tokens::token(&a, 2)];
+    store.issue_tokens(&tokens).await.unwrap();
+    let mut write = store.write("ann", NOW).await.unwrap();
+    write.revoke_token(tokens[1].id).await.unwrap();
+    crate::token_keys::add(&mut write, "first", NOW).await;
+    write.commit().await.unwrap();
+    let file = place.file("backup.db");
+    assert_eq!(store.backup(&file).await.unwrap().report, store.check().await.unwrap());
+    let copy = opened(&file).await;
+    assert_eq!(copy.token_keys().await.unwrap(), store.token_keys().await.unwrap());
+    let alive = async |n: usize| copy.token(tokens[n].id, NOW).await.unwrap().unwrap().alive;
+    assert_eq!((alive(0).await, alive(1).await), (true, false));
+    copy.begin_epoch("ann", NOW).await.unwrap();
+    assert_eq!((alive(0).await, alive(1).await), (false, false));
+    copy.check().await.unwrap();
+}
+
 #[tokio::test]
 async fn a_backup_is_one_instant_of_a_store_in_use() {
     let place = Place::new();

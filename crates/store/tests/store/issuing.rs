@@ -175,30 +175,32 @@ async fn room_comes_back_as_tokens_die() {
 
 /// One wait for the disk serves all who came meanwhile. How many a second, `--nocapture` tells.
 async fn many_wait_for_the_disk_together() {
-    const CALLERS: u128 = 256;
-    const EACH: u128 = 20;
-    let (place, store) = filled().await;
-    let seen = seen(&store, "a").await;
-    let issuer = Issuer::start(store.clone());
-    let start = Instant::now();
-    let callers = (0..CALLERS).map(|caller| {
-        let (issuer, seen) = (issuer.clone(), seen.clone());
-        tokio::spawn(async move {
-            for n in 0..EACH {
-                // Random, as real ones are.
-                let id = (caller << 32 | n).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
-                let one = NewToken { id: TokenId(id.to_be_bytes()), ..token(&seen, n) };
-                issuer.issue(one).await.unwrap();
-            }
-        })
-    });
-    for caller in callers.collect::<Vec<_>>() {
-        caller.await.unwrap();
+    for (callers, each, cap) in [(1, 100, None), (16, 100, None), (256, 20, None), (256, 20, Some(u32::MAX))]
+    {
+        let (place, store) = filled().await;
+        let seen = seen(&store, "a").await;
+        let issuer = Issuer::start(store.clone());
+        let start = Instant::now();
+        let tasks = (0..callers).map(|caller: u128| {
+            let (issuer, seen) = (issuer.clone(), seen.clone());
+            tokio::spawn(async move {
+                for n in 0..each {
+                    // Far from each other, as random ones are.
+                    let id = (caller << 32 | n).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
+                    let one = NewToken { id: TokenId(id.to_be_bytes()), cap, ..token(&seen, n) };
+                    issuer.issue(one).await.unwrap();
+                }
+            })
+        });
+        for task in tasks.collect::<Vec<_>>() {
+            task.await.unwrap();
+        }
+        let (took, all) = (start.elapsed(), callers * each);
+        let count = ask(&place.db(), "SELECT CAST(COUNT(*) AS TEXT) FROM token").await;
+        assert_eq!(count, [all.to_string()]);
+        let rate = all as f64 / took.as_secs_f64();
+        println!("{callers} at a time, limited {}: {rate:.0} tokens a second", cap.is_some());
     }
-    let took = start.elapsed();
-    let count = ask(&place.db(), "SELECT CAST(COUNT(*) AS TEXT) FROM token").await;
-    assert_eq!(count, [(CALLERS * EACH).to_string()]);
-    println!("{:.0} tokens a second", (CALLERS * EACH) as f64 / took.as_secs_f64());
 }
 
 async fn nothing_is_issued_at_a_store_that_was_moved() {

@@ -149,8 +149,7 @@ async fn what_can_not_be_done_with_a_key_is_refused() {
 async fn a_key_that_was_put_there_by_others_is_not_believed() {
     let (place, store) = filled().await;
     put(&store, "second", NOW, NOW.plus_ms(9_000)).await;
-    let mut node = Node::start(place.store().await, 20, 60_000);
-    node.ready().await;
+    store.close().await;
     let all =
         "kid, alg, state, created_at, signs_from, retired_at, verify_until, public_jwk, sealed, key_version";
     for harm in [

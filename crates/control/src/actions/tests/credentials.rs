@@ -96,6 +96,27 @@ async fn a_new_secret_ends_the_old_one() {
     assert!(fits(&new) && !fits(&old));
 }
 
+/// Unless it is said, the dialect tells whether tokens live on.
+#[tokio::test]
+async fn a_new_secret_ends_tokens_or_keeps_them() {
+    let office = Office::with_policy().await;
+    for (name, said, keeps) in [
+        ("voucherify", None, true),
+        ("voucherify", Some(false), false),
+        ("standard", None, false),
+        ("standard", Some(true), true),
+        ("antavo", None, false),
+        ("aws4", None, false),
+    ] {
+        let wanted = Wanted { dialect: dialect(name), ..wanted("live", Kind::Server) };
+        let id = office.create(&wanted).await.unwrap().id;
+        let since = async || office.store.credential(&id).await.unwrap().unwrap().credential.tokens_since;
+        let before = since().await;
+        verbs::regenerate(office.desk(), &id, said, &mut |b| office.fill(b)).await.unwrap();
+        assert_eq!(since().await == before, keeps, "{name} {said:?}");
+    }
+}
+
 async fn signs_with(office: &Office, id: &str) -> Option<SigningSecret> {
     office.store.credential(id).await.unwrap().unwrap().credential.signing
 }
