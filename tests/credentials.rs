@@ -150,6 +150,13 @@ fn a_regenerated_key_has_a_new_secret_only() {
     eventually("the new secret", || world.ask(new.get("/v1/x")).status == 200);
     assert!(done.elapsed() < AT_ONCE);
     world.ask(world.server.get("/v1/x")).expect(401, "credential_invalid");
+    // Tokens live on or die, and not both.
+    let regenerate = ["credential", "regenerate", &new.id];
+    for said in ["--keep-tokens", "--revoke-tokens"] {
+        world.gateway.command(&[&regenerate[..], &[said]].concat()).ok();
+    }
+    let both = world.gateway.command(&[&regenerate[..], &["--keep-tokens", "--revoke-tokens"]].concat());
+    assert_eq!(both.code, 2, "{both:?}");
 }
 
 /// Keys from elsewhere keep their id and secret.

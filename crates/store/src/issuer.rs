@@ -1,7 +1,9 @@
 //! Tokens that are issued at the same time are written down together: one wait for the disk serves all of them.
+use crate::engine::Engine;
 use crate::issue::{NewToken, NotIssued};
 use crate::{Store, StoreError};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
@@ -9,6 +11,11 @@ use tokio::sync::{mpsc, oneshot};
 const BATCH_TOKENS: usize = 256;
 /// Tokens that may wait. More than are issued in a second; whoever comes then had better come again later.
 const WAITING_TOKENS: usize = 4_096;
+
+/// Whoever else wants to write to a file asks for it again and again, and must find it free now and then, whatever is
+/// asked for here. So after each transaction there is a rest of the same length, but none that is longer than so many
+/// milliseconds.
+const LONGEST_REST_MS: u64 = 50;
 
 /// Why no token was issued.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -67,6 +74,7 @@ async fn write(store: Store, mut waiting: mpsc::Receiver<Waiting>) {
         if tokens.is_empty() {
             continue;
         }
+        let begun = Instant::now();
         let told: Vec<Result<(), IssueError>> = match store.issue_tokens(&tokens).await {
             Ok(all) => all.into_iter().map(|one| one.map_err(IssueError::Refused)).collect(),
             Err(e) => {
@@ -77,6 +85,10 @@ async fn write(store: Store, mut waiting: mpsc::Receiver<Waiting>) {
         for (answer, told) in answers.into_iter().zip(told) {
             // It may have been given up in the meantime.
             let _ = answer.send(told);
+        }
+        if store.engine == Engine::Sqlite {
+            let rest = begun.elapsed().min(Duration::from_millis(LONGEST_REST_MS));
+            tokio::time::sleep(rest).await;
         }
     }
 }

@@ -2,6 +2,7 @@
 use crate::place::on_both_engines;
 use crate::support::*;
 use crate::tokens::{LIFE_MS, filled, issue, seen, token};
+use doorward_core::credential::Status;
 use doorward_core::revocation::TokenId;
 use doorward_store::{IssueError, Issuer, NewToken, NotIssued, SecretSeen, StoreError};
 use sqlx::{Connection as _, Row as _};
@@ -15,6 +16,7 @@ on_both_engines!(
     a_workspace_never_has_more_tokens_than_it_may,
     room_comes_back_as_tokens_die,
     many_wait_for_the_disk_together,
+    those_who_issue_hold_up_no_change,
     nothing_is_issued_at_a_store_that_was_moved,
 );
 
@@ -201,6 +203,51 @@ async fn many_wait_for_the_disk_together() {
         let rate = all as f64 / took.as_secs_f64();
         println!("{callers} at a time, limited {}: {rate:.0} tokens a second", cap.is_some());
     }
+}
+
+/// The kill switch: however many tokens are asked for, by several nodes and for that very credential.
+async fn those_who_issue_hold_up_no_change() {
+    const NODES: u128 = 3;
+    const CALLERS: u128 = 32;
+    let (place, store) = filled().await;
+    let (done, next) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+    let mut tasks = Vec::new();
+    for _ in 0..NODES {
+        let issuer = Issuer::start(place.store().await);
+        let seen = seen(&store, "a").await;
+        for _ in 0..CALLERS {
+            let (issuer, seen) = (issuer.clone(), seen.clone());
+            let (done, next) = (Arc::clone(&done), Arc::clone(&next));
+            tasks.push(tokio::spawn(async move {
+                let mut issued = 0;
+                while !done.load(Ordering::SeqCst) {
+                    let n = u128::from(next.fetch_add(1, Ordering::SeqCst));
+                    match issuer.issue(token(&seen, n)).await {
+                        Ok(()) => issued += 1,
+                        Err(IssueError::Refused(NotIssued::CredentialChanged)) => (),
+                        Err(e) => panic!("{e}"),
+                    }
+                }
+                issued
+            }));
+        }
+    }
+    let mut longest = Duration::ZERO;
+    for n in 0..40 {
+        let start = Instant::now();
+        let mut write = store.write("ann", NOW).await.unwrap();
+        write.set_status("a", if n % 2 == 0 { Status::Blocked } else { Status::Active }).await.unwrap();
+        write.commit().await.unwrap();
+        longest = longest.max(start.elapsed());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    done.store(true, Ordering::SeqCst);
+    let mut issued = 0;
+    for task in tasks {
+        issued += task.await.unwrap();
+    }
+    println!("longest {longest:?}, {issued} issued");
+    assert!(longest < Duration::from_secs(1) && issued > 0, "{longest:?}, {issued} issued");
 }
 
 async fn nothing_is_issued_at_a_store_that_was_moved() {
