@@ -5,6 +5,7 @@ use toml::{Table, Value};
 
 /// For each crate of ours, which others it may depend on. The binary may use all, tools the core alone.
 const RULE: &[(&str, &[&str])] = &[
+    ("crates/client", &[]),
     ("crates/core", &[]),
     ("crates/store", &["doorward-core"]),
     ("crates/gateway", &["doorward-core"]),
