@@ -44,6 +44,13 @@ impl HighWater {
         UnixMillis(wall.0.saturating_add(highest.saturating_sub(lead)))
     }
 
+    /// The time to judge by, by the steady clock alone; the beginning of all time where no wall clock was ever shown.
+    #[must_use]
+    pub fn at(&self, steady_ms: u64) -> UnixMillis {
+        let steady = i64::try_from(steady_ms).unwrap_or(i64::MAX);
+        UnixMillis(self.lead_ms.load(Relaxed).saturating_add(steady))
+    }
+
     /// By how many milliseconds the wall clock is behind the time that is judged by.
     #[must_use]
     pub fn behind_ms(&self, wall: UnixMillis, steady_ms: u64) -> u64 {

@@ -46,7 +46,11 @@ names! {
     /// A browser or an app: publishable, bound to origins.
     Client = "client",
     /// A named platform that calls on the workspace's behalf: id and secret.
-    Integration = "integration"
+    Integration = "integration",
+    /// A service user: a name and a password, which open nothing but the password grant of the token endpoint.
+    User = "user",
+    /// An OAuth client: id and secret, which open nothing but the token endpoints.
+    OauthClient = "oauth_client"
 }
 names! {
     /// How a credential is presented and proved.
@@ -58,7 +62,9 @@ names! {
     /// Each request is signed; the secret is never sent. Escher and AWS Signature Version 4.
     Escher = "escher",
     /// Each request is signed by Avanan's rules; the secret is never sent.
-    Avanan = "avanan"
+    Avanan = "avanan",
+    /// An access token (RFC 6750), which was given to the credential for some time.
+    Bearer = "bearer"
 }
 names! {
     /// Whether a credential may be used.
@@ -82,7 +88,7 @@ impl SchemeName {
     #[must_use]
     pub fn signs(self) -> bool {
         match self {
-            SchemeName::ApiKey | SchemeName::Publishable => false,
+            SchemeName::ApiKey | SchemeName::Publishable | SchemeName::Bearer => false,
             SchemeName::Escher | SchemeName::Avanan => true,
         }
     }
@@ -97,6 +103,16 @@ impl Kind {
             Kind::Server | Kind::Integration if dialect.avanan => SchemeName::Avanan,
             Kind::Server | Kind::Integration => SchemeName::ApiKey,
             Kind::Client => SchemeName::Publishable,
+            Kind::User | Kind::OauthClient => SchemeName::Bearer,
+        }
+    }
+
+    /// Whether it has a password, which people choose, and no secret that was drawn by lot.
+    #[must_use]
+    pub fn has_password(self) -> bool {
+        match self {
+            Kind::User => true,
+            Kind::Server | Kind::Client | Kind::Integration | Kind::OauthClient => false,
         }
     }
 }
@@ -127,6 +143,8 @@ pub struct Credential {
     pub dialect: &'static Dialect,
     /// Whether its id alone opens APIs that allow it: weak.
     pub plain_key: bool,
+    /// Whether an OAuth client may ask for tokens with the passwords of users.
+    pub password_grant: bool,
     /// Whether it may be used.
     pub status: Status,
     /// From this instant on it is expired.
@@ -157,9 +175,74 @@ impl Credential {
         self.kind.scheme(self.dialect)
     }
 
-    /// Whether it may be proved by a scheme: by its own, and where its id alone is enough, as a key too.
+    /// Whether it may be proved by a scheme: by its own; where its id alone is enough, as a key too; and where it is not,
+    /// by a token that was given for its secret.
     #[must_use]
     pub fn may_use(&self, scheme: SchemeName) -> bool {
-        scheme == self.scheme() || scheme == SchemeName::ApiKey && self.plain_key
+        match scheme {
+            SchemeName::Bearer => self.kind != Kind::Client && !self.plain_key,
+            own => own == self.scheme() || own == SchemeName::ApiKey && self.plain_key,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dialect::DIALECTS;
+
+    /// A new kind, dialect or scheme has to say here what it opens.
+    #[test]
+    fn what_each_kind_may_use_is_told_in_full() {
+        for dialect in &DIALECTS {
+            for kind in Kind::ALL {
+                for plain_key in [false, true] {
+                    let c = Credential {
+                        id: "k".into(),
+                        pseudonym: None,
+                        workspace: "acme".into(),
+                        kind: *kind,
+                        name: "".into(),
+                        dialect,
+                        plain_key,
+                        password_grant: false,
+                        status: Status::Active,
+                        expires_at: None,
+                        scopes: Box::default(),
+                        origins: Box::default(),
+                        secret: SecretHash([0; 32]),
+                        signing: None,
+                        tokens_since: 0,
+                    };
+                    let mut may = match kind {
+                        Kind::Client => vec![SchemeName::Publishable],
+                        Kind::User | Kind::OauthClient => vec![],
+                        Kind::Server | Kind::Integration => match dialect.name {
+                            "antavo" | "aws4" => vec![SchemeName::Escher],
+                            "avanan" => vec![SchemeName::Avanan],
+                            _ => vec![SchemeName::ApiKey],
+                        },
+                    };
+                    match (plain_key, kind) {
+                        (false, Kind::Client) => {}
+                        (false, _) => may.push(SchemeName::Bearer),
+                        (true, _) if !may.contains(&SchemeName::ApiKey) => may.push(SchemeName::ApiKey),
+                        (true, _) => {}
+                    }
+                    let told: Vec<_> = SchemeName::ALL.iter().filter(|s| c.may_use(**s)).copied().collect();
+                    may.sort_by_key(|s| SchemeName::ALL.iter().position(|o| o == s));
+                    assert_eq!(told, may, "{} {} {plain_key}", kind.name(), dialect.name);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn kinds_are_read_as_they_are_written() {
+        let names: Vec<&str> = Kind::ALL.iter().map(|k| k.name()).collect();
+        assert_eq!(names, ["server", "client", "integration", "user", "oauth_client"]);
+        assert!(Kind::ALL.iter().all(|k| Kind::parse(k.name()) == Ok(*k)));
+        let with: Vec<&str> = Kind::ALL.iter().filter(|k| k.has_password()).map(|k| k.name()).collect();
+        assert_eq!(with, ["user"]);
     }
 }

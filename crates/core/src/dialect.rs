@@ -2,6 +2,9 @@
 use crate::reason::Reason;
 use crate::schemes::avanan;
 use crate::schemes::escher::{Config, ConfigError};
+use crate::scope::ScopeRule;
+
+mod voucherify;
 
 /// How a key is presented.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +76,8 @@ pub enum ErrorStyle {
     Antavo,
     /// An object with `message` alone, which repeats the status.
     Avanan,
+    /// An object with `type`, `title`, `status`, `detail`, `correlationId`, `errorCode`.
+    Vista,
 }
 
 impl ErrorStyle {
@@ -88,7 +93,10 @@ impl ErrorStyle {
                 | Reason::CredentialBlocked
                 | Reason::SignatureInvalid
                 | Reason::SignatureExpired
-                | Reason::SignatureReplayed,
+                | Reason::SignatureReplayed
+                | Reason::TokenInvalid
+                | Reason::TokenExpired
+                | Reason::TokenRevoked,
             ) => 403,
             _ => reason.status(),
         }
@@ -108,6 +116,8 @@ pub struct Dialect {
     pub signing: Option<SigningForm>,
     /// Whether a server signs its requests by Avanan's rules.
     pub avanan: bool,
+    /// How the scopes of its tokens say what they open.
+    pub scopes: ScopeRule,
     /// The shape of errors on an API of this dialect.
     pub errors: ErrorStyle,
     /// How long the secret of a production credential can be shown again, in seconds: a new one's, a regenerated one's.
@@ -118,13 +128,14 @@ pub struct Dialect {
 }
 
 /// Every dialect there is.
-pub static DIALECTS: [Dialect; 4] = [
+pub static DIALECTS: [Dialect; 6] = [
     Dialect {
         name: "standard",
         api_key: Some(KeyForm::Single("x-api-key")),
         publishable: None,
         signing: None,
         avanan: false,
+        scopes: ScopeRule::Named,
         errors: ErrorStyle::Problem,
         shown_again_s: (0, 0),
         keeps_tokens: false,
@@ -135,6 +146,7 @@ pub static DIALECTS: [Dialect; 4] = [
         publishable: Some(KeyForm::Pair { id: "x-client-application-id", secret: "x-client-token" }),
         signing: None,
         avanan: false,
+        scopes: ScopeRule::Paths(&voucherify::SCOPES),
         errors: ErrorStyle::Voucherify,
         // Fourteen days after creation, fifteen minutes after a regeneration.
         shown_again_s: (14 * 86_400, 900),
@@ -146,6 +158,7 @@ pub static DIALECTS: [Dialect; 4] = [
         publishable: None,
         signing: Some(SigningForm::Antavo),
         avanan: false,
+        scopes: ScopeRule::Named,
         errors: ErrorStyle::Antavo,
         shown_again_s: (0, 0),
         keeps_tokens: false,
@@ -156,23 +169,35 @@ pub static DIALECTS: [Dialect; 4] = [
         publishable: None,
         signing: Some(SigningForm::Aws4),
         avanan: false,
+        scopes: ScopeRule::Named,
         errors: ErrorStyle::Problem,
         shown_again_s: (0, 0),
         keeps_tokens: false,
     },
+    Dialect {
+        name: "avanan",
+        api_key: None,
+        publishable: None,
+        signing: None,
+        avanan: true,
+        scopes: ScopeRule::Named,
+        errors: ErrorStyle::Avanan,
+        shown_again_s: (0, 0),
+        keeps_tokens: false,
+    },
+    // Its callers have tokens and nothing else.
+    Dialect {
+        name: "vista",
+        api_key: None,
+        publishable: None,
+        signing: None,
+        avanan: false,
+        scopes: ScopeRule::Named,
+        errors: ErrorStyle::Vista,
+        shown_again_s: (0, 0),
+        keeps_tokens: false,
+    },
 ];
-
-/// Avanan's names. No policy and no credential can name it: what its requests carry beside their signature, a token, can't be
-/// checked yet.
-pub static AVANAN: Dialect = Dialect {
-    name: "avanan",
-    api_key: None,
-    publishable: None,
-    signing: None,
-    avanan: true,
-    errors: ErrorStyle::Avanan,
-    shown_again_s: (0, 0),
-};
 
 impl Dialect {
     /// The dialect of that name.
@@ -190,6 +215,18 @@ impl Dialect {
             let known: Vec<_> = DIALECTS.iter().map(|d| d.name).collect();
             format!("there is no dialect `{name}`; there are {}", known.join(", "))
         })
+    }
+
+    /// Whether service users of this dialect ask for tokens with their passwords.
+    #[must_use]
+    pub fn has_users(&self) -> bool {
+        matches!(self.name, "standard" | "vista")
+    }
+
+    /// Whether OAuth clients of this dialect ask for tokens with an id and a secret that open nothing else.
+    #[must_use]
+    pub fn has_oauth_clients(&self) -> bool {
+        self.name == "standard"
     }
 
     /// The forms in which this dialect presents credentials.

@@ -211,6 +211,7 @@ mod tests {
             name: "".into(),
             dialect: Dialect::named("voucherify").unwrap(),
             plain_key: false,
+            password_grant: false,
             status: Status::Active,
             expires_at: None,
             scopes: Box::default(),

@@ -5,6 +5,9 @@
 
 /// Prefix of the id of a key.
 pub const KEY_ID: &str = "dwi_";
+/// Prefix of the id of a key that Avanan's callers send without a region before it: it has to begin with what stands in no
+/// id of a request.
+pub const APP_ID: &str = "xdwi_";
 /// Prefix of the secret of a key.
 pub const KEY_SECRET: &str = "dws_";
 /// Prefix of the token of a publishable key: it may stand in a web page.

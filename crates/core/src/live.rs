@@ -2,12 +2,15 @@
 use crate::clock::HighWater;
 use crate::decide::{Lease, World};
 use crate::directory::Directory;
+use crate::jwt::{KeySet, VerifyKey};
 use crate::policy::Policy;
-use crate::revocation::RevokedSet;
 use crate::schemes::escher::KeptKeys;
 use crate::secret::Keys;
+use crate::time::UnixMillis;
+use crate::token::{Cache, Issuer, Tokens};
 use crate::token_keys::TokenKeys;
 use arc_swap::ArcSwap;
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
@@ -20,12 +23,10 @@ pub struct Live {
     pub keys: Arc<Keys>,
     /// The policy in force; swapped whole.
     pub policy: ArcSwap<Policy>,
-    /// Tokens that were revoked one by one.
-    pub revoked: RevokedSet,
-    /// The keys that tokens are signed with; swapped whole.
+    /// What tokens are held to: the epoch, the keys that verify, and what was revoked. Shared with whoever issues.
+    pub tokens: Arc<Tokens>,
+    /// The keys that tokens are signed with; swapped whole, see [`Live::take_token_keys`].
     pub token_keys: ArcSwap<TokenKeys>,
-    /// Which history of the store this is; swapped whole, and empty before the first load. Tokens of another one are dead.
-    pub epoch: ArcSwap<String>,
     /// What time it is at least.
     pub clock: HighWater,
     lease_until_ms: AtomicU64,
@@ -37,16 +38,21 @@ pub struct Live {
 }
 
 impl Live {
-    /// An empty world, which may not be relied on yet.
+    /// An empty world, which may not be relied on yet, and takes no tokens.
     #[must_use]
     pub fn new(keys: Arc<Keys>) -> Live {
+        Live::with_issuer(keys, None)
+    }
+
+    /// An empty world, which may not be relied on yet. Of that issuer tokens are taken.
+    #[must_use]
+    pub fn with_issuer(keys: Arc<Keys>, issuer: Option<Issuer>) -> Live {
         Live {
             directory: Directory::default(),
             keys,
             policy: ArcSwap::default(),
-            revoked: RevokedSet::default(),
+            tokens: Arc::new(issuer.map_or_else(Tokens::default, Tokens::new)),
             token_keys: ArcSwap::default(),
-            epoch: ArcSwap::default(),
             clock: HighWater::default(),
             lease_until_ms: AtomicU64::new(0),
             heard_ms: AtomicU64::new(0),
@@ -106,12 +112,56 @@ impl Live {
         }
     }
 
-    /// What a decision under `policy` is made from at `now_ms`.
-    #[must_use]
-    pub fn world<'a>(&'a self, policy: &'a Policy, signing_keys: &'a KeptKeys, now_ms: u64) -> World<'a> {
-        let lease = self.lease(now_ms);
-        World { policy, directory: &self.directory, keys: &self.keys, signing_keys, lease }
+    /// Takes the keys that tokens are signed with, as of an epoch of the store: tokens of another one are dead. Those that
+    /// verify at `now` are the keys that tokens may be signed with. Returns the names of those that can't: what is
+    /// published of them is no key of that name and algorithm, so nothing signed with them is taken.
+    pub fn take_token_keys(&self, keys: TokenKeys, epoch: &str, now: UnixMillis) -> Vec<String> {
+        let (set, broken) = verifying(&keys, now);
+        self.token_keys.store(Arc::new(keys));
+        self.tokens.replace(epoch, &set);
+        broken
     }
+
+    /// Forgets what is over at `now`: keys that verify no more, and tokens that were revoked and have expired since.
+    /// Returns how many of those.
+    pub fn forget_tokens(&self, now: UnixMillis) -> usize {
+        let trust = self.tokens.trust();
+        self.tokens.replace(&trust.epoch, &verifying(&self.token_keys.load(), now).0);
+        self.tokens.sweep(now)
+    }
+
+    /// What a decision under `policy` is made from at `now_ms`, on a core that has met these keys and tokens before.
+    #[must_use]
+    pub fn world<'a>(
+        &'a self,
+        policy: &'a Policy,
+        signing_keys: &'a KeptKeys,
+        seen_tokens: &'a RefCell<Cache>,
+        now_ms: u64,
+    ) -> World<'a> {
+        World {
+            policy,
+            directory: &self.directory,
+            keys: &self.keys,
+            signing_keys,
+            tokens: &self.tokens,
+            seen_tokens,
+            lease: self.lease(now_ms),
+        }
+    }
+}
+
+/// The public halves of those that verify at `now`, and the names of those that can't be read.
+fn verifying(keys: &TokenKeys, now: UnixMillis) -> (KeySet, Vec<String>) {
+    let (mut set, mut broken) = (KeySet::default(), Vec::new());
+    for key in keys.0.iter().filter(|key| key.verifies(now)) {
+        let public = VerifyKey::from_jwk(&key.public_jwk).ok();
+        let own = public.filter(|p| p.kid() == key.kid && p.alg().name() == key.algorithm);
+        if own.is_none_or(|own| set.add(own).is_err()) {
+            broken.push(key.kid.clone());
+        }
+    }
+    (set, broken)
 }
 
 #[cfg(test)]

@@ -65,9 +65,21 @@ reasons! {
     /// The body is not the one that the request announces.
     DigestInvalid = "digest_invalid", 401, "The body is not the one that was signed.",
         "Sign the body that is sent, byte for byte.";
+    /// The token is not one of ours for this API.
+    TokenInvalid = "token_invalid", 401, "The token is not valid here.",
+        "Ask the token endpoint that belongs to this API for a token, and send it unchanged.";
+    /// The token's time is over.
+    TokenExpired = "token_expired", 401, "The token has expired.",
+        "Ask the token endpoint for a new one.";
+    /// The token was revoked, by itself or with all of its credential's.
+    TokenRevoked = "token_revoked", 401, "The token was revoked.",
+        "Ask the token endpoint for a new one.";
     /// The origin is missing, malformed or not on the credential's list.
     OriginDenied = "origin_denied", 403, "Calls from this origin are not allowed.",
         "Call from an origin on the key's list, or have the origin added to it.";
+    /// The token opens other things than this.
+    ScopeMissing = "scope_missing", 403, "The token does not open this.",
+        "Ask the token endpoint for a token with the scope that the answer names; the credential must have it too.";
     /// The credential belongs to another region.
     RegionDenied = "region_denied", 403, "The credential belongs to another region.",
         "Call the address of the credential's own region.";

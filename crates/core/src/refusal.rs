@@ -9,7 +9,9 @@ pub struct Refusal {
     /// For the log alone.
     pub detail: &'static str,
     /// For the caller: about facts that it knows already, or that it may know after the proof.
-    pub note: Option<String>,
+    pub note: Option<Box<str>>,
+    /// The scope that was lacking, where one was.
+    pub scope: Option<Box<str>>,
 }
 
 impl Refusal {
@@ -17,13 +19,19 @@ impl Refusal {
     #[must_use]
     #[cold]
     pub fn new(reason: Reason, detail: &'static str) -> Refusal {
-        Refusal { reason, detail, note: None }
+        Refusal { reason, detail, note: None, scope: None }
     }
     /// The same, with a sentence for the caller.
     #[must_use]
     #[cold]
     pub fn saying(mut self, note: impl Into<String>) -> Refusal {
-        self.note = Some(note.into());
+        self.note = Some(note.into().into());
+        self
+    }
+    /// The same, for want of a scope.
+    #[must_use]
+    pub(crate) fn lacking(mut self, scope: &str) -> Refusal {
+        self.scope = Some(scope.into());
         self
     }
     /// A credential that is there, but can't be read.

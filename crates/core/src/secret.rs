@@ -2,6 +2,7 @@
 //! pseudonyms of ids that are as good as secrets.
 use crate::guessing::{GUESS_KEY_BYTES, GuessKey, Network};
 use crate::keyring::{KEY_BYTES, Keyring, MasterKey};
+use crate::password::PasswordHash;
 use crate::ports::{LEDGER_KEY_BYTES, LedgerKey, OnceBy, ShareId};
 use arc_swap::ArcSwap;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
@@ -119,6 +120,13 @@ impl Keys {
             lasting: ring.lasting(),
             seals: ArcSwap::from_pointee(Seals::new(ring)),
         }
+    }
+
+    /// What stands in the place of a secret's hash where there is a password: it binds the password's hash to its
+    /// credential, so that whoever can only write to the store can't put one of his own there. No secret has this hash.
+    #[must_use]
+    pub fn mark_of_password(&self, id: &str, password: &PasswordHash) -> SecretHash {
+        SecretHash(mac(&self.hash, &[id.as_bytes(), b"password", password.as_str().as_bytes()]))
     }
 
     /// The keys of [`MasterKey::first_keyring`].

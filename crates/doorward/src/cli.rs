@@ -8,11 +8,13 @@ mod credential;
 mod explain;
 mod report;
 mod sign;
+mod token;
 mod whole;
 pub(crate) use credential::{Create, Credential, Import, List, One};
 pub(crate) use explain::{Explain, Rules};
 pub(crate) use report::{Readiness, Report};
 pub(crate) use sign::{DateChoice, HashChoice, Names, SchemeChoice, Shape, Sign};
+pub(crate) use token::{Issue, Key, Revoke, Token, TokenList};
 pub(crate) use whole::{Backup, Migrate, Restore};
 
 /// Stands in front of HTTP APIs and answers who is calling, and whether they may.
@@ -74,6 +76,9 @@ pub(crate) enum Command {
     /// Who may call
     #[command(subcommand)]
     Credential(Credential),
+    /// Access tokens, and what they are signed with
+    #[command(subcommand)]
+    Token(Token),
     /// Sign a request: print what to add to it, or a curl command, or send it
     Sign(Sign),
     /// Tell why a signed request is refused, and where the client's signature differs

@@ -20,19 +20,38 @@ pub(crate) struct Front {
     pub(crate) tls: Option<String>,
 }
 
-impl Front {
-    /// Opens the addresses for callers and serves them.
+/// The addresses for callers, opened: they wait until somebody serves them.
+pub(crate) struct Doors {
+    plain: Option<TcpListener>,
+    tls: Option<TcpListener>,
+    pub(crate) plain_url: Option<String>,
+    pub(crate) tls_url: Option<String>,
+}
+
+impl Doors {
+    /// Opens the addresses for callers.
     ///
     /// # Errors
-    /// What can't be opened or read.
-    pub(crate) fn start(config: &Config, outside: &Outside) -> Result<Front, Failure> {
+    /// Which one can't be opened.
+    pub(crate) fn open(config: &Config) -> Result<Doors, Failure> {
+        let plain = config.listen.plain.map(|at| listen("plain", at)).transpose()?;
+        let tls = config.listen.tls.map(|at| listen("tls", at)).transpose()?;
+        let plain_url = plain.as_ref().map(|l| url("http", l)).transpose()?;
+        let tls_url = tls.as_ref().map(|l| url("https", l)).transpose()?;
+        Ok(Doors { plain, tls, plain_url, tls_url })
+    }
+}
+
+impl Front {
+    /// Serves callers at these addresses.
+    ///
+    /// # Errors
+    /// What can't be read.
+    pub(crate) fn start(config: &Config, outside: &Outside, doors: Doors) -> Result<Front, Failure> {
         let certificates = certificates(config)?;
         let roots = upstream_roots(config)?;
         let events = events(config)?;
-        let plain = config.listen.plain.map(|at| listen("plain", at)).transpose()?;
-        let secure = config.listen.tls.map(|at| listen("tls", at)).transpose()?;
-        let plain_url = plain.as_ref().map(|l| url("http", l)).transpose()?;
-        let tls_url = secure.as_ref().map(|l| url("https", l)).transpose()?;
+        let Doors { plain, tls: secure, plain_url, tls_url } = doors;
         let tls_port = secure.as_ref().map(TcpListener::local_addr).transpose()?.map(|a| a.port());
         let settings = Settings {
             name: config.name.clone(),

@@ -1,6 +1,7 @@
 //! What is over is taken out of the store, by the nodes whose role that is.
-use crate::clock;
+use crate::config::Tokens;
 use crate::outage::Outage;
+use crate::{clock, token_keys};
 use doorward_core::live::Live;
 use doorward_core::time::UnixMillis;
 use doorward_core::token_keys::{Turn, VERIFY_MS};
@@ -13,12 +14,13 @@ const EVERY: Duration = Duration::from_secs(60);
 /// A node that was not seen for so many milliseconds is no longer of interest: a day.
 const FORGET_AFTER_MS: i64 = 24 * 60 * 60 * 1000;
 /// Who changes the keys of tokens when their time has come, as the change table tells.
-const ACTOR: &str = "doorward";
+pub(crate) const ACTOR: &str = "doorward";
 
 /// Looks after the store, for ever. Several nodes may do so at once.
-pub(crate) async fn keep(store: Store, live: Arc<Live>) {
+pub(crate) async fn keep(store: Store, live: Arc<Live>, tokens: Tokens) {
     let (mut erasing, mut forgetting) = (Outage::default(), Outage::default());
     let (mut sweeping, mut turning) = (Outage::default(), Outage::default());
+    let mut making = Outage::default();
     let mut every = tokio::time::interval(EVERY);
     loop {
         every.tick().await;
@@ -39,6 +41,7 @@ pub(crate) async fn keep(store: Store, live: Arc<Live>) {
             Ok(()) => turning.over(),
             Err(e) => turning.goes_on(&live, "the keys of tokens can't take their turns", &e),
         }
+        token_keys::make(&store, &tokens, &mut making, &live).await;
     }
 }
 
@@ -47,8 +50,8 @@ pub(crate) async fn forget_revoked(live: Arc<Live>) {
     let mut every = tokio::time::interval(EVERY);
     loop {
         every.tick().await;
-        let gone = live.revoked.sweep(clock::now());
-        tracing::debug!(gone, left = live.revoked.len(), "revoked tokens that have expired are forgotten");
+        let gone = live.forget_tokens(clock::now());
+        tracing::debug!(gone, left = live.tokens.revoked(), "revoked tokens that have expired are forgotten");
     }
 }
 

@@ -27,6 +27,7 @@ mod role;
 mod run;
 mod shell;
 mod signals;
+mod token_keys;
 mod url;
 
 use clap::Parser;

@@ -1,11 +1,13 @@
 //! Where the store is, and how it is opened.
-use crate::config::{self, StoreSettings};
+use crate::config::{self, StoreSettings, Tokens};
 use crate::password::{self, PasswordError};
 use crate::role::Role;
 use crate::{Failure, cli, clock, master_key};
 use doorward_control::actions::Desk;
 use doorward_core::secret::Keys;
+use doorward_core::token::Issuer;
 use doorward_store::{Address, Purpose, Store, StoreError};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,6 +15,9 @@ use std::sync::Arc;
 const STORE_FILE: &str = "doorward.db";
 /// The master key in a data folder.
 const MASTER_KEY_FILE: &str = "master.key";
+
+/// Who issues the tokens of a demo.
+const ISSUER_FILE: &str = "issuer";
 
 /// An open store with its keys.
 pub(crate) struct Opened {
@@ -74,7 +79,38 @@ pub(crate) async fn open(place: &cli::Place) -> Result<Opened, Failure> {
         let config = config::load_as(file, Some(Role::Control))?;
         return open_configured(&config.store, Purpose::Own).await;
     }
-    let folder = place.data.as_deref().unwrap_or(Path::new("."));
+    open_in(folder_of(place)).await
+}
+
+/// The same, with how tokens are issued there. A demo has no settings: it leaves its issuer in its folder.
+///
+/// # Errors
+/// As [`open_configured`].
+pub(crate) async fn open_issuing(place: &cli::Place) -> Result<(Opened, Tokens), Failure> {
+    if let Some(file) = &place.config {
+        let config = config::load_as(file, Some(Role::Control))?;
+        return Ok((open_configured(&config.store, Purpose::Own).await?, config.tokens));
+    }
+    let file = issuer_in(folder_of(place));
+    let opened = open_in(folder_of(place)).await?;
+    let issuer = match std::fs::read_to_string(&file) {
+        Ok(text) => Some(Issuer::parse(text.trim_end()).map_err(|e| format!("{}: {e}", file.display()))?),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => None,
+        Err(e) => return Err(format!("{}: {e}", file.display()).into()),
+    };
+    Ok((opened, Tokens { issuer, ..Tokens::default() }))
+}
+
+/// Where a demo writes who issues its tokens.
+pub(crate) fn issuer_in(folder: &Path) -> PathBuf {
+    folder.join(ISSUER_FILE)
+}
+
+fn folder_of(place: &cli::Place) -> &Path {
+    place.data.as_deref().unwrap_or(Path::new("."))
+}
+
+async fn open_in(folder: &Path) -> Result<Opened, Failure> {
     let settings = in_folder(folder, 0);
     match open_configured(&settings, Purpose::Own).await {
         Err(e) if matches!(e.downcast_ref(), Some(StoreError::OtherPurpose { .. })) => {

@@ -1,12 +1,14 @@
 //! Starts a node and stops it again: the only place where everything meets.
 use crate::config::Config;
-use crate::front::{Front, listen, url};
+use crate::front::{Doors, Front, listen, url};
 use crate::heartbeat::Heartbeat;
-use crate::local::Nothing;
+use crate::local::Tokens;
 use crate::operations::{self, Board};
+use crate::outage::Outage;
 use crate::place::Opened;
 use crate::signals::{Asked, Signals};
-use crate::{Failure, clock, facts, housekeeping, ledger, metrics};
+use crate::{Failure, clock, facts, housekeeping, ledger, metrics, random, token_keys};
+use doorward_control::oauth::{self, Server};
 use doorward_core::live::Live;
 use doorward_gateway::tls::{Certificates, TlsError};
 use doorward_gateway::{Desk, Gateway, Outside, monotonic_ms};
@@ -83,6 +85,19 @@ impl Node {
     /// # Errors
     /// What can't be opened or read.
     pub(crate) async fn start(config: &Config, opened: Opened) -> Result<Node, Failure> {
+        let doors = if config.role.takes_callers() { Some(Doors::open(config)?) } else { None };
+        Node::start_behind(config, opened, doors).await
+    }
+
+    /// The same, where the addresses for callers are open already.
+    ///
+    /// # Errors
+    /// What can't be opened or read.
+    pub(crate) async fn start_behind(
+        config: &Config,
+        opened: Opened,
+        doors: Option<Doors>,
+    ) -> Result<Node, Failure> {
         let signals = Signals::listen()?;
         let operations = config.listen.operations.map(|at| listen("operations", at)).transpose()?;
         let mut addresses = Addresses {
@@ -90,18 +105,22 @@ impl Node {
             tls: None,
             operations: operations.as_ref().map(|l| url("http", l)).transpose()?,
         };
-        let live = Arc::new(Live::new(Arc::clone(&opened.keys)));
+        let live = Live::with_issuer(Arc::clone(&opened.keys), config.tokens.issuer.clone());
+        let live = Arc::new(live);
+        token_keys::make(&opened.store, &config.tokens, &mut Outage::default(), &live).await;
         let (facts_to, facts_from) = mpsc::channel(facts::QUEUE);
         let (mut gateway, mut certificates, mut ledger) = (None, None, None);
-        if config.role.takes_callers() {
+        if let Some(doors) = doors {
             let started = ledger::start(config, &opened.store, &live).await?;
+            let tokens = oauth::Settings { algorithm: config.tokens.algorithm, delays: config.tokens.delays };
+            let tokens = Server::start(opened.store.clone(), Arc::clone(&live), tokens, random::fill)?;
             let outside = Outside {
                 live: Arc::clone(&live),
                 facts: facts_to.clone(),
                 ledger: Arc::clone(&started.ledger) as _,
-                desk: Desk::new(Arc::new(Nothing), tokio::runtime::Handle::current()),
+                desk: Desk::new(Arc::new(Tokens(tokens)), tokio::runtime::Handle::current()),
             };
-            let front = Front::start(config, &outside)?;
+            let front = Front::start(config, &outside, doors)?;
             ledger = Some(started);
             (addresses.plain, addresses.tls) = (front.plain, front.tls);
             (gateway, certificates) = (Some(front.gateway), front.certificates);
@@ -117,7 +136,11 @@ impl Node {
             tokio::spawn(housekeeping::forget_revoked(Arc::clone(&live))),
         ];
         if config.role.keeps_house() {
-            others.push(tokio::spawn(housekeeping::keep(store.clone(), Arc::clone(&live))));
+            others.push(tokio::spawn(housekeeping::keep(
+                store.clone(),
+                Arc::clone(&live),
+                config.tokens.clone(),
+            )));
         }
         let following = Follow {
             region: config.region.clone(),

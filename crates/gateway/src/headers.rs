@@ -122,13 +122,19 @@ fn identity(out: &mut Vec<u8>, from: &Sender<'_>) {
         field(out, b"doorward-kind", credential.kind.name().as_bytes());
         let used = from.facts.presented.map_or(credential.scheme(), |(scheme, _)| scheme);
         field(out, b"doorward-scheme", used.name().as_bytes());
-        if !credential.scopes.is_empty() {
+        let mut scopes = from.facts.scopes().peekable();
+        if scopes.peek().is_some() {
             out.extend_from_slice(b"doorward-scopes:");
-            for scope in &credential.scopes {
+            for scope in scopes {
                 out.push(b' ');
                 out.extend_from_slice(scope.as_bytes());
             }
             out.extend_from_slice(b"\r\n");
+        }
+        let token = from.facts.token.as_deref();
+        if token.is_some_and(|token| token.client.is_some() || token.label.is_some()) {
+            // Somebody asked for the token in the credential's name.
+            field(out, b"doorward-subject", credential.label().as_bytes());
         }
     }
 }

@@ -27,6 +27,7 @@ mod sink;
 #[cfg(test)]
 mod sockets_tests;
 mod stats;
+mod styles;
 mod text;
 mod time;
 pub mod tls;

@@ -9,11 +9,12 @@ use crate::peer::Peer;
 use crate::pool::Dial;
 use crate::pump::Body;
 use crate::relay::{self, Plan, Room};
-use crate::respond::{self, Manner, Refused};
+use crate::respond::{self, Bearer, Manner, Refused};
 use crate::serve::{After, Connection, OWN_ANSWER_MS, Own};
 use crate::settle::{self, Stop, Waits};
 use crate::wire::{Expect, Framing, Head};
 use crate::worker::Scratch;
+use doorward_core::credential::SchemeName;
 use doorward_core::decide::{self, Decision, Duty, Forward, Received, Refusal, Step, Target};
 use doorward_core::dialect::ErrorStyle;
 use doorward_core::observed;
@@ -45,7 +46,7 @@ impl<S: Io, D: Dial> Connection<S, D> {
         let mut judged_now = worker.live.clock.judge(now, steady_ms);
         let first = view(self.input.before(end), &s.head, peer, judged_now);
         let mut decision = {
-            let world = worker.live.world(&policy, &worker.signing_keys, steady_ms);
+            let world = worker.world(&policy, steady_ms);
             decide::start(&first, settle::received(&s.head), world)
         };
         let mut collected = None;
@@ -69,9 +70,13 @@ impl<S: Io, D: Dial> Connection<S, D> {
                             let steady_ms = (worker.clocks.monotonic_ms)();
                             judged_now = worker.live.clock.judge((worker.clocks.now)(), steady_ms);
                             policy = worker.live.policy.load_full();
-                            let world = worker.live.world(&policy, &worker.signing_keys, steady_ms);
+                            let world = worker.world(&policy, steady_ms);
                             let req = view(&s.raw, &s.head, peer, judged_now);
-                            let again = decide::start(&req, Received::All(&body.digest), world);
+                            let again = decide::start(
+                                &req,
+                                Received::All { digest: &body.digest, bytes: &body.bytes },
+                                world,
+                            );
                             decision.facts = again.facts;
                             again.step
                         }
@@ -213,13 +218,21 @@ impl<S: Io, D: Dial> Connection<S, D> {
                 return after;
             }
             (Step::Denied(denial), None) => {
-                let Refusal { reason, detail, note } = &denial.refusal;
+                let Refusal { reason, detail, note, scope } = &denial.refusal;
+                let api = facts.route.map(|id| &policy.apis[policy.routes[id.0].api]);
+                let bearer = api.filter(|api| api.schemes.contains(&SchemeName::Bearer)).map(|api| Bearer {
+                    realm: &api.id,
+                    alone: api.schemes.len() == 1,
+                    presented: facts.presented.is_some_and(|(scheme, _)| scheme == SchemeName::Bearer),
+                });
                 respond::refusal(
                     &mut s.own,
                     &Refused {
                         allow: &denial.allow,
                         retry_after_s: denial.retry_after_s,
                         explanation: denial.explanation.as_deref(),
+                        bearer,
+                        scope: scope.as_deref(),
                         ..Refused::new(*reason, note.as_deref())
                     },
                     &how,
@@ -235,11 +248,7 @@ impl<S: Io, D: Dial> Connection<S, D> {
             // Both kinds of duty were settled above.
             (Step::Ask(_), None) => return After::Abort,
             (Step::Preflight(answer), None) => {
-                let asked = match req.field("access-control-request-headers") {
-                    Lookup::One(names) => Some(names),
-                    _ => None,
-                };
-                respond::preflight(&mut s.own, answer, asked, &how);
+                respond::preflight(&mut s.own, answer, &how);
                 Own { verdict: Verdict::Preflight, reason: None, detail: None, rule: None, status: 204 }
             }
             (Step::Redirect, None) => {

@@ -2,7 +2,7 @@
 //! endpoints say.
 use crate::local::LocalAnswer;
 use crate::settings::Hsts;
-use crate::text;
+use crate::styles;
 use doorward_core::decide::Preflight;
 use doorward_core::dialect::ErrorStyle;
 use doorward_core::reason::Reason;
@@ -34,12 +34,60 @@ pub(crate) struct Refused<'a> {
     pub(crate) retry_after_s: Option<u32>,
     /// How a signature was read, where callers are shown that.
     pub(crate) explanation: Option<&'a str>,
+    /// How the API takes tokens, where it does.
+    pub(crate) bearer: Option<Bearer<'a>>,
+    /// The scope that was lacking.
+    pub(crate) scope: Option<&'a str>,
 }
 
 impl<'a> Refused<'a> {
     pub(crate) fn new(reason: Reason, note: Option<&'a str>) -> Refused<'a> {
-        Refused { reason, note, allow: &[], retry_after_s: None, explanation: None }
+        let (allow, retry_after_s, explanation) = (&[], None, None);
+        Refused { reason, note, allow, retry_after_s, explanation, bearer: None, scope: None }
     }
+}
+
+/// How an API takes tokens.
+#[derive(Clone, Copy)]
+pub(crate) struct Bearer<'a> {
+    /// The API.
+    pub(crate) realm: &'a str,
+    /// Whether it takes nothing else.
+    pub(crate) alone: bool,
+    /// Whether a token was presented.
+    pub(crate) presented: bool,
+}
+
+/// How to do better, in `WWW-Authenticate` (RFC 9110 11.6.1, RFC 6750 3). Nothing is said of a token where none was sent.
+fn challenge(refused: &Refused<'_>, status: u16) -> Option<String> {
+    let Some(bearer) = &refused.bearer else {
+        // RFC 9110 15.5.2 asks for a challenge; keys have no registered scheme.
+        return (status == 401).then(|| "ApiKey realm=\"doorward\"".to_owned());
+    };
+    let realm = bearer.realm;
+    match (status, refused.scope) {
+        (403, Some(scope)) => {
+            Some(format!("Bearer realm=\"{realm}\", error=\"insufficient_scope\", scope=\"{scope}\""))
+        }
+        (401, _) if bearer.presented && of_token(refused.reason) => {
+            Some(format!("Bearer realm=\"{realm}\", error=\"invalid_token\""))
+        }
+        (401, _) => Some(format!("Bearer realm=\"{realm}\"")),
+        _ => None,
+    }
+}
+
+/// Whether a reason is about the token that was presented, or about whose it is.
+fn of_token(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::TokenInvalid
+            | Reason::TokenExpired
+            | Reason::TokenRevoked
+            | Reason::CredentialInvalid
+            | Reason::CredentialExpired
+            | Reason::CredentialBlocked
+    )
 }
 
 /// How long callers should stay away from an overloaded node, in seconds.
@@ -72,7 +120,7 @@ fn line(out: &mut Vec<u8>, name: &str, value: &[u8]) {
     crate::pump::field(out, name.as_bytes(), value);
 }
 
-fn phrase(status: u16) -> &'static str {
+pub(crate) fn phrase(status: u16) -> &'static str {
     match status {
         200 => "OK",
         201 => "Created",
@@ -117,25 +165,14 @@ fn head(out: &mut Vec<u8>, status: u16, how: &Manner<'_>) {
 #[cold]
 pub(crate) fn refusal(out: &mut Vec<u8>, refused: &Refused<'_>, how: &Manner<'_>) {
     let reason = refused.reason;
-    let mut body = Vec::with_capacity(512);
-    match how.style {
-        ErrorStyle::Problem => problem(&mut body, refused, how),
-        ErrorStyle::Voucherify => voucherify(&mut body, refused, how),
-        ErrorStyle::Antavo => antavo(&mut body, refused),
-        ErrorStyle::Avanan => avanan(&mut body, how.style.status(reason)),
-    }
+    let body = styles::body(refused, how);
     let status = how.style.status(reason);
     head(out, status, how);
     line(out, "doorward-code", reason.code().as_bytes());
-    line(
-        out,
-        "content-type",
-        if how.style == ErrorStyle::Problem { b"application/problem+json" } else { b"application/json" },
-    );
+    line(out, "content-type", styles::media_type(how.style).as_bytes());
     line(out, "cache-control", b"no-store");
-    if status == 401 {
-        // RFC 9110 15.5.2 asks for a challenge; keys have no registered scheme.
-        line(out, "www-authenticate", b"ApiKey realm=\"doorward\"");
+    if let Some(challenge) = challenge(refused, status) {
+        line(out, "www-authenticate", challenge.as_bytes());
     }
     if reason == Reason::MethodNotAllowed {
         line(out, "allow", refused.allow.join(", ").as_bytes());
@@ -149,100 +186,16 @@ pub(crate) fn refusal(out: &mut Vec<u8>, refused: &Refused<'_>, how: &Manner<'_>
     }
 }
 
-fn said(refused: &Refused<'_>) -> String {
-    refused.note.unwrap_or(refused.reason.title()).to_owned()
-}
-
-fn explanation(out: &mut Vec<u8>, refused: &Refused<'_>) {
-    if let Some(text) = refused.explanation {
-        text::member(out, "explanation", Some(text.as_bytes()));
-    }
-}
-
-/// RFC 9457.
-fn problem(out: &mut Vec<u8>, refused: &Refused<'_>, how: &Manner<'_>) {
-    let reason = refused.reason;
-    out.push(b'{');
-    text::member(out, "type", Some(format!("urn:doorward:{}", reason.code()).as_bytes()));
-    text::member(out, "title", Some(reason.title().as_bytes()));
-    let _ = write!(out, "\"status\":{},", reason.status());
-    text::member(out, "code", Some(reason.code().as_bytes()));
-    text::member(out, "detail", Some(said(refused).as_bytes()));
-    text::member(out, "help", Some(reason.help().as_bytes()));
-    text::member(out, "request_id", Some(how.request_id));
-    explanation(out, refused);
-    out.pop();
-    out.extend_from_slice(b"}\n");
-}
-
-fn voucherify(out: &mut Vec<u8>, refused: &Refused<'_>, how: &Manner<'_>) {
-    let status = refused.reason.status();
-    let (key, message) = match status {
-        400 => ("bad_request", "Bad Request"),
-        401 => ("unauthorized", "Unauthorized"),
-        403 => ("forbidden", "Forbidden"),
-        404 => ("not_found", "Resource not found"),
-        405 => ("method_not_allowed", "HTTP Method Not Allowed"),
-        413 => ("payload_too_large", "Payload Too Large"),
-        429 => ("too_many_requests", "API limit reached"),
-        502..=504 => ("service_unavailable", phrase(status)),
-        _ => ("bad_request", phrase(status)),
-    };
-    let details = format!("{} {}", said(refused), refused.reason.help());
-    let _ = write!(out, "{{\"code\":{status},");
-    text::member(out, "key", Some(key.as_bytes()));
-    text::member(out, "message", Some(message.as_bytes()));
-    text::member(out, "details", Some(details.as_bytes()));
-    text::member(out, "request_id", Some(how.request_id));
-    explanation(out, refused);
-    out.pop();
-    out.push(b'}');
-}
-
-fn antavo(out: &mut Vec<u8>, refused: &Refused<'_>) {
-    let (kind, message) = match refused.reason {
-        Reason::CredentialMissing => ("UnauthorizedException", "No api_key provided".to_owned()),
-        Reason::RouteUnknown => ("NotFoundException", "Not Found".to_owned()),
-        other => {
-            let kind = match other.status() {
-                401 => "UnauthorizedException",
-                403 => "ForbiddenException",
-                405 => "MethodNotAllowedException",
-                400..=499 => "BadRequestException",
-                _ => "RuntimeException",
-            };
-            (kind, said(refused))
-        }
-    };
-    out.extend_from_slice(b"{\"error\":{");
-    text::member(out, "type", Some(kind.as_bytes()));
-    out.extend_from_slice(b"\"code\":0,");
-    text::member(out, "message", Some(message.as_bytes()));
-    explanation(out, refused);
-    out.pop();
-    out.extend_from_slice(b"}}");
-}
-
-/// What its gateway answers: the status in words.
-fn avanan(out: &mut Vec<u8>, status: u16) {
-    out.push(b'{');
-    text::member(out, "message", Some(phrase(status).as_bytes()));
-    out.pop();
-    out.push(b'}');
-}
-
 /// How long a browser may remember a preflight, in seconds.
 const PREFLIGHT_MAX_AGE_S: u32 = 600;
 
 /// The answer to a preflight. Credentials in the browser's sense (cookies) are never allowed.
 #[cold]
-pub(crate) fn preflight(out: &mut Vec<u8>, answer: &Preflight, asked: Option<&[u8]>, how: &Manner<'_>) {
+pub(crate) fn preflight(out: &mut Vec<u8>, answer: &Preflight, how: &Manner<'_>) {
     head(out, 204, how);
     line(out, "access-control-allow-methods", answer.methods.join(", ").as_bytes());
-    if let Some(names) =
-        asked.filter(|names| names.iter().all(|b| b.is_ascii_alphanumeric() || b"-_, \t".contains(b)))
-    {
-        line(out, "access-control-allow-headers", names);
+    if !answer.headers.is_empty() {
+        line(out, "access-control-allow-headers", answer.headers.join(", ").as_bytes());
     }
     let _ = write!(out, "access-control-max-age: {PREFLIGHT_MAX_AGE_S}\r\n");
     line(out, "vary", b"Access-Control-Request-Method, Access-Control-Request-Headers");

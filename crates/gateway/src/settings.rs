@@ -1,5 +1,6 @@
 //! Settings of the process that the data plane obeys. Every limit and every time-out is here, with its unit.
 use doorward_core::request::PlainHttp;
+use doorward_core::token::cache;
 use ipnet::IpNet;
 use std::sync::Arc;
 
@@ -75,6 +76,8 @@ pub struct Limits {
     pub min_body_rate_bytes_per_s: u64,
     /// Idle connections kept for each upstream by each core.
     pub upstream_idle_connections: usize,
+    /// Access tokens that each core remembers, once they are verified; see [`doorward_core::token::Cache`] for what they take.
+    pub token_cache_entries: usize,
 }
 
 impl Default for Limits {
@@ -93,6 +96,7 @@ impl Default for Limits {
             unread_body_bytes: 65_536,
             min_body_rate_bytes_per_s: 240,
             upstream_idle_connections: 256,
+            token_cache_entries: cache::DEFAULT_ENTRIES,
         }
     }
 }

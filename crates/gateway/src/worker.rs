@@ -10,12 +10,15 @@ use crate::sink::EventBuffer;
 use crate::stats::CoreStats;
 use crate::wire::{self, Head};
 use doorward_core::credential::Credential;
+use doorward_core::decide::World;
 use doorward_core::live::Live;
 use doorward_core::observed::Observed;
+use doorward_core::policy::Policy;
 use doorward_core::ports::Ledger;
 use doorward_core::schemes::escher::KeptKeys;
 use doorward_core::time::UnixMillis;
-use hashbrown::HashMap;
+use doorward_core::token::Cache;
+use hashbrown::{DefaultHashBuilder, HashMap};
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -120,6 +123,8 @@ pub(crate) struct Worker<D: Dial> {
     pub(crate) dial: D,
     pub(crate) stats: Arc<CoreStats>,
     pub(crate) signing_keys: KeptKeys,
+    /// The tokens that this core has verified.
+    pub(crate) seen_tokens: RefCell<Cache>,
     pub(crate) ledger: Arc<dyn Ledger>,
     pub(crate) desk: Desk,
     pub(crate) room: Arc<Room>,
@@ -161,6 +166,7 @@ pub(crate) struct Parts<D> {
 impl<D: Dial> Worker<D> {
     pub(crate) fn new(p: Parts<D>) -> Worker<D> {
         let limits = &p.settings.limits;
+        let seen_tokens = Cache::new(limits.token_cache_entries, DefaultHashBuilder::default());
         Worker {
             wire: wire::Limits {
                 head_bytes: limits.head_bytes,
@@ -177,6 +183,7 @@ impl<D: Dial> Worker<D> {
             dial: p.dial,
             stats: p.stats,
             signing_keys: KeptKeys::default(),
+            seen_tokens: RefCell::new(seen_tokens),
             ledger: p.ledger,
             desk: p.desk,
             room: p.room,
@@ -189,6 +196,11 @@ impl<D: Dial> Worker<D> {
             last_second: Cell::new((0, Stamp::of(UnixMillis(0)))),
             next_id: Cell::new(u128::from_be_bytes(p.seed)),
         }
+    }
+
+    /// What a decision under `policy` is made from now.
+    pub(crate) fn world<'a>(&'a self, policy: &'a Policy, steady_ms: u64) -> World<'a> {
+        self.live.world(policy, &self.signing_keys, &self.seen_tokens, steady_ms)
     }
 
     /// Whether the node is asked to stop.

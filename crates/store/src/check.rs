@@ -1,8 +1,9 @@
 //! Whether the store is whole: the file, the chain of changes, and what the tables say against what the changes say.
 use crate::keyring::{SEALED, SIGNING, Sealed};
-use crate::row::Reader;
+use crate::row::{Reader, own_password};
 use crate::{Store, StoreError, changes, keyring, load, objects, record, token_keys, tokens};
-use doorward_core::secret::Seals;
+use doorward_core::credential::Kind;
+use doorward_core::secret::{Seals, SecretHash};
 use sqlx::{AnyConnection, AssertSqlSafe, Row};
 use std::sync::Arc;
 
@@ -21,6 +22,9 @@ const MISSING: &str = "SELECT h.kind, h.seq FROM change h WHERE h.after IS NOT N
      AND NOT EXISTS (SELECT 1 FROM credential c WHERE h.kind = 'credential' AND c.id = h.id) \
      AND NOT EXISTS (SELECT 1 FROM object o WHERE o.kind = h.kind AND o.id = h.id \
          AND o.workspace = COALESCE(h.workspace, '')) ORDER BY h.seq LIMIT 1";
+
+const PASSWORDS: &str = "SELECT id, kind, password, secret FROM credential \
+     WHERE id > $1 AND (password IS NOT NULL OR kind = 'user') ORDER BY id LIMIT $2";
 
 /// What was checked, and found well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +76,7 @@ impl Store {
             let (kind, seq): (&str, i64) = (row.try_get(0)?, row.try_get(1)?);
             return damaged(format!("what change {seq} says about a {kind} is not there"));
         }
+        self.check_passwords(tx).await?;
         let mut sealed = 0;
         for one in SEALED {
             sealed += self.check_sealed(tx, &seals, one).await?;
@@ -126,6 +131,26 @@ impl Store {
         };
         load::each_told(conn, &mut Reader::with(&self.keys, Arc::clone(seals)), check).await?;
         Ok(count)
+    }
+
+    /// Users have passwords that were set for them, and nobody else has one.
+    async fn check_passwords(&self, conn: &mut AnyConnection) -> Result<(), StoreError> {
+        let mut last = String::new();
+        loop {
+            let query = sqlx::query(PASSWORDS).bind(last.as_str()).bind(PAGE_ROWS);
+            let rows = query.fetch_all(&mut *conn).await?;
+            let Some(row) = rows.last() else { return Ok(()) };
+            last = row.try_get(0)?;
+            for row in &rows {
+                let (id, kind): (&str, &str) = (row.try_get(0)?, row.try_get(1)?);
+                let (password, mark): (Option<&str>, &[u8]) = (row.try_get(2)?, row.try_get(3)?);
+                let mark = mark.try_into().map(SecretHash);
+                let own = password.zip(mark.ok()).and_then(|(p, m)| own_password(&self.keys, id, p, &m));
+                if own.is_none() || !Kind::parse(kind).is_ok_and(Kind::has_password) {
+                    return damaged(format!("the password of credential `{id}` is not the one that was set"));
+                }
+            }
+        }
     }
 
     async fn check_sealed(

@@ -5,6 +5,7 @@ use crate::signing::Signing;
 use crate::write::{Told, Write};
 use crate::{Display, Store, StoreError, Stored, record};
 use doorward_core::credential::{Credential, Status};
+use doorward_core::password::PasswordHash;
 use doorward_core::schemes::escher::SigningSecret;
 use doorward_core::secret::SecretHash;
 use sqlx::AnyConnection;
@@ -33,15 +34,17 @@ pub(crate) use with_facts;
 
 /// With what it signs with: [`Reader::read_whole`] reads such a row. In one statement, so that all of it is of one instant.
 pub(crate) const ONE: &str = with_facts!(
-    ", s.key_version, s.sealed",
+    ", s.key_version, s.sealed, c.password",
     "LEFT JOIN signing_secret s ON s.credential = c.id WHERE c.id = $1"
 );
 const INSERT: &str = "INSERT INTO credential (id, workspace, kind, name, dialect, plain_key, status, expires_at, \
-     scopes, origins, secret, secret_version, created_at, tokens_since) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
+     scopes, origins, secret, secret_version, created_at, tokens_since, password, password_grant) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)";
 pub(crate) const SET_STATUS: &str = "UPDATE credential SET status = $1 WHERE id = $2";
 pub(crate) const SET_SECRET: &str =
     "UPDATE credential SET secret = $1, secret_version = $2, tokens_since = $3 WHERE id = $4";
+const SET_PASSWORD: &str =
+    "UPDATE credential SET secret = $1, secret_version = $2, tokens_since = $3, password = $4 WHERE id = $5";
 const SET_TOKENS_SINCE: &str = "UPDATE credential SET tokens_since = $1 WHERE id = $2";
 const NOT_EXPOSED: &str = "UPDATE credential_fact SET exposed_at = NULL WHERE credential = $1";
 /// Whoever writes facts down takes this row first, and so does whoever deletes: neither waits for the other in a circle.
@@ -56,6 +59,8 @@ pub struct NewCredential {
     pub credential: Credential,
     /// The copy of its secret that may be shown again; `None`: never.
     pub display: Option<Display>,
+    /// The hash of its password, for a user, who has no secret: what stands in the place of its hash is worked out here.
+    pub password: Option<PasswordHash>,
 }
 
 impl Store {
@@ -103,8 +108,11 @@ impl Write {
                 return Err(StoreError::AlreadyExists { kind: CREDENTIAL, id: c.id.to_string() });
             }
             let signing = if c.signing.is_some() { Signing::Opened } else { Signing::None };
-            let credential = Credential { tokens_since: self.next_seq(), ..c.clone() };
-            let row = Row { credential, secret_version: 1, created_at: self.now, signing };
+            let tokens_since = self.next_seq();
+            let secret = self.hash_to_keep(c, new.password.as_ref())?;
+            let credential = Credential { tokens_since, secret, ..c.clone() };
+            let password = new.password.clone();
+            let row = Row { credential, secret_version: 1, created_at: self.now, signing, password };
             let (scopes, origins) = lists(c);
             self.begin_step();
             sqlx::query(INSERT)
@@ -118,10 +126,12 @@ impl Write {
                 .bind(c.expires_at.map(|t| t.0))
                 .bind(scopes)
                 .bind(origins)
-                .bind(c.secret.0.to_vec())
+                .bind(row.credential.secret.0.to_vec())
                 .bind(row.secret_version)
                 .bind(row.created_at.0)
                 .bind(row.credential.tokens_since)
+                .bind(row.password.as_ref().map(|p| p.as_str().to_owned()))
+                .bind(i64::from(c.password_grant))
                 .execute(&mut *self.tx)
                 .await?;
             if signing == Signing::Opened {
@@ -141,7 +151,7 @@ impl Write {
         within(ANSWER_MS, async {
             let before = self.present(id).await?;
             let credential = Credential { status, ..before.credential.clone() };
-            let after = Row { credential, ..before };
+            let after = Row { credential, password: None, ..before };
             self.begin_step();
             sqlx::query(SET_STATUS).bind(status.name()).bind(id).execute(&mut *self.tx).await?;
             let action = match status {
@@ -183,11 +193,18 @@ impl Write {
     ) -> Result<(), StoreError> {
         within(ANSWER_MS, async {
             let before = self.present(id).await?;
+            self.hash_to_keep(&before.credential, None)?;
             let signing = if signs_with.is_some() { Signing::Opened } else { Signing::None };
             let tokens_since = if keep_tokens { before.credential.tokens_since } else { self.next_seq() };
             let credential =
                 Credential { secret, signing: signs_with, tokens_since, ..before.credential.clone() };
-            let after = Row { credential, secret_version: before.secret_version + 1, signing, ..before };
+            let after = Row {
+                credential,
+                secret_version: before.secret_version + 1,
+                signing,
+                password: None,
+                ..before
+            };
             self.begin_step();
             sqlx::query(SET_SECRET)
                 .bind(secret.0.to_vec())
@@ -204,6 +221,56 @@ impl Write {
         .await
     }
 
+    /// Gives a user another password. The former one is dead, and so are the tokens that he was given, unless they are kept.
+    ///
+    /// # Errors
+    /// It is not there, is no user, can't be read, or the store fails.
+    pub async fn set_password(
+        &mut self,
+        id: &str,
+        password: &PasswordHash,
+        keep_tokens: bool,
+    ) -> Result<(), StoreError> {
+        within(ANSWER_MS, async {
+            let before = self.present(id).await?;
+            let secret = self.hash_to_keep(&before.credential, Some(password))?;
+            let tokens_since = if keep_tokens { before.credential.tokens_since } else { self.next_seq() };
+            let credential = Credential { secret, tokens_since, ..before.credential.clone() };
+            let password = Some(password.clone());
+            let after = Row { credential, secret_version: before.secret_version + 1, password, ..before };
+            self.begin_step();
+            sqlx::query(SET_PASSWORD)
+                .bind(secret.0.to_vec())
+                .bind(after.secret_version)
+                .bind(tokens_since)
+                .bind(after.password.as_ref().map(|p| p.as_str().to_owned()))
+                .bind(id)
+                .execute(&mut *self.tx)
+                .await?;
+            sqlx::query(NOT_EXPOSED).bind(id).execute(&mut *self.tx).await?;
+            self.put_display(&after, None).await?;
+            self.changed("password_changed", Some(&before), Some(&after)).await
+        })
+        .await
+    }
+
+    /// What stands in the column `secret`: users have passwords, and nobody else has.
+    fn hash_to_keep(
+        &self,
+        c: &Credential,
+        password: Option<&PasswordHash>,
+    ) -> Result<SecretHash, StoreError> {
+        match (c.kind.has_password(), password) {
+            (true, Some(password)) => Ok(self.store.keys.mark_of_password(&c.id, password)),
+            (false, None) => Ok(c.secret),
+            (true, None) => Err(StoreError::Refused("a user has a password, and no secret".to_owned())),
+            (false, Some(_)) => {
+                let kind = c.kind.name();
+                Err(StoreError::Refused(format!("a {kind} credential has a secret, and no password")))
+            }
+        }
+    }
+
     /// Kills every token that a credential was given so far.
     ///
     /// # Errors
@@ -213,7 +280,7 @@ impl Write {
             let before = self.present(id).await?;
             let tokens_since = self.next_seq();
             let credential = Credential { tokens_since, ..before.credential.clone() };
-            let after = Row { credential, ..before };
+            let after = Row { credential, password: None, ..before };
             self.begin_step();
             sqlx::query(SET_TOKENS_SINCE).bind(tokens_since).bind(id).execute(&mut *self.tx).await?;
             self.changed("tokens_revoked", Some(&before), Some(&after)).await

@@ -11,6 +11,7 @@ use crate::{Store, StoreError, credentials, follow_tokens, load, objects, schema
 use doorward_core::credential::Credential;
 use doorward_core::live::Live;
 use doorward_core::policy;
+use doorward_core::time::UnixMillis;
 use sqlx::{AnyConnection, Connection};
 use std::collections::HashSet;
 use std::convert::Infallible;
@@ -58,6 +59,7 @@ pub async fn follow(
         live: Arc::clone(&live),
         region: settings.region,
         patience_ms,
+        clock,
         mark: None,
         settled: None,
         looks: 0,
@@ -133,6 +135,8 @@ struct Follower {
     region: Option<String>,
     /// How long a look may take, in milliseconds.
     patience_ms: u64,
+    /// A monotonic one, in milliseconds.
+    clock: fn() -> u64,
     /// The last change that is in; `None` before the first load, and after one that failed.
     mark: Option<Mark>,
     /// What the files looked like before the store was last asked, where everything it told is in.
@@ -152,6 +156,11 @@ struct Follower {
 }
 
 impl Follower {
+    /// What time it is at least.
+    fn now(&self) -> UnixMillis {
+        self.live.clock.at((self.clock)())
+    }
+
     /// Brings in all changes there are, and returns the number of the last one.
     async fn catch_up(&mut self) -> Result<i64, StoreError> {
         self.store.still_there()?;
@@ -196,7 +205,8 @@ impl Follower {
             self.keys_due = false;
         }
         if self.token_keys_due {
-            follow_tokens::keys(&self.store, &self.live, conn).await?;
+            let epoch = self.live.tokens.trust();
+            follow_tokens::keys(&self.store, &self.live, conn, (&epoch.epoch, self.now())).await?;
             self.token_keys_due = false;
         }
         if self.policy_due {
@@ -230,10 +240,10 @@ impl Follower {
         load::each(&mut tx, reader, |row| readable(row, &mut add)).await?;
         let revoked = tokens::revoked(&mut tx).await?;
         let token_keys = follow_tokens::read_keys(&self.store, &self.live, &mut tx);
-        self.live.token_keys.store(Arc::new(within(ANSWER_MS, token_keys).await?));
+        let token_keys = within(ANSWER_MS, token_keys).await?;
         // What is dead first: in another epoch all earlier tokens are, and no credential brings one back.
-        self.live.revoked.replace(revoked);
-        self.live.epoch.store(Arc::new(mark.epoch.clone()));
+        self.live.tokens.revoke_only(revoked);
+        follow_tokens::take(&self.live, token_keys, &mark.epoch, self.now());
         all.finish();
         within(ANSWER_MS, async { Ok(tx.rollback().await?) }).await?;
         if secretless > 0 {

@@ -1,35 +1,50 @@
 //! Keeps what a node knows about tokens in step with the store: the keys that they are signed with, and those that were
 //! revoked.
-use crate::changes::Change;
+use crate::changes::{self, Change};
 use crate::connect::{ANSWER_MS, within};
 use crate::token_keys::{self, Opening, with_private};
 use crate::{Store, StoreError, tokens};
 use doorward_core::live::Live;
-use doorward_core::revocation::TokenId;
+use doorward_core::time::UnixMillis;
+use doorward_core::token::Jti;
 use doorward_core::token_keys::{TokenKey, TokenKeys};
 use sqlx::{AnyConnection, Connection as _};
-use std::sync::Arc;
 
 /// A change that revoked a token.
 pub(crate) fn revoke(live: &Live, change: &Change) {
-    match change.id.parse::<TokenId>() {
-        Ok(id) => live.revoked.put(id, tokens::expiry(change.before.as_deref())),
-        // No token has such an id, so none lives on.
-        Err(why) => tracing::error!(seq = change.seq, %why, "a revoked token can't be read"),
+    match Jti::parse(&change.id) {
+        Some(jti) => live.tokens.revoke(jti, tokens::expiry(change.before.as_deref())),
+        // No token has such a name, so none lives on.
+        None => tracing::error!(seq = change.seq, "a revoked token can't be read"),
     }
 }
 
 /// Brings in the keys that tokens are signed with, as of one instant with what they are sealed with.
-pub(crate) async fn keys(store: &Store, live: &Live, conn: &mut AnyConnection) -> Result<(), StoreError> {
+pub(crate) async fn keys(
+    store: &Store,
+    live: &Live,
+    conn: &mut AnyConnection,
+    (epoch, now): (&str, UnixMillis),
+) -> Result<(), StoreError> {
     within(ANSWER_MS, async {
         let mut tx = conn.begin_with(store.engine.begin_read()).await?;
         store.follow_keys(&mut tx).await?;
         let keys = read_keys(store, live, &mut tx).await?;
         tx.rollback().await?;
-        live.token_keys.store(Arc::new(keys));
+        take(live, keys, epoch, now);
         Ok(())
     })
     .await
+}
+
+/// Has tokens signed with these keys taken, and no others.
+pub(crate) fn take(live: &Live, keys: TokenKeys, epoch: &str, now: UnixMillis) {
+    for kid in live.take_token_keys(keys, epoch, now) {
+        tracing::error!(
+            kid,
+            "the public half of the token key can't be read; tokens signed with it are refused"
+        );
+    }
 }
 
 /// The keys that tokens are signed with. One that does not open signs nothing, and verifies nothing either: anybody may
@@ -70,4 +85,19 @@ fn opened_before(known: &TokenKeys, now: &TokenKey) -> Option<TokenKey> {
     let same = |old: &&TokenKey| old.algorithm == now.algorithm && old.public_jwk == now.public_jwk;
     let private = known.get(&now.kid).filter(same)?.private.clone();
     Some(TokenKey { private, ..now.clone() })
+}
+
+impl Store {
+    /// Brings in what tokens are held to now, for whoever does not follow the store: the keys, the epoch, and those that
+    /// were revoked.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub async fn load_tokens(&self, live: &Live, now: UnixMillis) -> Result<(), StoreError> {
+        let conn = &mut *within(ANSWER_MS, async { Ok(self.pool.acquire().await?) }).await?;
+        let epoch = within(ANSWER_MS, changes::mark(conn)).await?.epoch;
+        keys(self, live, conn, (&epoch, now)).await?;
+        live.tokens.revoke_only(tokens::revoked(conn).await?);
+        Ok(())
+    }
 }

@@ -5,9 +5,9 @@ use crate::engine::Engine;
 use crate::{Store, StoreError, write};
 use aws_lc_rs::digest::{SHA256, digest};
 use doorward_core::credential::Status;
-use doorward_core::revocation::{TokenId, generation};
 use doorward_core::secret::SecretHash;
 use doorward_core::time::UnixMillis;
+use doorward_core::token::{Jti, generation};
 use sqlx::{Any, AnyConnection, AssertSqlSafe, Row, Transaction};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write as _;
@@ -37,7 +37,7 @@ pub enum SecretSeen {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewToken {
     /// Its id: 128 random bits.
-    pub id: TokenId,
+    pub id: Jti,
     /// The credential that asked for it.
     pub credential: String,
     /// The credential's workspace.

@@ -44,6 +44,7 @@ mod write;
 
 use doorward_core::credential::Credential;
 use doorward_core::keyring::MasterKey;
+use doorward_core::password::PasswordHash;
 use doorward_core::policy::draft::Draft;
 use doorward_core::secret::Keys;
 use doorward_core::time::UnixMillis;
@@ -124,4 +125,6 @@ pub struct Stored {
     pub last_used: Option<UnixMillis>,
     /// When its present secret was last seen over plain HTTP.
     pub exposed_at: Option<UnixMillis>,
+    /// The hash of its password, where it is a user. In lists it comes without.
+    pub password: Option<PasswordHash>,
 }

@@ -18,6 +18,9 @@ struct Record<'a> {
     dialect: &'static str,
     scheme: &'static str,
     plain_key: bool,
+    /// Left out where it is not.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    password_grant: bool,
     status: &'static str,
     expires_at: Option<String>,
     scopes: Vec<&'a str>,
@@ -25,6 +28,7 @@ struct Record<'a> {
     created_at: String,
     secret_version: i64,
     /// Tells whether the stored hash is the one that was written, and nothing about the secret: a keyed MAC of the hash.
+    /// Where there is a password, the hash is a MAC of the password's hash, so it tells the same about that.
     secret_mark: String,
     /// Whether the secret is kept as well, sealed, for requests that are signed with it. Left out where it is not.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -51,6 +55,7 @@ pub(crate) fn record(keys: &Keys, row: &Row) -> String {
         dialect: c.dialect.name,
         scheme: c.scheme().name(),
         plain_key: c.plain_key,
+        password_grant: c.password_grant,
         status: c.status.name(),
         expires_at: c.expires_at.map(|t| t.to_string()),
         scopes: c.scopes.iter().map(|s| &**s).collect(),
@@ -103,6 +108,7 @@ mod tests {
             name: "".into(),
             dialect: Dialect::named("antavo").unwrap(),
             plain_key: false,
+            password_grant: false,
             status: Status::Active,
             expires_at: None,
             scopes: Box::default(),
@@ -111,8 +117,13 @@ mod tests {
             signing: None,
             tokens_since: 0,
         };
-        let mut row =
-            Row { credential, secret_version: 1, created_at: UnixMillis(0), signing: Signing::None };
+        let mut row = Row {
+            credential,
+            secret_version: 1,
+            created_at: UnixMillis(0),
+            signing: Signing::None,
+            password: None,
+        };
         let told = record(&keys, &row);
         assert!(told.contains("\"scheme\":\"escher\"") && !told.contains("signs"), "{told}");
         let former = told.replace("\"escher\"", "\"api_key\"");

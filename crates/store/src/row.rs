@@ -4,6 +4,7 @@ use crate::{StoreError, Stored};
 use doorward_core::credential::{Credential, Kind, Status};
 use doorward_core::dialect::Dialect;
 use doorward_core::origin::OriginEntry;
+use doorward_core::password::PasswordHash;
 use doorward_core::secret::{Keys, Seals, SecretHash};
 use doorward_core::time::UnixMillis;
 use sqlx::Row as _;
@@ -14,7 +15,7 @@ use std::sync::Arc;
 /// Separates the fields that come as one text: the ASCII unit separator.
 const SEPARATOR: char = '\u{1f}';
 /// How many fields there are in it. The last one, a name, may hold anything.
-const FIELDS: usize = 13;
+const FIELDS: usize = 14;
 
 /// The columns that [`Reader::read`] reads; the table is `c`. All but the secret's hash come as one text: the driver spends
 /// more on each column than on all that stands in it, and a million rows are read at the start.
@@ -24,7 +25,7 @@ macro_rules! columns {
          CAST(c.plain_key AS TEXT) || '\u{1f}' || c.status || '\u{1f}' || \
          COALESCE(CAST(c.expires_at AS TEXT), '') || '\u{1f}' || c.scopes || '\u{1f}' || c.origins || '\u{1f}' || \
          CAST(c.secret_version AS TEXT) || '\u{1f}' || CAST(c.created_at AS TEXT) || '\u{1f}' || \
-         CAST(c.tokens_since AS TEXT) || '\u{1f}' || c.name, c.secret"
+         CAST(c.tokens_since AS TEXT) || '\u{1f}' || CAST(c.password_grant AS TEXT) || '\u{1f}' || c.name, c.secret"
     };
 }
 pub(crate) use columns;
@@ -46,6 +47,8 @@ pub(crate) struct Row {
     pub(crate) secret_version: i64,
     pub(crate) created_at: UnixMillis,
     pub(crate) signing: Signing,
+    /// The hash of its password, where somebody looked.
+    pub(crate) password: Option<PasswordHash>,
 }
 
 /// A row that this program can't read: damaged, or written by one that knows more.
@@ -101,13 +104,23 @@ impl<'k> Reader<'k> {
         stored(self.read(row)?, row)
     }
 
-    /// Reads a row with the two facts about the credential, and what it signs with.
+    /// Reads a row with the two facts about the credential, what it signs with, and the hash of its password.
     pub(crate) fn read_whole(&mut self, row: &AnyRow) -> Result<Row, Unreadable> {
         let mut known = self.read(row)?;
         let sealed = || Ok((row.try_get(COLUMNS + FACTS)?, row.try_get(COLUMNS + FACTS + 1)?));
         let sealed: Result<(Option<i64>, Option<&[u8]>), sqlx::Error> = sealed();
         if let (Some(key_version), Some(sealed)) = sealed.map_err(|e| Unreadable(e.to_string()))? {
             self.unseal(&mut known, key_version, sealed);
+        }
+        let password: Option<&str> =
+            row.try_get(COLUMNS + FACTS + 2).map_err(|e| Unreadable(e.to_string()))?;
+        let c = &known.credential;
+        known.password = password.and_then(|text| own_password(self.keys, &c.id, text, &c.secret));
+        if known.password.is_none() && (password.is_some() || c.kind.has_password()) {
+            tracing::error!(
+                credential = c.label(),
+                "its password is not the one that was set, and opens nothing"
+            );
         }
         Ok(known)
     }
@@ -119,12 +132,8 @@ impl<'k> Reader<'k> {
         let (id, workspace, kind, dialect) = (next()?, next()?, next()?, next()?);
         let (plain_key, status, expires_at) = (next()?, next()?, next()?);
         let (scopes, origins, secret_version, created_at) = (next()?, next()?, next()?, next()?);
-        let (tokens_since, name) = (next()?, next()?);
-        let plain_key = match plain_key {
-            "0" => false,
-            "1" => true,
-            n => return Err(format!("`plain_key` is {n}, neither 0 nor 1")),
-        };
+        let (tokens_since, password_grant, name) = (next()?, next()?, next()?);
+        let plain_key = flag("plain_key", plain_key)?;
         let secret: &[u8] = row.try_get(1).map_err(|e| e.to_string())?;
         let secret =
             secret.try_into().map_err(|_| format!("its secret's hash has {} bytes", secret.len()))?;
@@ -136,6 +145,7 @@ impl<'k> Reader<'k> {
             name: name.into(),
             dialect: Dialect::parse(dialect)?,
             plain_key,
+            password_grant: flag("password_grant", password_grant)?,
             status: Status::parse(status)?,
             expires_at: if expires_at.is_empty() { None } else { Some(UnixMillis(number(expires_at)?)) },
             scopes: list(scopes)?.into(),
@@ -149,6 +159,7 @@ impl<'k> Reader<'k> {
             secret_version: number(secret_version)?,
             created_at: UnixMillis(number(created_at)?),
             signing: Signing::None,
+            password: None,
         })
     }
 
@@ -164,10 +175,23 @@ impl<'k> Reader<'k> {
 
 /// What is known about a credential, with the two facts in its row.
 pub(crate) fn stored(known: Row, row: &AnyRow) -> Result<Stored, StoreError> {
-    let Row { credential, secret_version, created_at, .. } = known;
+    let Row { credential, secret_version, created_at, password, .. } = known;
     let time = |at| Ok::<_, sqlx::Error>(row.try_get::<Option<i64>, _>(at)?.map(UnixMillis));
     let (last_used, exposed_at) = (time(COLUMNS)?, time(COLUMNS + 1)?);
-    Ok(Stored { credential, secret_version, created_at, last_used, exposed_at })
+    Ok(Stored { credential, secret_version, created_at, last_used, exposed_at, password })
+}
+
+/// The hash of a password, where it is the one that was set for that credential.
+pub(crate) fn own_password(keys: &Keys, id: &str, text: &str, mark: &SecretHash) -> Option<PasswordHash> {
+    PasswordHash::parse(text).ok().filter(|password| keys.mark_of_password(id, password) == *mark)
+}
+
+fn flag(name: &str, text: &str) -> Result<bool, String> {
+    match text {
+        "0" => Ok(false),
+        "1" => Ok(true),
+        n => Err(format!("`{name}` is {n}, neither 0 nor 1")),
+    }
 }
 
 fn number(text: &str) -> Result<i64, String> {

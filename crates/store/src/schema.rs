@@ -8,7 +8,8 @@ use sqlx::{AnyConnection, AssertSqlSafe, Connection, Row};
 /// The schema that this program makes and knows.
 pub(crate) const VERSION: i64 = MIGRATIONS.len() as i64;
 
-const MIGRATIONS: [&[&str]; 7] = [FIRST, NODES_AND_KEYS, LEASES, SIGNING, LEDGER, OBSERVED, TOKENS];
+const MIGRATIONS: [&[&str]; 8] =
+    [FIRST, NODES_AND_KEYS, LEASES, SIGNING, LEDGER, OBSERVED, TOKENS, PASSWORDS];
 
 const FIRST: &[&str] = &[
     "CREATE TABLE meta (key {text} NOT NULL PRIMARY KEY, value {text} NOT NULL) {keyed}",
@@ -171,6 +172,13 @@ const TOKENS: &[&str] = &[
         last_at {bigint} NOT NULL
     ) {keyed}",
     "CREATE INDEX guess_last ON guess (last_at)",
+];
+
+const PASSWORDS: &[&str] = &[
+    // The hash of a service user's password. The column `secret` binds it to the credential.
+    "ALTER TABLE credential ADD COLUMN password {text}",
+    // Whether an OAuth client may ask for tokens with the passwords of users.
+    "ALTER TABLE credential ADD COLUMN password_grant {bigint} NOT NULL DEFAULT 0",
 ];
 
 /// The first schema with a keyring.

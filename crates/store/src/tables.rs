@@ -48,6 +48,8 @@ pub(crate) const TABLES: [Table; 14] = [
             ("secret_version", Number),
             ("created_at", Number),
             ("tokens_since", Number),
+            ("password", Text),
+            ("password_grant", Number),
         ],
         key: 1,
         unless: "",

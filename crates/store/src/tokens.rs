@@ -3,8 +3,8 @@
 use crate::connect::{ANSWER_MS, within};
 use crate::write::{Told, Write};
 use crate::{Store, StoreError};
-use doorward_core::revocation::{KEPT_AFTER_EXPIRY_MS, TokenId};
 use doorward_core::time::UnixMillis;
+use doorward_core::token::{Jti, KEPT_AFTER_EXPIRY_MS};
 use serde::{Deserialize, Serialize};
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe, Row};
@@ -48,7 +48,7 @@ const SWEEP: &str = "DELETE FROM token WHERE jti IN \
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Token {
     /// Its id.
-    pub id: TokenId,
+    pub id: Jti,
     /// Whose it is.
     pub credential: String,
     /// Where it was issued.
@@ -81,8 +81,9 @@ pub enum TokenFilter {
     Credential(String),
 }
 
-fn id(text: &str) -> Result<TokenId, StoreError> {
-    text.parse().map_err(|e| StoreError::Damaged(format!("`{text}` in its table `token`: {e}")))
+fn id(text: &str) -> Result<Jti, StoreError> {
+    Jti::parse(text)
+        .ok_or_else(|| StoreError::Damaged(format!("`{text}` in its table `token` is no name of a token")))
 }
 
 fn read(row: &AnyRow) -> Result<Token, StoreError> {
@@ -139,7 +140,7 @@ pub(crate) fn expiry(told: Option<&str>) -> UnixMillis {
 }
 
 /// Every token that was revoked by itself and is not removed yet.
-pub(crate) async fn revoked(conn: &mut AnyConnection) -> Result<Vec<(TokenId, UnixMillis)>, StoreError> {
+pub(crate) async fn revoked(conn: &mut AnyConnection) -> Result<Vec<(Jti, UnixMillis)>, StoreError> {
     let (mut all, mut last) = (Vec::new(), (i64::MIN, String::new()));
     loop {
         let query = sqlx::query(REVOKED).bind(last.0).bind(last.1.as_str()).bind(PAGE_ROWS);
@@ -172,7 +173,7 @@ impl Store {
     ///
     /// # Errors
     /// The store fails.
-    pub async fn token(&self, id: TokenId, now: UnixMillis) -> Result<Option<Token>, StoreError> {
+    pub async fn token(&self, id: Jti, now: UnixMillis) -> Result<Option<Token>, StoreError> {
         within(ANSWER_MS, async {
             let query = sqlx::query(ONE).bind(now.0).bind(id.to_string());
             query.fetch_optional(&self.pool).await?.map(|row| read(&row)).transpose()
@@ -188,7 +189,7 @@ impl Store {
     pub async fn live_tokens(
         &self,
         filter: &TokenFilter,
-        after: Option<(UnixMillis, TokenId)>,
+        after: Option<(UnixMillis, Jti)>,
         limit: i64,
         now: UnixMillis,
     ) -> Result<Vec<Token>, StoreError> {
@@ -239,7 +240,7 @@ impl Write {
     ///
     /// # Errors
     /// It is not there, or the store fails.
-    pub async fn revoke_token(&mut self, id: TokenId) -> Result<bool, StoreError> {
+    pub async fn revoke_token(&mut self, id: Jti) -> Result<bool, StoreError> {
         within(ANSWER_MS, async {
             let text = id.to_string();
             let row =

@@ -1,10 +1,13 @@
 //! What is done with credentials.
 use super::draft::{self, Checked};
-use super::{CredentialView, Desk, Error, Showing, Wanted};
+use super::{CredentialView, Desk, Error, Password, Showing, Wanted};
 use doorward_core::credential::{Credential, Environment, Kind, SchemeName, Status};
 use doorward_core::dialect::Dialect;
 use doorward_core::ids;
+use doorward_core::password::{self, PasswordHash};
+use doorward_core::schemes::avanan;
 use doorward_core::schemes::escher::SigningSecret;
+use doorward_core::secret::SecretHash;
 use doorward_core::time::UnixMillis;
 use doorward_store::{Display, Filter, NewCredential, StoreError, Stored};
 
@@ -34,6 +37,14 @@ pub async fn create_many(
     count: usize,
     random: Random<'_>,
 ) -> Result<Vec<CredentialView>, Error> {
+    let password = match wanted.kind.has_password() {
+        true => {
+            // Others are not kept waiting while it is hashed, and nothing is hashed that can't be taken.
+            draft::check(wanted, &desk.store.policy().await?, desk.now)?;
+            hashed(wanted, random)
+        }
+        false => None,
+    };
     // The write comes first: nobody can remove the workspace between the look at it and the commit.
     let mut write = desk.store.write(desk.actor, desk.now).await?;
     let policy = desk.store.policy().await?;
@@ -42,11 +53,14 @@ pub async fn create_many(
         let checked = draft::check(wanted, &policy, desk.now)?;
         let id = match &wanted.import {
             Some(import) => import.id.clone(),
-            None => fresh(ids::KEY_ID, ids::ID_RANDOM_BYTES, random),
+            None => new_id(&checked, random),
         };
         let imported = wanted.import.as_ref().and_then(|i| i.secret.clone());
-        let secret = imported.unwrap_or_else(|| new_secret(wanted.kind, random));
-        let new = assemble(desk, wanted, checked, &id, &secret);
+        let secret = match wanted.kind.has_password() {
+            true => None,
+            false => Some(imported.unwrap_or_else(|| new_secret(wanted.kind, random))),
+        };
+        let new = assemble(desk, wanted, checked, &id, secret.as_deref(), password.clone());
         let taken = |e| match e {
             StoreError::AlreadyExists { id, .. } => {
                 Error::Credential(vec![format!("there is a credential with the id `{id}` already")])
@@ -54,22 +68,48 @@ pub async fn create_many(
             e => Error::Store(e),
         };
         write.create_credential(&new).await.map_err(taken)?;
-        views.push(CredentialView::new(&new.credential, Some(secret), desk.now));
+        views.push(CredentialView::new(&new.credential, secret, desk.now));
     }
     write.commit().await?;
     Ok(views)
 }
 
-/// What was asked for and checked, as it is stored.
+/// A new id. Avanan's clients send it with the region before it.
+fn new_id(checked: &Checked, random: Random<'_>) -> String {
+    let fresh = |prefix, random| fresh(prefix, ids::ID_RANDOM_BYTES, random);
+    match checked.region.as_deref().map(str::to_ascii_uppercase) {
+        _ if !checked.dialect.avanan => fresh(ids::KEY_ID, random),
+        Some(region) if avanan::is_app_id(&format!("{region}:x")) => {
+            format!("{region}:{}", fresh(ids::KEY_ID, random))
+        }
+        _ => fresh(ids::APP_ID, random),
+    }
+}
+
+/// The hash of the password that somebody chose.
+pub(super) fn hashed(wanted: &Wanted, random: Random<'_>) -> Option<PasswordHash> {
+    wanted.password.as_ref().map(|chosen| hash_of(chosen, random))
+}
+
+fn hash_of(chosen: &Password, random: Random<'_>) -> PasswordHash {
+    let mut salt = [0; password::SALT_BYTES];
+    random(&mut salt);
+    password::hash(&chosen.0, &salt)
+}
+
+/// What was asked for and checked, as it is stored: with a secret, or with a password.
 pub(super) fn assemble(
     desk: Desk<'_>,
     wanted: &Wanted,
     checked: Checked,
     id: &str,
-    secret: &str,
+    secret: Option<&str>,
+    password: Option<PasswordHash>,
 ) -> NewCredential {
     let until = match wanted.showing {
         Showing::Always => Some(None),
+        // Nobody but whoever chose it knows a password.
+        Showing::ByDialect if wanted.kind.has_password() => None,
         Showing::ByDialect => {
             window(wanted.kind, checked.environment, checked.dialect.shown_again_s.0, desk.now)
         }
@@ -82,16 +122,20 @@ pub(super) fn assemble(
         name: wanted.name.as_str().into(),
         dialect: checked.dialect,
         plain_key: wanted.plain_key,
+        password_grant: wanted.password_grant,
         status: Status::Active,
         expires_at: wanted.expires_at,
         scopes: checked.scopes,
         origins: checked.origins,
-        secret: desk.keys.hash(id.as_bytes(), secret.as_bytes()),
-        signing: signs_with(wanted.kind.scheme(checked.dialect), secret),
+        // A user has none: the store puts what binds the password there.
+        secret: secret.map_or(SecretHash([0; 32]), |secret| desk.keys.hash(id.as_bytes(), secret.as_bytes())),
+        signing: secret.and_then(|secret| signs_with(wanted.kind.scheme(checked.dialect), secret)),
         // The store knows.
         tokens_since: 0,
     };
-    NewCredential { credential, display: until.map(|until| Display { secret: secret.to_owned(), until }) }
+    let shown = secret.or(wanted.password.as_ref().map(|chosen| chosen.0.as_str()));
+    let display = until.zip(shown).map(|(until, shown)| Display { secret: shown.to_owned(), until });
+    NewCredential { credential, display, password }
 }
 
 /// What has to be kept besides the hash: where requests are signed, the secret itself, whoever may see it.
@@ -176,7 +220,11 @@ pub async fn show(desk: Desk<'_>, id: &str) -> Result<CredentialView, Error> {
 pub async fn reveal(desk: Desk<'_>, id: &str) -> Result<CredentialView, Error> {
     let stored = find(desk, id).await?;
     let secret = desk.store.reveal(id, desk.now).await?;
-    let secret = secret.ok_or_else(|| Error::NotShownAgain(id.to_owned()))?;
+    let why = match stored.credential.kind.has_password() {
+        true => Error::HasPassword,
+        false => Error::NotShownAgain,
+    };
+    let secret = secret.ok_or_else(|| why(id.to_owned()))?;
     Ok(CredentialView::stored(&stored, Some(secret)))
 }
 
@@ -223,7 +271,7 @@ pub async fn delete(desk: Desk<'_>, id: &str) -> Result<CredentialView, Error> {
 /// the tokens that it was given live on, where that is not said, its dialect tells.
 ///
 /// # Errors
-/// [`Error::UnknownCredential`], or the store's.
+/// [`Error::UnknownCredential`], [`Error::HasPassword`], or the store's.
 pub async fn regenerate(
     desk: Desk<'_>,
     id: &str,
@@ -233,6 +281,9 @@ pub async fn regenerate(
     let mut write = desk.store.write(desk.actor, desk.now).await?;
     let stored = find(desk, id).await?;
     let c = &stored.credential;
+    if c.kind.has_password() {
+        return Err(Error::HasPassword(id.to_owned()));
+    }
     let policy = desk.store.policy().await?;
     let environment = policy.workspaces.iter().find(|w| *w.id == *c.workspace);
     // An unknown environment counts as the stricter one.
@@ -248,4 +299,36 @@ pub async fn regenerate(
     write.commit().await?;
     // Nobody has seen the new one yet.
     Ok(CredentialView { exposed_at: None, ..CredentialView::stored(&stored, Some(secret)) })
+}
+
+/// Gives a user another password; the old one opens nothing from then on. The tokens that he was given die, unless whoever
+/// does so says that they are kept: a password is changed because somebody else may know it.
+///
+/// # Errors
+/// [`Error::UnknownCredential`], [`Error::Credential`] for one that has no password or a password that can't be taken, or
+/// the store's.
+pub async fn set_password(
+    desk: Desk<'_>,
+    id: &str,
+    chosen: &Password,
+    keep_tokens: bool,
+    random: Random<'_>,
+) -> Result<CredentialView, Error> {
+    let stored = find(desk, id).await?;
+    let c = &stored.credential;
+    if !c.kind.has_password() {
+        let kind = c.kind.name();
+        return Err(Error::Credential(vec![format!(
+            "`{}` is a {kind} credential, which has no password; `regenerate` makes a new secret for it",
+            c.label()
+        )]));
+    }
+    password::check(&chosen.0, id).map_err(|why| Error::Credential(vec![why]))?;
+    let hash = hash_of(chosen, random);
+    let mut write = desk.store.write(desk.actor, desk.now).await?;
+    // It may have been deleted meanwhile.
+    let stored = find(desk, id).await?;
+    write.set_password(id, &hash, keep_tokens).await?;
+    write.commit().await?;
+    Ok(CredentialView { exposed_at: None, ..CredentialView::stored(&stored, None) })
 }

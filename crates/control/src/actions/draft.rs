@@ -3,7 +3,10 @@ use super::Error;
 use doorward_core::credential::{Environment, Kind, MAX_ID_BYTES, MAX_SECRET_BYTES, SchemeName};
 use doorward_core::dialect::{DIALECTS, Dialect, KeyForm};
 use doorward_core::origin::OriginEntry;
+use doorward_core::password;
 use doorward_core::policy::draft::Draft;
+use doorward_core::schemes::avanan;
+use doorward_core::scope::ScopeRule;
 use doorward_core::time::UnixMillis;
 use std::fmt;
 
@@ -35,8 +38,12 @@ pub struct Wanted {
     pub scopes: Vec<String>,
     /// From when on it is expired.
     pub expires_at: Option<UnixMillis>,
-    /// An id, and perhaps a secret, that exist already.
+    /// An id, and perhaps a secret, that exist already. A user's name is his id.
     pub import: Option<Import>,
+    /// The password of a user.
+    pub password: Option<Password>,
+    /// Whether an OAuth client may ask for tokens with the passwords of users.
+    pub password_grant: bool,
     /// How long its secret can be shown again.
     pub showing: Showing,
 }
@@ -55,6 +62,8 @@ impl Wanted {
             scopes: Vec::new(),
             expires_at: None,
             import: None,
+            password: None,
+            password_grant: false,
             showing: Showing::ByDialect,
         }
     }
@@ -91,6 +100,16 @@ impl fmt::Debug for Import {
     }
 }
 
+/// A password that somebody chose. Its `Debug` does not show it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Password(pub String);
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Password(..)")
+    }
+}
+
 /// How long a secret can be shown again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Showing {
@@ -104,6 +123,8 @@ pub enum Showing {
 pub(super) struct Checked {
     pub(super) environment: Environment,
     pub(super) dialect: &'static Dialect,
+    /// Where its workspace is served.
+    pub(super) region: Option<String>,
     pub(super) scopes: Box<[Box<str>]>,
     pub(super) origins: Box<[OriginEntry]>,
 }
@@ -122,17 +143,20 @@ pub(super) fn check(wanted: &Wanted, policy: &Draft, now: UnixMillis) -> Result<
             "a name has at most {MAX_NAME_CHARS} characters, none of them a control character"
         ));
     }
-    let origins = origins(wanted, &mut wrong);
+    let origins = origins(wanted, dialect, &mut wrong);
     let scopes = scopes(wanted, &mut wrong);
     if let Some(at) = wanted.expires_at.filter(|at| *at <= now) {
         wrong.push(format!("it would have expired already, at {at}"));
     }
     if let Some(import) = &wanted.import {
-        imported(import, &mut wrong);
+        imported(import, wanted.kind, dialect, &mut wrong);
     }
+    password(wanted, &mut wrong);
     match (environment, dialect) {
         (Some(environment), Some(dialect)) if wrong.is_empty() => {
-            Ok(Checked { environment, dialect, scopes, origins })
+            let own = policy.workspaces.iter().find(|w| w.id == wanted.workspace);
+            let region = own.and_then(|w| w.region.clone());
+            Ok(Checked { environment, dialect, region, scopes, origins })
         }
         _ => Err(Error::Credential(wrong)),
     }
@@ -148,17 +172,23 @@ fn workspace(wanted: &Wanted, policy: &Draft, wrong: &mut Vec<String>) -> Option
 
 /// Whether a dialect has credentials of a kind.
 fn has(dialect: &Dialect, kind: Kind) -> bool {
+    match kind {
+        Kind::Server | Kind::Client | Kind::Integration => {}
+        Kind::User => return dialect.has_users(),
+        Kind::OauthClient => return dialect.has_oauth_clients(),
+    }
     match kind.scheme(dialect) {
         SchemeName::ApiKey => dialect.api_key.is_some(),
         SchemeName::Publishable => dialect.publishable.is_some(),
         SchemeName::Escher => dialect.signing.is_some(),
         SchemeName::Avanan => dialect.avanan,
+        SchemeName::Bearer => false,
     }
 }
 
 /// Whether a dialect presents the ids of a kind alone.
 fn id_alone(dialect: &Dialect, kind: Kind) -> bool {
-    kind != Kind::Client && matches!(dialect.api_key, Some(KeyForm::QueryId(_)))
+    matches!(kind, Kind::Server | Kind::Integration) && matches!(dialect.api_key, Some(KeyForm::QueryId(_)))
 }
 
 fn dialect(wanted: &Wanted, wrong: &mut Vec<String>) -> Option<&'static Dialect> {
@@ -186,7 +216,7 @@ fn dialect(wanted: &Wanted, wrong: &mut Vec<String>) -> Option<&'static Dialect>
     None
 }
 
-fn origins(wanted: &Wanted, wrong: &mut Vec<String>) -> Box<[OriginEntry]> {
+fn origins(wanted: &Wanted, dialect: Option<&Dialect>, wrong: &mut Vec<String>) -> Box<[OriginEntry]> {
     let mut out: Vec<OriginEntry> = Vec::new();
     for text in &wanted.origins {
         match OriginEntry::parse(text) {
@@ -197,10 +227,12 @@ fn origins(wanted: &Wanted, wrong: &mut Vec<String>) -> Box<[OriginEntry]> {
     }
     match (wanted.kind, wanted.origins.len()) {
         (Kind::Client, 0) => wrong.push("a client credential needs at least one origin".to_owned()),
-        (Kind::Client, n) if n > MAX_ORIGINS => {
+        (_, n) if n > MAX_ORIGINS => {
             wrong.push(format!("a list has at most {MAX_ORIGINS} origins"));
         }
-        (Kind::Server | Kind::Integration, 1..) => {
+        // Its tokens may be for pages, and are then bound as a publishable key is.
+        (Kind::Server | Kind::Integration, 1..) if dialect.is_some_and(|d| d.scopes != ScopeRule::Named) => {}
+        (Kind::Server | Kind::Integration | Kind::User | Kind::OauthClient, 1..) => {
             wrong.push(format!("a {} credential has no origins; a client one has", wanted.kind.name()));
         }
         _ => {}
@@ -228,10 +260,50 @@ fn scopes(wanted: &Wanted, wrong: &mut Vec<String>) -> Box<[Box<str>]> {
     out.into()
 }
 
-fn imported(import: &Import, wrong: &mut Vec<String>) {
-    let ok = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
-    if import.id.is_empty() || import.id.len() > MAX_ID_BYTES || !import.id.bytes().all(ok) {
-        wrong.push(format!("an id has 1 to {MAX_ID_BYTES} letters, digits, `-` or `_`"));
+/// A user, and nobody else, has a name of its own and a password; an OAuth client alone may be let use passwords.
+fn password(wanted: &Wanted, wrong: &mut Vec<String>) {
+    if wanted.password_grant && wanted.kind != Kind::OauthClient {
+        wrong.push("only an oauth_client credential has a password grant that can be switched on".to_owned());
+    }
+    let kind = wanted.kind.name();
+    match (&wanted.password, wanted.kind.has_password()) {
+        (None, false) => {}
+        (Some(_), false) => {
+            wrong.push(format!("a {kind} credential has no password; its secret is drawn by lot"));
+        }
+        (None, true) => wrong.push("a user needs a password; give it as a file".to_owned()),
+        (Some(chosen), true) => {
+            let name = wanted.import.as_ref().map_or("", |i| i.id.as_str());
+            wrong.extend(password::check(&chosen.0, name).err());
+        }
+    }
+    match &wanted.import {
+        None if wanted.kind.has_password() => wrong.push("a user needs a name; give it as the id".to_owned()),
+        Some(Import { secret: Some(_), .. }) if wanted.kind.has_password() => {
+            wrong.push("a user has a password, and no secret".to_owned());
+        }
+        _ => {}
+    }
+}
+
+fn imported(import: &Import, kind: Kind, dialect: Option<&Dialect>, wrong: &mut Vec<String>) {
+    // The names of users often are addresses; those of keys are joined with secrets by a full stop.
+    let also: &[u8] = if kind.has_password() { b"-_.@+" } else { b"-_" };
+    let ok = |b: u8| b.is_ascii_alphanumeric() || also.contains(&b);
+    if dialect.is_some_and(|d| d.avanan) {
+        // Others could not be told from the id of the request, which stands before it.
+        if !avanan::is_app_id(&import.id) {
+            wrong.push(format!(
+                "an id of avanan has its region before it, as in US:myapp29, or begins with a letter from g to z; then follow letters, digits, `-`, `_` and `.`, {MAX_ID_BYTES} in all"
+            ));
+        }
+    } else if import.id.is_empty() || import.id.len() > MAX_ID_BYTES || !import.id.bytes().all(ok) {
+        wrong.push(match kind.has_password() {
+            true => format!(
+                "the name of a user has 1 to {MAX_ID_BYTES} letters, digits, `-`, `_`, `.`, `@` or `+`"
+            ),
+            false => format!("an id has 1 to {MAX_ID_BYTES} letters, digits, `-` or `_`"),
+        });
     }
     if import.id.starts_with("weak-") {
         wrong.push("an id can't start with `weak-`: under such names logs and upstreams know credentials whose id is a secret".to_owned());

@@ -1,9 +1,10 @@
 //! Taking over many credentials from elsewhere. What is there already and is the same is passed over, so that an import
 //! that was cut off is simply begun again.
-use super::credentials::{Random, assemble, new_secret};
+use super::credentials::{Random, assemble, hashed, new_secret};
 use super::draft::{self, Checked};
 use super::{Desk, Error, Wanted};
-use doorward_core::credential::{Credential, Status};
+use doorward_core::credential::Status;
+use doorward_core::password::{self, PasswordHash};
 use doorward_core::policy::draft::Draft;
 use doorward_store::Stored;
 use std::collections::HashMap;
@@ -51,6 +52,11 @@ pub async fn check(desk: Desk<'_>, lines: &[Line]) -> Result<Vec<String>, Error>
 /// [`Error::Credential`] with every mistake, as [`check`] tells them, or the store's.
 pub async fn write(desk: Desk<'_>, lines: &[Line], random: Random<'_>) -> Result<Done, Error> {
     // The write comes first: nothing that is looked at can change before the commit.
+    // Passwords are hashed before, so that others are not kept waiting.
+    let mut passwords: HashMap<usize, PasswordHash> = HashMap::new();
+    for line in lines {
+        passwords.extend(hashed(&line.wanted, random).map(|hash| (line.number, hash)));
+    }
     let mut write = desk.store.write(desk.actor, desk.now).await?;
     let policy = desk.store.policy().await?;
     let there = there(desk, lines).await?;
@@ -61,8 +67,12 @@ pub async fn write(desk: Desk<'_>, lines: &[Line], random: Random<'_>) -> Result
             Ok(Verdict::There) => done.there += 1,
             Ok(Verdict::Create(checked)) => {
                 let (id, secret) = key(&line.wanted);
-                let secret = secret.map_or_else(|| new_secret(line.wanted.kind, random), str::to_owned);
-                let mut new = assemble(desk, &line.wanted, checked, id, &secret);
+                let secret = match line.wanted.kind.has_password() {
+                    true => None,
+                    false => Some(secret.map_or_else(|| new_secret(line.wanted.kind, random), str::to_owned)),
+                };
+                let password = passwords.remove(&line.number);
+                let mut new = assemble(desk, &line.wanted, checked, id, secret.as_deref(), password);
                 new.credential.status = line.status;
                 write.create_credential(&new).await?;
                 done.created += 1;
@@ -79,7 +89,13 @@ pub async fn write(desk: Desk<'_>, lines: &[Line], random: Random<'_>) -> Result
 /// The credentials with these lines' ids.
 async fn there(desk: Desk<'_>, lines: &[Line]) -> Result<HashMap<Box<str>, Stored>, Error> {
     let ids: Vec<&str> = lines.iter().map(|line| key(&line.wanted).0).collect();
-    let stored = desk.store.credentials_named(&ids).await?;
+    let mut stored = desk.store.credentials_named(&ids).await?;
+    // Lists come without the passwords of users, with which those of lines are compared.
+    for one in stored.iter_mut().filter(|s| s.credential.kind.has_password()) {
+        if let Some(whole) = desk.store.credential(&one.credential.id).await? {
+            *one = whole;
+        }
+    }
     Ok(stored.into_iter().map(|s| (s.credential.id.clone(), s)).collect())
 }
 
@@ -96,13 +112,13 @@ fn judge(
     let at = |what: String| format!("line {}: {what}", line.number);
     let (id, secret) = key(&line.wanted);
     let mut wrong = Vec::new();
-    if secret.is_none() && !line.wanted.plain_key {
+    if secret.is_none() && !line.wanted.plain_key && !line.wanted.kind.has_password() {
         wrong.push(at("`secret` is missing; only a key with `plain_key` can do without".to_owned()));
     }
     match draft::check(&line.wanted, policy, desk.now) {
         Ok(checked) if wrong.is_empty() => match there.get(id) {
             None => Ok(Verdict::Create(checked)),
-            Some(stored) => match differences(desk, &stored.credential, line, &checked) {
+            Some(stored) => match differences(desk, stored, line, &checked) {
                 none if none.is_empty() => Ok(Verdict::There),
                 some => {
                     let what = format!("there is another credential with this id; not the same: {some}");
@@ -121,23 +137,26 @@ fn judge(
 
 /// The names of the fields in which a credential is not what a line asks for. One that is blocked may have been blocked
 /// since; but whoever asks for a blocked one must not be told that all is well with one that opens doors.
-fn differences(desk: Desk<'_>, there: &Credential, line: &Line, checked: &Checked) -> String {
-    let wanted = &line.wanted;
+fn differences(desk: Desk<'_>, stored: &Stored, line: &Line, checked: &Checked) -> String {
+    let (there, wanted) = (&stored.credential, &line.wanted);
     let secret = key(wanted).1;
+    let fits = |s: &str| desk.keys.fits(there.id.as_bytes(), s.as_bytes(), Some(&there.secret));
+    let same_secret = match &wanted.password {
+        Some(chosen) => password::fits(&chosen.0, stored.password.as_ref()),
+        None => secret.is_none_or(fits),
+    };
     let fields = [
         ("workspace", *there.workspace == *wanted.workspace),
         ("kind", there.kind == wanted.kind),
         ("dialect", there.dialect == checked.dialect),
         ("name", *there.name == *wanted.name),
         ("plain_key", there.plain_key == wanted.plain_key),
+        ("password_grant", there.password_grant == wanted.password_grant),
         ("origins", there.origins == checked.origins),
         ("scopes", there.scopes == checked.scopes),
         ("expires_at", there.expires_at == wanted.expires_at),
         ("status", there.status == line.status || there.status == Status::Blocked),
-        (
-            "secret",
-            secret.is_none_or(|s| desk.keys.fits(there.id.as_bytes(), s.as_bytes(), Some(&there.secret))),
-        ),
+        ("secret", same_secret),
     ];
     let names: Vec<&str> = fields.into_iter().filter(|(_, same)| !same).map(|(name, _)| name).collect();
     names.join(", ")

@@ -13,9 +13,11 @@ pub mod import;
 pub mod nodes;
 pub mod policy;
 pub mod readiness;
+pub mod token_keys;
+pub mod tokens;
 mod view;
 
-pub use draft::{Import, Showing, Wanted};
+pub use draft::{Import, Password, Showing, Wanted};
 pub use enforcement::ModeChange;
 pub use view::{CredentialView, Revealed};
 
@@ -50,6 +52,12 @@ pub enum Error {
     /// The secret can't be shown again.
     #[error("the secret of `{0}` can't be shown any more; `regenerate` makes a new one")]
     NotShownAgain(String),
+    /// It has a password, which nobody can show, and which only whoever chose it replaces.
+    #[error("`{0}` is a user: its password is never shown; `doorward credential password` sets another one")]
+    HasPassword(String),
+    /// What was asked about tokens or their keys can't be done: a sentence.
+    #[error("{0}")]
+    Token(String),
     /// What was asked for a credential is wrong: every mistake, a sentence each.
     #[error("{}", .0.join("\n"))]
     Credential(Vec<String>),

@@ -28,7 +28,7 @@ pub(super) fn instant<S: Serializer>(at: &Option<UnixMillis>, s: S) -> Result<S:
 pub struct CredentialView {
     /// The workspace it belongs to.
     pub workspace: String,
-    /// `server`, `client` or `integration`.
+    /// `server`, `client`, `integration`, `user` or `oauth_client`.
     pub kind: &'static str,
     /// For people.
     pub name: String,
@@ -43,6 +43,9 @@ pub struct CredentialView {
     pub secret: Option<Revealed>,
     /// Whether its id alone opens APIs that allow it, whatever else it uses.
     pub plain_key: bool,
+    /// Whether an OAuth client may ask for tokens with the passwords of users. Left out where it may not.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub password_grant: bool,
     /// Whether knowing the id is enough somewhere.
     pub weak: bool,
     /// Where a publishable key may be used.
@@ -76,6 +79,7 @@ impl CredentialView {
             id: c.id.to_string(),
             secret: secret.map(Revealed),
             plain_key: c.plain_key,
+            password_grant: c.password_grant,
             weak: c.plain_key,
             origins: c.origins.iter().map(ToString::to_string).collect(),
             scopes: c.scopes.iter().map(ToString::to_string).collect(),

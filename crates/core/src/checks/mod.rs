@@ -1,14 +1,16 @@
 //! What is checked once it is clear who calls: a file a check, run in this order.
 use crate::credential::Credential;
 use crate::decide::Refusal;
-use crate::policy::{Api, Policy, Workspace};
+use crate::policy::{Api, Policy, Route, Workspace};
 use crate::request::RequestView;
 use crate::schemes::Presented;
+use crate::scope::Granted;
 
 mod dialect;
 mod expiry;
 mod origin;
 mod region;
+mod scope;
 mod served;
 mod status;
 
@@ -21,12 +23,16 @@ pub struct Subject<'a> {
     pub policy: &'a Policy,
     /// The API that the route belongs to.
     pub api: &'a Api,
+    /// The route.
+    pub route: &'a Route,
     /// What was presented.
     pub presented: &'a Presented<'a>,
     /// Who proved to call.
     pub credential: &'a Credential,
     /// The caller's workspace.
     pub workspace: &'a Workspace,
+    /// What the token and its credential have been given, where a token was presented.
+    pub granted: Option<Granted<'a>>,
 }
 
 /// One check. The name stands in the event of a request that it refused.
@@ -45,4 +51,5 @@ pub static CHECKS: &[Check] = &[
     Check { name: "region", run: region::check },
     Check { name: "served", run: served::check },
     Check { name: "origin", run: origin::check },
+    Check { name: "scope", run: scope::check },
 ];

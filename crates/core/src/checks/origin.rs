@@ -1,5 +1,5 @@
-//! A publishable key is good only from the origins that its credential names. An origin proves nothing: the key is
-//! needed as well.
+//! A publishable key is good only from the origins that its credential names, and so is a token where pages call, if its
+//! credential names any. An origin proves nothing: key or token are needed as well.
 use super::Subject;
 use crate::credential::SchemeName;
 use crate::decide::Refusal;
@@ -8,7 +8,12 @@ use crate::reason::Reason;
 use crate::request::Lookup;
 
 pub(super) fn check(s: &Subject<'_>) -> Result<(), Refusal> {
-    if s.presented.scheme != SchemeName::Publishable {
+    let bound = match s.presented.scheme {
+        SchemeName::Publishable => true,
+        SchemeName::Bearer => s.route.client_side && !s.credential.origins.is_empty(),
+        SchemeName::ApiKey | SchemeName::Escher | SchemeName::Avanan => false,
+    };
+    if !bound {
         return Ok(());
     }
     let denied = |fact, note: &str| Err(Refusal::new(Reason::OriginDenied, fact).saying(note));
@@ -23,5 +28,5 @@ pub(super) fn check(s: &Subject<'_>) -> Result<(), Refusal> {
     if s.credential.origins.iter().any(|e| e.matches(&origin)) {
         return Ok(());
     }
-    denied("origin-foreign", "The origin is not on the list of this key.")
+    denied("origin-foreign", "The origin is not on the list of this credential.")
 }

@@ -37,10 +37,13 @@ fn ways(api: &Api) -> Option<String> {
                     ways.push(format!("the header fields {}", avanan::FIELDS.join(", ")));
                     None
                 }
-                SchemeName::Avanan => None,
+                SchemeName::Avanan | SchemeName::Bearer => None,
             };
             ways.extend(form.and_then(|f| f.describe(!api.plain_key.is_empty())));
         }
+    }
+    if api.schemes.contains(&SchemeName::Bearer) {
+        ways.push("the header field Authorization with `Bearer <access token>`".to_owned());
     }
     (!ways.is_empty()).then(|| ways.join(", or "))
 }
@@ -54,8 +57,10 @@ fn not_accepted(api: &Api, detail: &'static str, note: &str) -> Refusal {
 /// Whether the route takes this kind of credential at all: decided before anybody is looked up.
 pub(super) fn accepted(presented: &Presented<'_>, route: &Route, api: &Api) -> Result<(), Refusal> {
     let not = |detail, note| Err(not_accepted(api, detail, note));
-    if !api.names.iter().any(|d| d.name == presented.dialect.name) || !api.schemes.contains(&presented.scheme)
-    {
+    // Whose names a token has, it says itself, later.
+    let names =
+        presented.scheme == SchemeName::Bearer || api.names.iter().any(|d| d.name == presented.dialect.name);
+    if !names || !api.schemes.contains(&presented.scheme) {
         return not("scheme-not-of-this-api", "This API does not take credentials sent this way.");
     }
     // Another API's names, scope or leniency open nothing here.

@@ -12,16 +12,21 @@ pub enum Received<'a> {
     Nothing,
     /// It has not been read.
     NotYet,
-    /// All of it was read, and this is its digest.
-    All(&'a BodyDigest),
+    /// All of it was read.
+    All {
+        /// Its digest.
+        digest: &'a BodyDigest,
+        /// What it is.
+        bytes: &'a [u8],
+    },
 }
 
 impl Received<'_> {
     pub(super) fn digest(&self, hash: Hash) -> Option<BodyDigest> {
         match self {
             Received::Nothing => Some(BodyDigest::empty(hash)),
-            Received::All(digest) if digest.hash() == hash => Some((*digest).clone()),
-            Received::All(_) | Received::NotYet => None,
+            Received::All { digest, .. } if digest.hash() == hash => Some((*digest).clone()),
+            Received::All { .. } | Received::NotYet => None,
         }
     }
 }

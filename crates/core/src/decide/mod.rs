@@ -5,6 +5,8 @@
 mod accepted;
 mod ask;
 mod avanan;
+mod bearer;
+mod cors;
 mod prove;
 mod route;
 mod signed;
@@ -15,20 +17,22 @@ use crate::checks::{CHECKS, Subject};
 use crate::credential::{Credential, SchemeName};
 use crate::dialect::{Dialect, ErrorStyle};
 use crate::directory::Directory;
-use crate::origin::Origin;
 use crate::policy::{Mode, Policy, RouteId, Workspace};
 use crate::ports::{Once, OnceBy, Window};
 use crate::reason::Reason;
 pub use crate::refusal::Refusal;
-use crate::request::{Lookup, PlainHttp, RequestView, Transport};
+use crate::request::{PlainHttp, RequestView, Transport};
 use crate::schemes::escher::{self, KeptKeys};
 use crate::schemes::{self, Shown};
+use crate::scope::Granted;
 use crate::secret::Keys;
+use crate::token::{Cache, Tokens, Verified};
 pub use ask::{Duty, Received, Unclaimed};
 use prove::{Claimant, Proved};
 use route::Asked;
 pub use route::api_of;
 pub use signed::Signed;
+use std::cell::RefCell;
 use std::sync::Arc;
 pub use target::{Forward, Target};
 
@@ -66,10 +70,25 @@ pub struct Facts {
     pub weak: bool,
     /// The rule that would have refused the request, were it enforced.
     pub would_refuse: Option<&'static str>,
+    /// The token that was presented, once it was verified.
+    pub token: Option<Arc<Verified>>,
+    /// What is left of the token's scope, where its credential may do less now.
+    pub narrowed: Option<Box<str>>,
     /// Whether a page of the request's origin may read the answer.
     pub readable: bool,
     /// Whether that depends on the origin at all.
     pub by_origin: bool,
+}
+
+impl Facts {
+    /// What the caller may do: the scope of a token and its credential's scopes, both; else the credential's.
+    pub fn scopes(&self) -> impl Iterator<Item = &str> {
+        let of_token = self.token.as_ref().and_then(|token| token.scope.as_deref());
+        let text = self.narrowed.as_deref().or(of_token);
+        let of_credential = self.credential.as_ref().filter(|_| text.is_none());
+        let names = text.unwrap_or_default().split(' ').filter(|name| !name.is_empty());
+        names.chain(of_credential.into_iter().flat_map(|c| c.scopes.iter().map(|name| &**name)))
+    }
 }
 
 /// The permission to forward one request, or to have it answered here.
@@ -106,7 +125,7 @@ pub struct Denial {
     /// The check that said no; `None` where it was the machine itself.
     pub rule: Option<&'static str>,
     /// The methods that the path takes, for `method_not_allowed`.
-    pub allow: Vec<String>,
+    pub allow: Box<[String]>,
     /// How long the caller should wait before it tries again, in seconds.
     pub retry_after_s: Option<u32>,
     /// How this server read the signature, where callers are shown that.
@@ -115,7 +134,7 @@ pub struct Denial {
 
 impl From<Refusal> for Denial {
     fn from(refusal: Refusal) -> Denial {
-        Denial { refusal, rule: None, allow: Vec::new(), retry_after_s: None, explanation: None }
+        Denial { refusal, rule: None, allow: Box::default(), retry_after_s: None, explanation: None }
     }
 }
 
@@ -124,6 +143,8 @@ impl From<Refusal> for Denial {
 pub struct Preflight {
     /// The methods that pages may use.
     pub methods: Vec<String>,
+    /// The header fields that pages may send.
+    pub headers: Vec<String>,
 }
 
 /// What is to be done with a request.
@@ -161,6 +182,10 @@ pub struct World<'a> {
     pub keys: &'a Keys,
     /// The keys with which callers of this core have signed.
     pub signing_keys: &'a KeptKeys,
+    /// What tokens are held to.
+    pub tokens: &'a Tokens,
+    /// The tokens that this core has verified.
+    pub seen_tokens: &'a RefCell<Cache>,
     /// Whether this node may decide.
     pub lease: Lease,
 }
@@ -195,17 +220,14 @@ fn judge(
     let route = &world.policy.routes[route_id.0];
     let api = &world.policy.apis[route.api];
     (facts.route, facts.style) = (Some(route_id), Some(api.dialect.errors));
-    facts.by_origin = route.client_side;
-    // Pages may read answers, refusals included, where some key of the route is meant for their origin.
-    facts.readable =
-        route.client_side && origin_of(req).is_some_and(|o| world.directory.lets_in(&o, |w| api.serves(w)));
-    if let Asked::Preflight(methods) = asked {
-        if !facts.readable {
-            return Err(Refusal::new(Reason::OriginDenied, "preflight-origin").into());
-        }
-        return Ok(Step::Preflight(Preflight { methods }));
+    facts.by_origin = cors::by_origin(route, api);
+    // Pages may read answers, refusals included, where some key of the route is meant for their origin, or tokens are.
+    let readers = cors::readers(req, route, api, world);
+    facts.readable = readers.any();
+    if let Asked::Preflight(routes) = asked {
+        return cors::preflight(req, routes, readers, world).map(Step::Preflight);
     }
-    let Some(presented) = schemes::detect(world.policy, api, req)? else {
+    let Some(mut presented) = schemes::detect(world.policy, api, req)? else {
         return match body {
             _ if !route.public => Err(accepted::missing(api)),
             Received::NotYet if route.local.is_some() => Ok(Step::Ask(Duty::Body(UNSIGNED))),
@@ -213,16 +235,17 @@ fn judge(
         };
     };
     facts.presented = Some((presented.scheme, presented.dialect));
+    facts.readable = cors::readable(readers, presented.scheme);
     accepted::accepted(&presented, route, api)?;
     if let Shown::Avanan(signature) = &presented.shown {
         schemes::avanan::check_time(signature, req.now)?;
     }
-    let body = match &presented.shown {
+    let digest = match &presented.shown {
         // What is answered here has its whole body before anybody is looked up.
         Shown::Key(_) | Shown::Avanan(_) if route.local.is_some() && matches!(body, Received::NotYet) => {
             return Ok(Step::Ask(Duty::Body(UNSIGNED)));
         }
-        Shown::Key(_) | Shown::Avanan(_) => None,
+        Shown::Key(_) | Shown::Avanan(_) | Shown::Bearer(_) => None,
         Shown::Signature(signing, signature) => {
             escher::settle(signature, req)?;
             escher::check_time(signature, req.now, signing.skew_ms.into())?;
@@ -233,8 +256,19 @@ fn judge(
             }
         }
     };
-    let claimant = Claimant { req, presented: &presented, body: body.as_ref(), api, route };
-    let Proved { credential, workspace, proof } = prove::prove(&claimant, world)?;
+    let claimant = Claimant { req, presented: &presented, body: digest.as_ref(), api, route };
+    let Proved { credential, workspace, proof, token } = prove::prove(&claimant, world)?;
+    if let Some(token) = &token {
+        presented.dialect = Dialect::named(token.record.dialect).unwrap_or(presented.dialect);
+        facts.presented = Some((presented.scheme, presented.dialect));
+    }
+    let granted = token.as_deref().map(|token| Granted {
+        rule: presented.dialect.scopes,
+        token: token.scope.as_deref(),
+        credential: &credential.scopes,
+    });
+    facts.narrowed = granted.and_then(|granted| granted.narrowed()).map(Into::into);
+    facts.token = token.clone();
     facts.weak = presented.is_id_alone();
     facts.credential = Some(Arc::clone(&credential));
     if presented.can_be_used_again() && presented.scheme != SchemeName::Publishable {
@@ -251,9 +285,11 @@ fn judge(
         req,
         policy: world.policy,
         api,
+        route,
         presented: &presented,
         credential: &credential,
         workspace: &workspace,
+        granted,
     };
     for check in CHECKS {
         (check.run)(&subject).map_err(|refusal| Denial { rule: Some(check.name), ..refusal.into() })?;
@@ -262,10 +298,17 @@ fn judge(
         return Err(Refusal::new(Reason::CredentialInvalid, "environment-not-served").into());
     };
     if let Shown::Avanan(signature) = &presented.shown {
-        avanan::token(signature, route)?;
+        avanan::token(signature, route, &credential, req.now, world)?;
         let once = avanan::once(signature, &credential, world.keys);
         let permit = Permit { target, workspace: Some(workspace), signed: None };
         return Ok(Step::Ask(Duty::Claim(Box::new(Unclaimed { once, permit }))));
+    }
+    if token.is_some() && schemes::bearer::has_form(req) {
+        match body {
+            Received::NotYet => return Ok(Step::Ask(Duty::Body(UNSIGNED))),
+            Received::All { bytes, .. } => schemes::bearer::refuse_in_form(bytes)?,
+            Received::Nothing => {}
+        }
     }
     let (Shown::Signature(used, signature), Some(proof)) = (&presented.shown, proof) else {
         return Ok(Step::Permit(Permit { target, workspace: Some(workspace), signed: None }));
@@ -303,12 +346,5 @@ fn over_plain_http(mode: PlainHttp, step: Result<Step, Denial>) -> Result<Step, 
         _ if step.as_ref().is_err_and(unreadable) => step,
         PlainHttp::Redirect => Ok(Step::Redirect),
         PlainHttp::Refuse => Err(Refusal::new(Reason::InsecureTransport, "plain-http").into()),
-    }
-}
-
-fn origin_of(req: &RequestView<'_>) -> Option<Origin> {
-    match req.field("origin") {
-        Lookup::One(value) => Origin::parse(value),
-        _ => None,
     }
 }

@@ -1,5 +1,5 @@
 //! Who calls.
-use super::{Denial, Lease, Refusal, World, accepted};
+use super::{Denial, Lease, Refusal, World, accepted, bearer};
 use crate::canonical::BodyDigest;
 use crate::credential::{Credential, SchemeName};
 use crate::explain::{self, Body, Question};
@@ -8,6 +8,7 @@ use crate::reason::Reason;
 use crate::request::RequestView;
 use crate::schemes::escher::Proof;
 use crate::schemes::{ApiKey, Presented, Publishable, Scheme, Shown, avanan};
+use crate::token::Verified;
 use std::sync::Arc;
 
 /// Who says to be somebody, and how.
@@ -26,10 +27,15 @@ pub(super) struct Proved {
     pub(super) workspace: Arc<Workspace>,
     /// What a signature proves besides.
     pub(super) proof: Option<Proof>,
+    /// The token, where one was presented.
+    pub(super) token: Option<Arc<Verified>>,
 }
 
 /// Proves who calls. Unknown and wrong are the same: the same steps, the same answer.
 pub(super) fn prove(c: &Claimant<'_>, world: World<'_>) -> Result<Proved, Denial> {
+    if let Shown::Bearer(token) = &c.presented.shown {
+        return bearer::prove(token, c, world);
+    }
     let found = world.directory.get(c.presented.id());
     let other_scheme = found.as_ref().is_some_and(|found| !found.may_use(c.presented.scheme));
     let known = found.filter(|_| !other_scheme);
@@ -49,7 +55,7 @@ pub(super) fn prove(c: &Claimant<'_>, world: World<'_>) -> Result<Proved, Denial
     if c.presented.is_id_alone() && !c.api.plain_key.contains(&workspace.environment) {
         return Err(invalid("plain-key-not-in-this-environment"));
     }
-    Ok(Proved { credential, workspace: Arc::clone(workspace), proof })
+    Ok(Proved { credential, workspace: Arc::clone(workspace), proof, token: None })
 }
 
 fn verify(
@@ -61,7 +67,7 @@ fn verify(
         (Shown::Signature(_, signature), Some(body)) => {
             return world.signing_keys.verify(signature, c.req, body, known, world.keys).map(Some);
         }
-        (Shown::Signature(..), None) => false,
+        (Shown::Signature(..), None) | (Shown::Bearer(_), _) => false,
         (Shown::Avanan(signature), _) => {
             // Whoever asks for a token may leave out where.
             let or_nothing = c.route.local == Some(Endpoint::Token);

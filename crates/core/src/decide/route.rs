@@ -6,9 +6,10 @@ use crate::reason::Reason;
 use crate::request::{Lookup, RequestView};
 
 /// What is asked of a route.
-pub(super) enum Asked {
+pub(super) enum Asked<'p> {
     Request,
-    Preflight(Vec<String>),
+    /// About a path with these routes.
+    Preflight(&'p [RouteId]),
 }
 
 /// The method that a preflight asks about.
@@ -25,11 +26,11 @@ fn ambiguous(detail: &'static str, note: &str) -> Denial {
 }
 
 /// The one route that this request is for.
-pub(super) fn find(
+pub(super) fn find<'p>(
     req: &RequestView<'_>,
-    policy: &Policy,
+    policy: &'p Policy,
     facts: &mut Facts,
-) -> Result<(RouteId, Asked), Denial> {
+) -> Result<(RouteId, Asked<'p>), Denial> {
     if !req.path.starts_with(b"/") {
         return Err(Refusal::new(Reason::RouteUnknown, "no-path").into());
     }
@@ -52,18 +53,14 @@ pub(super) fn find(
         let allow = all();
         let method = String::from_utf8_lossy(wanted.unwrap_or(req.method));
         let note = format!("{method} is not allowed here; {} is.", allow.join(" or "));
-        Denial { allow, ..Denial::from(Refusal::new(Reason::MethodNotAllowed, "method").saying(note)) }
+        Denial {
+            allow: allow.into(),
+            ..Denial::from(Refusal::new(Reason::MethodNotAllowed, "method").saying(note))
+        }
     };
     match wanted {
         None => Ok((taking(req.method).ok_or_else(refused)?, Asked::Request)),
-        Some(method) => {
-            let route = taking(method).ok_or_else(refused)?;
-            let open = found.iter().filter(|r| policy.routes[r.0].client_side);
-            let mut methods: Vec<String> =
-                open.flat_map(|r| policy.routes[r.0].methods.names()).map(str::to_owned).collect();
-            methods.sort_unstable();
-            Ok((route, Asked::Preflight(methods)))
-        }
+        Some(method) => Ok((taking(method).ok_or_else(refused)?, Asked::Preflight(found))),
     }
 }
 

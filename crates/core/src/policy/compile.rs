@@ -5,9 +5,12 @@ use crate::credential::{Environment, SchemeName};
 use crate::dialect::{Dialect, KeyForm};
 use crate::document::Mistake;
 use crate::path::PathRules;
+use crate::schemes::bearer::{FIELD, PARAMETER};
+use crate::token::TokenRecord;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+mod bearer;
 mod signing;
 
 struct Compiler {
@@ -62,7 +65,9 @@ impl Compiler {
                 self.wrong(w.line.0, format!("workspace `{}`", w.id), why);
             }
             let region = w.region.clone();
-            let workspace = Workspace { id: w.id.clone(), name, environment, region, explain: w.explain };
+            let (explain, password_grant) = (w.explain, w.password_grant);
+            let workspace =
+                Workspace { id: w.id.clone(), name, environment, region, explain, password_grant };
             if self.policy.workspaces.insert(w.id.clone(), Arc::new(workspace)).is_some() {
                 self.wrong(
                     w.line.0,
@@ -92,6 +97,7 @@ impl Compiler {
                 SchemeName::Publishable => n.publishable.is_some(),
                 SchemeName::Escher => n.signing.is_some(),
                 SchemeName::Avanan => n.avanan,
+                SchemeName::Bearer => TokenRecord::of(n.name).is_some(),
             };
             if !names.iter().any(known) {
                 self.wrong(
@@ -112,6 +118,7 @@ impl Compiler {
         if !schemes.contains(&SchemeName::Escher) && !d.signing.is_empty() {
             self.wrong(d.line.0, &place, "it has `signing`, but does not accept the scheme escher");
         }
+        let bearer = self.bearer(d, &schemes);
         let mut upstream = |url: &Option<String>| {
             let read = url.as_ref().map(|u| self.read(d, Upstream::parse(u)));
             read.flatten().map(Arc::new)
@@ -129,6 +136,8 @@ impl Compiler {
             always_signed: false,
             sometimes_signed: false,
             explains: false,
+            audiences: bearer.audiences,
+            cors: bearer.cors,
             plain_key,
             workspaces: d.workspaces.as_ref().map(|w| w.iter().cloned().collect()),
             paths: PathRules {
@@ -166,6 +175,8 @@ impl Compiler {
         if let Some(endpoint) = local {
             self.local(r, endpoint, dialect, &methods, &place);
         }
+        let schemes = self.policy.apis[api].schemes.clone();
+        self.scope(r, &schemes, &place);
         let id = RouteId(self.policy.routes.len());
         let hosts: Vec<Option<&str>> =
             if d.hosts.is_empty() { vec![None] } else { d.hosts.iter().map(|h| Some(h.as_str())).collect() };
@@ -187,7 +198,8 @@ impl Compiler {
             );
         }
         let (client_side, public) = (r.client_side, r.public);
-        self.policy.routes.push(Route { api, template, methods, client_side, public, local });
+        let scope = r.scope.as_deref().map(Into::into);
+        self.policy.routes.push(Route { api, template, methods, client_side, public, scope, local });
     }
 
     /// What a route can't be whose requests are answered here.
@@ -219,6 +231,11 @@ impl Compiler {
                 p.credential_headers.extend(dialect.credential_headers().map(Box::from));
                 p.credential_parameters.extend(dialect.credential_parameters().map(Box::from));
             }
+        }
+        p.bearer = p.apis.iter().any(|a| a.schemes.contains(&SchemeName::Bearer));
+        if p.bearer {
+            p.credential_headers.push(FIELD.into());
+            p.credential_parameters.push(PARAMETER.into());
         }
         for signing in p.apis.iter().flat_map(|a| &a.signing) {
             if p.signings.iter().any(|other| other.config.same_names(&signing.config)) {

@@ -1,6 +1,8 @@
 //! What operators write: workspaces and APIs, in the form that `apply` reads and `export` writes.
+mod bearer;
 mod signing;
 
+pub use bearer::{CorsDraft, MAX_AUDIENCE_BYTES, MAX_SCOPE_BYTES};
 pub use signing::{PolicyDraft, SigningDraft};
 
 use super::{Endpoint, Methods, Template, Upstream};
@@ -45,6 +47,9 @@ pub struct WorkspaceDraft {
     /// Whether refused signatures are explained in the answer.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub explain: bool,
+    /// Whether service users may ask for tokens with their passwords.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub password_grant: bool,
     /// Where it stands in the document.
     #[serde(skip)]
     pub line: Line,
@@ -65,6 +70,9 @@ pub struct ApiDraft {
     pub names: Option<Vec<String>>,
     /// Accepted schemes.
     pub schemes: Vec<String>,
+    /// Whom a token has to be for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub audiences: Vec<String>,
     /// The environments in which an id alone opens it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub plain_key: Vec<String>,
@@ -79,6 +87,9 @@ pub struct ApiDraft {
     /// Where its requests go. None is needed where every route has a target of its own.
     #[serde(skip_serializing_if = "UpstreamDraft::is_empty")]
     pub upstream: UpstreamDraft,
+    /// Pages that may call with a token.
+    #[serde(skip_serializing_if = "CorsDraft::is_empty")]
+    pub cors: CorsDraft,
     /// How its requests are signed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub signing: Vec<SigningDraft>,
@@ -129,6 +140,9 @@ pub struct RouteDraft {
     /// Whether it needs no credential.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub public: bool,
+    /// The scope that tokens need there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
     /// What answers it in the place of an upstream.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
@@ -220,11 +234,12 @@ fn workspace(t: Table<'_, '_>) -> Option<WorkspaceDraft> {
     let environment = t.required("environment", kept(Environment::parse));
     let region = t.parsed("region", self::id);
     let explain = t.boolean("explain").unwrap_or(false);
+    let password_grant = t.boolean("password_grant").unwrap_or(false);
     let line = Line(t.line());
     t.finish();
     // Without a good environment it still stands, so that whatever names it is not called a mistake as well.
     let environment = environment.unwrap_or_else(|| Environment::Production.name().to_owned());
-    Some(WorkspaceDraft { id: id?, name, environment, region, explain, line })
+    Some(WorkspaceDraft { id: id?, name, environment, region, explain, password_grant, line })
 }
 
 fn api(t: Table<'_, '_>) -> Option<ApiDraft> {
@@ -234,6 +249,7 @@ fn api(t: Table<'_, '_>) -> Option<ApiDraft> {
     let schemes = t
         .list("schemes", kept(SchemeName::parse))
         .unwrap_or_else(|| vec![SchemeName::ApiKey.name().to_owned()]);
+    let audiences = t.list("audiences", bearer::audience).unwrap_or_default();
     let plain_key = t.list("plain_key", kept(Environment::parse)).unwrap_or_default();
     let hosts = t.list("hosts", host).unwrap_or_default();
     let workspaces = t.list("workspaces", self::id);
@@ -268,6 +284,11 @@ fn api(t: Table<'_, '_>) -> Option<ApiDraft> {
             draft
         }
     };
+    let cors = t.table("cors").map(|cors| {
+        let draft = bearer::cors(&cors);
+        cors.finish();
+        draft
+    });
     let signing = t.tables("signing").into_iter().map(signing).collect();
     if tables.is_empty() {
         t.wrong("an API needs at least one route, written [[api.route]]");
@@ -281,11 +302,13 @@ fn api(t: Table<'_, '_>) -> Option<ApiDraft> {
         dialect: dialect?,
         names,
         schemes,
+        audiences,
         plain_key,
         hosts,
         workspaces,
         paths,
         upstream,
+        cors: cors.unwrap_or_default(),
         signing,
         routes,
         line,
@@ -297,78 +320,12 @@ fn route(t: Table<'_, '_>) -> Option<RouteDraft> {
     let methods = t.list("methods", |m| Methods::new([m]).map(|_| m.to_owned()));
     let client_side = t.boolean("client_side").unwrap_or(false);
     let public = t.boolean("public").unwrap_or(false);
+    let scope = t.parsed("scope", bearer::scope);
     let target = t.parsed("target", kept(Endpoint::parse));
     let line = Line(t.line());
     t.finish();
-    Some(RouteDraft { path: path?, methods, client_side, public, target, line })
+    Some(RouteDraft { path: path?, methods, client_side, public, scope, target, line })
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const FULL: &str = r#"
-[[workspace]]
-id = "acme"
-name = "Acme"
-environment = "production"
-region = "us"
-
-[[api]]
-id = "shop"
-dialect = "voucherify"
-names = ["voucherify", "standard"]
-schemes = ["api_key", "publishable"]
-plain_key = ["sandbox"]
-hosts = ["Shop.example"]
-workspaces = ["acme"]
-paths = { encoded_slash = true }
-upstream = { production = "http://127.0.0.1:9000" }
-[[api.signing]]
-dialect = "antavo"
-scope = "us/api/antavo_request"
-skew_s = 60
-presigned_max_s = 900
-once_only = "unsafe"
-fields = ["content-type"]
-pass_unsigned = ["user-agent"]
-content_type = "application/json"
-escaped_plus_as_space = false
-prefix = "OWN"
-vendor = "Own"
-auth_field = "x-own-auth"
-date_field = "x-own-date"
-[[api.route]]
-path = "/v1/*"
-methods = ["GET"]
-client_side = true
-public = true
-[[api.route]]
-path = "/token"
-target = "token"
-
-[[policy]]
-workspace = "acme"
-api = "shop"
-signatures = "observe"
-"#;
-
-    #[test]
-    fn what_is_written_reads_the_same() {
-        let draft = read(FULL).unwrap();
-        assert_eq!(read(&draft.write()).unwrap(), draft);
-        assert_eq!(draft.apis[0].hosts, ["shop.example"]);
-    }
-
-    #[test]
-    fn all_mistakes_are_told() {
-        let text = FULL
-            .replace("\"production\"\nregion", "\"live\"\nregion")
-            .replace("dialect = \"voucherify\"", "dialect = \"vouchery\"")
-            .replace("[\"GET\"]", "[\"TRACE\"]")
-            .replace("client_side = true", "clientside = true")
-            .replace("http://127.0.0.1:9000", "127.0.0.1");
-        let lines: Vec<usize> = read(&text).unwrap_err().iter().map(|m| m.line).collect();
-        assert_eq!(lines, [5, 10, 17, 34, 35]);
-    }
-}
+mod tests;

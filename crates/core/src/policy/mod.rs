@@ -1,6 +1,7 @@
 //! What operators write ([`draft`]), and what is made of it ([`compile`]): an immutable policy, swapped whole.
 use crate::credential::{Environment, SchemeName};
 use crate::dialect::Dialect;
+use crate::origin::OriginEntry;
 use crate::path::PathRules;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -33,6 +34,8 @@ pub struct Policy {
     pub dialects: Vec<&'static Dialect>,
     /// The ways of signing that some API accepts, one for each set of names.
     pub signings: Vec<Arc<Signing>>,
+    /// Whether some API accepts tokens.
+    pub bearer: bool,
     /// The header fields that carry credentials in any of them, in lower case.
     pub credential_headers: Vec<Box<str>>,
     /// The query parameters that carry credentials in any of them.
@@ -56,6 +59,8 @@ pub struct Workspace {
     pub region: Option<String>,
     /// Whether refused signatures are explained in the answer. Only in sandboxes.
     pub explain: bool,
+    /// Whether its service users may ask for tokens with their passwords (RFC 6749 4.3).
+    pub password_grant: bool,
 }
 
 /// A named group of routes.
@@ -79,6 +84,10 @@ pub struct Api {
     pub sometimes_signed: bool,
     /// Whether some workspace that it serves has refused signatures explained.
     pub explains: bool,
+    /// Whom a token of the dialect `standard` has to be for, one of them; the issuer where there is none.
+    pub audiences: Box<[Box<str>]>,
+    /// The origins of pages that may call with a token.
+    pub cors: Box<[OriginEntry]>,
     /// The environments in which an id alone opens this API.
     pub plain_key: Vec<Environment>,
     /// The workspaces it serves; `None`: all.
@@ -139,6 +148,8 @@ pub struct Route {
     pub client_side: bool,
     /// Whether it needs no credential.
     pub public: bool,
+    /// The scope that tokens need there.
+    pub scope: Option<Box<str>>,
     /// What answers it here; `None`: the API's upstream does.
     pub local: Option<Endpoint>,
 }

@@ -10,6 +10,7 @@ use crate::secret::Keys;
 
 mod api_key;
 pub mod avanan;
+pub mod bearer;
 pub mod escher;
 mod key;
 mod publishable;
@@ -83,6 +84,8 @@ pub enum Shown<'a> {
     Signature(&'a Signing, Box<escher::Presented<'a>>),
     /// A signature by Avanan's rules.
     Avanan(Box<avanan::Presented<'a>>),
+    /// A token. Whose names are used, and who calls, it says itself: once it is verified.
+    Bearer(bearer::Presented<'a>),
 }
 
 /// What one of the schemes found.
@@ -97,13 +100,14 @@ pub struct Presented<'a> {
 }
 
 impl<'a> Presented<'a> {
-    /// The id of who claims to call.
+    /// The id of who claims to call; empty where only a token says so.
     #[must_use]
     pub fn id(&self) -> &str {
         match &self.shown {
             Shown::Key(key) => key.id,
             Shown::Signature(_, signature) => signature.id(),
             Shown::Avanan(signature) => signature.id(),
+            Shown::Bearer(_) => "",
         }
     }
 
@@ -114,13 +118,14 @@ impl<'a> Presented<'a> {
     }
 
     /// Whether it is of a kind that is written where others can read it: an id alone, a publishable key, an address that was
-    /// signed once. Such a proof opens nothing that gives or ends further rights.
+    /// signed once. So is a token counted, which is given away to others. Such a proof opens nothing that gives or ends further rights.
     #[must_use]
     pub fn is_in_the_open(&self) -> bool {
         let by_form = match &self.shown {
             Shown::Key(key) => key.secret.is_none(),
             Shown::Signature(_, signature) => signature.form() != escher::Form::Header,
             Shown::Avanan(_) => false,
+            Shown::Bearer(_) => true,
         };
         by_form || self.scheme == SchemeName::Publishable
     }
@@ -129,7 +134,7 @@ impl<'a> Presented<'a> {
     #[must_use]
     pub fn can_be_used_again(&self) -> bool {
         match &self.shown {
-            Shown::Key(_) => true,
+            Shown::Key(_) | Shown::Bearer(_) => true,
             Shown::Signature(_, signature) => signature.form() != escher::Form::Header,
             Shown::Avanan(_) => false,
         }
@@ -169,6 +174,11 @@ pub fn detect<'a>(
             let shown = Shown::Avanan(Box::new(signature));
             also(Presented { scheme: SchemeName::Avanan, dialect, shown })?;
         }
+    }
+    if policy.bearer
+        && let Some(token) = bearer::detect(req)?
+    {
+        also(Presented { scheme: SchemeName::Bearer, dialect: api.dialect, shown: Shown::Bearer(token) })?;
     }
     for known in &policy.signings {
         let own = api.signing.iter().find(|s| s.config.same_names(&known.config));

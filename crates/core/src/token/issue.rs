@@ -103,6 +103,13 @@ struct Payload<'a> {
     r#gen: String,
 }
 
+/// The claim `gen` of a token: the epoch of the store, and the number of the change that created its credential or last
+/// revoked all of its tokens.
+#[must_use]
+pub fn generation(epoch: &str, since: i64) -> String {
+    format!("{epoch}.{since}")
+}
+
 /// Makes a token.
 ///
 /// # Errors
@@ -143,7 +150,7 @@ pub fn issue(
         nbf: record.not_before.then_some(issued_s),
         exp: expires_s,
         jti: jti.to_string(),
-        r#gen: format!("{epoch}.{}", grant.since),
+        r#gen: generation(epoch, grant.since),
     };
     let payload = serde_json::to_vec(&payload).expect("text and numbers can be written as JSON");
     let token = key.sign(record.typ, &payload)?;

@@ -22,6 +22,12 @@ impl Jti {
         jwt::decode(text)?.try_into().ok().map(Jti)
     }
 
+    /// Its bytes.
+    #[must_use]
+    pub fn bytes(self) -> [u8; JTI_BYTES] {
+        self.0
+    }
+
     /// Half of it, as a number: random as it is, it needs no hash.
     pub(super) fn spread(self) -> u64 {
         u64::from_be_bytes(std::array::from_fn(|i| self.0[i]))

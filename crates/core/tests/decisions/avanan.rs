@@ -1,60 +1,33 @@
-//! The table of decisions about Avanan's signatures. No policy can name that dialect, so this one is put together by hand.
-use crate::{NOW, Request, compare, heading, world};
-use doorward_core::credential::{Credential, Kind, SchemeName, Status};
+//! The table of decisions about Avanan's signatures, and about the tokens beside them.
+use crate::tokens::{SINCE, Wanted, credential, world_with_tokens};
+use crate::{NOW, Request, compare, heading};
+use doorward_core::credential::{Credential, Status};
 use doorward_core::decide::{Duty, Received, Step};
-use doorward_core::dialect::AVANAN;
 use doorward_core::live::Live;
-use doorward_core::policy::{Endpoint, Methods, Policy, compile, draft};
 use doorward_core::ports::Claim;
 use doorward_core::schemes::Outgoing;
 use doorward_core::schemes::avanan::{Covers, DateForm, ToSign, sign};
 use doorward_core::schemes::escher::{Signer, SigningSecret};
-use doorward_core::secret::Keys;
+use doorward_core::token::Jti;
 use std::collections::BTreeSet;
 use std::fmt::Write;
-use std::sync::Arc;
 
 const POLICY: &str = r#"
-workspace = [{ id = "live", environment = "production" }]
 [[api]]
 id = "mail"
-dialect = "standard"
-upstream = { production = "http://live:1" }
+dialect = "avanan"
+schemes = ["avanan"]
+upstream = { production = "http://mail:1" }
 route = [{ path = "/v1.0/*" }, { path = "/v1.0/auth", target = "token" }]
 "#;
 
-fn policy() -> Policy {
-    let mut policy = compile(&draft::read(POLICY).unwrap(), Some("us")).unwrap();
-    policy.apis[0].dialect = &AVANAN;
-    policy.apis[0].names = vec![&AVANAN];
-    policy.apis[0].schemes = vec![SchemeName::Avanan];
-    policy.dialects.push(&AVANAN);
-    policy.credential_headers.extend(AVANAN.credential_headers().map(Box::from));
-    policy.routes[1].methods = Methods::new(Endpoint::Token.methods(&AVANAN).iter().copied()).unwrap();
-    policy
-}
-
 fn mail() -> Live {
-    let live = world("");
-    live.policy.store(Arc::new(policy()));
-    let keys = Keys::derive(&[3; 32]);
-    for id in ["US:app", "EU:app", "US:blocked", "zapp"] {
-        live.directory.put(Credential {
-            id: id.into(),
-            pseudonym: None,
-            workspace: "live".into(),
-            kind: Kind::Server,
-            name: "".into(),
-            dialect: &AVANAN,
-            plain_key: false,
-            status: if id.ends_with("blocked") { Status::Blocked } else { Status::Active },
-            expires_at: None,
-            scopes: Box::default(),
-            origins: Box::default(),
-            secret: keys.hash(id.as_bytes(), b"secret"),
-            signing: Some(SigningSecret::new(b"secret")),
-        });
+    let live = world_with_tokens(POLICY);
+    for id in ["EU:app", "US:blocked", "US:other", "zapp"] {
+        let status = if id.ends_with("blocked") { Status::Blocked } else { Status::Active };
+        live.directory.put(Credential { status, ..credential(id, "avanan") });
     }
+    live.tokens.revoke(Jti::new([66; 16]), NOW.plus_ms(1));
     live
 }
 
@@ -118,6 +91,35 @@ fn what_avanan_signs_is_decided_as_the_table_says() {
             let _ = writeln!(table, "{name:<38} {said}");
         }
     }
+    heading(&mut table, "GET /v1.0/scopes, signed by US:app: what the token says");
+    let of = |change: &dyn Fn(&mut Wanted)| {
+        let mut token = Wanted::of("avanan");
+        change(&mut token);
+        token.make()
+    };
+    for (name, token) in [
+        ("its own", of(&|_| ())),
+        ("of another caller", of(&|t| t.subject = "US:other".to_owned())),
+        ("of a caller who is gone", of(&|t| t.subject = "US:gone".to_owned())),
+        ("expired", of(&|t| t.at = NOW.plus_ms(-3_600_000))),
+        ("revoked", of(&|t| t.jti = 66)),
+        ("all revoked", of(&|t| t.since = SINCE + 1)),
+        ("of another epoch", of(&|t| t.epoch = "fedcba9876543210fedcba9876543210")),
+        ("of another dialect", Wanted { subject: "US:app".to_owned(), ..Wanted::of("vista") }.make()),
+        ("not a token", "a.b.c".to_owned()),
+    ] {
+        let out = signed("US:app", "secret", "/v1.0/scopes", Covers::Target, Some(&token));
+        let said = Request::new("GET", "/v1.0/scopes", &out).decide(&live, &mut seen);
+        let _ = writeln!(table, "{name:<38} {said}");
+    }
+    for (name, id, secret) in
+        [("its own, wrong secret", "US:app", "wrong"), ("of a blocked caller", "US:blocked", "secret")]
+    {
+        let token = of(&|t| t.subject = id.to_owned());
+        let out = signed(id, secret, "/v1.0/scopes", Covers::Target, Some(&token));
+        let said = Request::new("GET", "/v1.0/scopes", &out).decide(&live, &mut seen);
+        let _ = writeln!(table, "{name:<38} {said}");
+    }
     heading(&mut table, "GET /v1.0/auth, signed: what the ledger says");
     let out = signed("US:app", "secret", "/v1.0/auth", Covers::Nothing, None);
     for claim in [Claim::New, Claim::Replayed] {
@@ -161,15 +163,4 @@ fn a_body_at_an_endpoint_is_read_first() {
     let mut r = Request::new("GET", "/v1.0/auth", &out);
     r.body = Received::NotYet;
     assert!(matches!(r.step(&live).step, Step::Ask(Duty::Body(_))));
-}
-
-/// Nothing half-built is reachable: neither a policy nor a credential can name the dialect.
-#[test]
-fn no_policy_can_name_it() {
-    assert!(doorward_core::dialect::Dialect::named("avanan").is_none());
-    let text = POLICY.replace("\"standard\"", "\"avanan\"");
-    assert!(draft::read(&text).is_err_and(|m| m[0].message.contains("there is no dialect `avanan`")));
-    let text = POLICY.replace("dialect = \"standard\"", "dialect = \"standard\"\nschemes = [\"avanan\"]");
-    let told = compile(&draft::read(&text).unwrap(), None).err().unwrap_or_default();
-    assert!(told.iter().any(|m| m.message.contains("none of its dialects")), "{told:?}");
 }

@@ -73,7 +73,7 @@ fn what_is_answered_here_is_decided_as_the_table_says() {
             for (body, what) in [
                 (Received::Nothing, "none"),
                 (Received::NotYet, "not read yet"),
-                (Received::All(&digest), "read"),
+                (Received::All { digest: &digest, bytes: b"body" }, "read"),
             ] {
                 let mut r = Request::new("POST", path, &out);
                 r.body = body;

@@ -3,23 +3,28 @@
 //! `decisions/table.txt` is for reviewers: every line is one decision. The test fails where the machine decides
 //! otherwise, and where a reason is in no line. With `DOORWARD_WRITE_TABLE=1` the table is written anew.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
+mod asked;
 mod avanan;
+mod bearer;
+mod bearer_pages;
 mod keys;
 mod local;
 mod signed;
+mod tokens;
 
+use asked::{Core, Request};
 use doorward_core::credential::{Credential, Kind, Status};
-use doorward_core::decide::{self, Decision, Duty, Permit, Received, Step, Target};
+use doorward_core::decide::{Permit, Target};
 use doorward_core::dialect::Dialect;
 use doorward_core::live::Live;
 use doorward_core::origin::OriginEntry;
 use doorward_core::policy::{compile, draft};
 use doorward_core::reason::Reason;
-use doorward_core::request::{Field, FieldKind, PlainHttp, RequestView, Span, Transport};
-use doorward_core::schemes::Outgoing;
-use doorward_core::schemes::escher::{KeptKeys, SigningSecret};
+use doorward_core::request::{PlainHttp, Transport};
+use doorward_core::schemes::escher::SigningSecret;
 use doorward_core::secret::Keys;
 use doorward_core::time::UnixMillis;
+use doorward_core::token::Issuer;
 use keys::presented;
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -109,7 +114,7 @@ fn place(permit: &Permit) -> String {
 }
 
 /// The instant of every request.
-const NOW: UnixMillis = UnixMillis(1_000_000);
+const NOW: UnixMillis = UnixMillis(1_000_000_000);
 
 /// Reasons that no decision gives: the engine does, before or after it. The black-box tests provoke each of them.
 const OF_THE_ENGINE: &[Reason] = &[
@@ -122,8 +127,12 @@ const OF_THE_ENGINE: &[Reason] = &[
 ];
 
 fn world(more: &str) -> Live {
+    world_of(more, Issuer::parse("https://api.example").ok())
+}
+
+fn world_of(more: &str, issuer: Option<Issuer>) -> Live {
     let keys = Arc::new(Keys::derive(&[3; 32]));
-    let live = Live::new(Arc::clone(&keys));
+    let live = Live::with_issuer(Arc::clone(&keys), issuer);
     live.policy
         .store(Arc::new(compile(&draft::read(&format!("{POLICY}{more}")).unwrap(), Some("us")).unwrap()));
     live.store_answered();
@@ -154,6 +163,7 @@ fn world(more: &str) -> Live {
             name: "".into(),
             dialect: Dialect::named(dialect).unwrap(),
             plain_key: id.starts_with("weak"),
+            password_grant: false,
             status: if id.ends_with("blocked") { Status::Blocked } else { Status::Active },
             expires_at: (id == "expired").then_some(NOW),
             scopes: Box::default(),
@@ -167,97 +177,6 @@ fn world(more: &str) -> Live {
         });
     }
     live
-}
-
-struct Request<'a> {
-    method: &'a str,
-    path: &'a str,
-    out: Outgoing,
-    more: Vec<(&'a str, &'a str)>,
-    transport: Transport,
-    body: Received<'a>,
-    now_ms: u64,
-}
-
-impl Request<'_> {
-    fn new<'a>(method: &'a str, path: &'a str, out: &Outgoing) -> Request<'a> {
-        Request {
-            method,
-            path,
-            out: out.clone(),
-            more: Vec::new(),
-            transport: Transport::Secure,
-            body: Received::Nothing,
-            now_ms: 1,
-        }
-    }
-
-    /// Decides.
-    fn step(&self, live: &Live) -> Decision {
-        let mut raw = Vec::new();
-        let mut places = Vec::new();
-        let own = self.out.headers.iter().map(|(n, v)| (n.as_str(), v.as_str()));
-        for (name, value) in own.chain(self.more.iter().copied()) {
-            let at = raw.len();
-            raw.extend_from_slice(name.as_bytes());
-            raw.extend_from_slice(value.as_bytes());
-            places.push((at, name.len(), value.len()));
-        }
-        let field = |(at, n, v): &(usize, usize, usize)| Field {
-            name: Span::of(&raw, &raw[*at..at + n]),
-            value: Span::of(&raw, &raw[at + n..at + n + v]),
-            kind: FieldKind::Other,
-        };
-        let fields: Vec<Field> = places.iter().map(field).collect();
-        let req = RequestView {
-            raw: &raw,
-            method: self.method.as_bytes(),
-            path: self.path.as_bytes(),
-            query: self.out.target.trim_start_matches(self.path).strip_prefix('?').map(str::as_bytes),
-            host: b"api.example",
-            fields: &fields,
-            client: None,
-            transport: self.transport,
-            now: NOW,
-        };
-        let policy = live.policy.load_full();
-        decide::start(&req, self.body, live.world(&policy, &KeptKeys::default(), self.now_ms))
-    }
-
-    /// Decides, and says what came of it.
-    fn decide(&self, live: &Live, seen: &mut BTreeSet<Reason>) -> String {
-        let decision = self.step(live);
-        let mut said = match &decision.step {
-            Step::Permit(permit) => format!("permit -> {}", place(permit)),
-            Step::Preflight(answer) => format!("preflight {}", answer.methods.join(" ")),
-            Step::Ask(Duty::Body(hash)) => format!("asks for the body's digest, {}", hash.name()),
-            Step::Ask(Duty::Claim(_)) => "asks the ledger".to_owned(),
-            Step::Redirect => "redirect".to_owned(),
-            Step::Denied(denial) => {
-                seen.insert(denial.refusal.reason);
-                let rule = denial.rule.map(|r| format!(", check {r}")).unwrap_or_default();
-                format!(
-                    "{} {} ({}{rule})",
-                    denial.refusal.reason.status(),
-                    denial.refusal.reason.code(),
-                    denial.refusal.detail
-                )
-            }
-        };
-        if let Some(rule) = decision.facts.would_refuse {
-            let _ = write!(said, ", {rule} would refuse it");
-        }
-        for (on, word) in [
-            (decision.facts.exposed, "exposed"),
-            (decision.facts.weak, "weak"),
-            (decision.facts.readable, "readable by the page"),
-        ] {
-            if on {
-                let _ = write!(said, ", {word}");
-            }
-        }
-        said
-    }
 }
 
 fn heading(table: &mut String, text: &str) {
@@ -357,6 +276,7 @@ fn every_decision_is_as_the_table_says() {
     }
 
     signed::table(&mut table, &live, &mut seen);
+    bearer::table(&mut seen);
 
     compare("table.txt", &table);
     let missing: Vec<_> =

@@ -108,7 +108,7 @@ pub(crate) fn presented(path: &str) -> Vec<(&'static str, Outgoing)> {
         ("signed under another API's names", of(Made { own_names: true, ..GOOD })),
         ("signed for another region", of(Made { scope: "eu/api/antavo_request", ..GOOD })),
         ("signed, scope with a part more", of(Made { scope: "us/api/antavo_request/x", ..GOOD })),
-        ("signed, for another day", changed(GOOD, &rewrite("/19700101/", "/19700102/"))),
+        ("signed, for another day", changed(GOOD, &rewrite("/19700112/", "/19700113/"))),
         ("signed, host not signed", changed(GOOD, &rewrite("SignedHeaders=date;host", "SignedHeaders=date"))),
         ("signed, signs what is absent", changed(GOOD, &rewrite("=date;host", "=date;host;x-absent"))),
         ("signed, date not sent", changed(GOOD, &rename("date", "x-date"))),
@@ -210,7 +210,7 @@ pub(crate) fn table(table: &mut String, live: &Live, seen: &mut BTreeSet<Reason>
         for (body, what) in [
             (Received::Nothing, "none"),
             (Received::NotYet, "not read yet"),
-            (Received::All(&digest), "another than was signed"),
+            (Received::All { digest: &digest, bytes: b"body" }, "another than was signed"),
         ] {
             let mut r = Request::new("POST", "/signed/1", &out);
             r.body = body;

@@ -96,7 +96,7 @@ fn what_changes_is_asked_each_time() {
     assert_eq!(of("https://a.example"), Ok(()));
     assert_eq!(of("https://b.example"), Err(TokenFault::Invalid(Why::Audience)));
     assert_eq!(of("https://a.example"), Ok(()));
-    tokens.revoke(for_a.jti, for_a.expires_s);
+    tokens.revoke(for_a.jti, UnixMillis(for_a.expires_s * 1000));
     assert_eq!(of("https://a.example"), Err(TokenFault::Revoked));
 }
 
@@ -149,7 +149,7 @@ fn only_good_tokens_take_a_place() {
     let late = UnixMillis(made.expires_s * 1000);
     assert!(cache.check(&made.token, standard, &[], late, &tokens).is_err());
     assert!(cache.check(&made.token, record("vista"), &[], NOW, &tokens).is_err());
-    tokens.revoke(made.jti, made.expires_s);
+    tokens.revoke(made.jti, late);
     assert!(cache.check(&made.token, standard, &[], NOW, &tokens).is_err());
     assert!(cache.is_empty());
 }

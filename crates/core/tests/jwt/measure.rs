@@ -2,6 +2,7 @@
 use crate::support::key;
 use crate::tokens::{EPOCH, NOW, grant, record, tokens};
 use doorward_core::jwt::Algorithm;
+use doorward_core::time::UnixMillis;
 use doorward_core::token::{Cache, Grant, Issued, Issuer, Jti, check, issue};
 use hashbrown::DefaultHashBuilder;
 use std::hint::black_box;
@@ -61,7 +62,7 @@ fn memory() {
     for n in 0..MANY as u128 {
         tokens.revoke(
             Jti::new((n.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)).to_be_bytes()),
-            1 << 40,
+            UnixMillis(1 << 40),
         );
     }
     println!("revoked: {} bytes each", (resident() - before) / MANY);

@@ -5,7 +5,9 @@ use crate::tokens::{
 };
 use doorward_core::jwt::{Algorithm, JwtFault, KeySet, Part, SigningKey, VerifyKey};
 use doorward_core::time::UnixMillis;
-use doorward_core::token::{Grant, Issued, Issuer, RECORDS, TokenFault, Tokens, Why, alive, check};
+use doorward_core::token::{
+    Grant, Issued, Issuer, KEPT_AFTER_EXPIRY_MS, RECORDS, TokenFault, Tokens, Why, alive, check,
+};
 use serde_json::{Value, json};
 
 /// S9068-3
@@ -113,7 +115,7 @@ fn revoked_tokens_are_dead_until_they_have_expired() {
     let (one, other) = (issued_at(&grant(record), NOW, 1), issued_at(&grant(record), NOW, 2));
     let at = |made: &Issued, ms: i64| check(&made.token, record, &[], UnixMillis(ms), &tokens).map(|_| ());
     assert_eq!(at(&one, NOW.0), Ok(()));
-    tokens.revoke(one.jti, one.expires_s);
+    tokens.revoke(one.jti, UnixMillis(one.expires_s * 1000));
     assert_eq!((at(&one, NOW.0), at(&other, NOW.0)), (Err(TokenFault::Revoked), Ok(())));
     // S7519-2: however often it is swept, at no instant is it good again.
     let until = one.expires_s * 1000;
@@ -122,7 +124,7 @@ fn revoked_tokens_are_dead_until_they_have_expired() {
         let dead = if ms < until { TokenFault::Revoked } else { TokenFault::Expired };
         assert_eq!(at(&one, ms), Err(dead));
     }
-    tokens.sweep(UnixMillis(until + 400_000));
+    tokens.sweep(UnixMillis(until + KEPT_AFTER_EXPIRY_MS + 1));
     assert_eq!((tokens.revoked(), at(&one, until)), (0, Err(TokenFault::Expired)));
 }
 

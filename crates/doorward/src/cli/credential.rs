@@ -39,6 +39,17 @@ pub(crate) enum Credential {
         #[arg(long)]
         revoke_tokens: bool,
     },
+    /// Give a user another password; the old one opens nothing from then on
+    Password {
+        #[command(flatten)]
+        one: One,
+        /// The new password is in this file; `-` for standard input
+        #[arg(long, value_name = "FILE")]
+        password_file: PathBuf,
+        /// Let the tokens that the user was given live on; they die otherwise
+        #[arg(long)]
+        keep_tokens: bool,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -59,10 +70,14 @@ pub(crate) struct Create {
     /// The workspace it belongs to
     #[arg(long, value_name = "ID")]
     pub(crate) workspace: String,
-    /// server, client or integration
+    /// server, client, integration, user or oauth_client
+    ///
+    /// A user is a service user: a name (--id) and a password, with which tokens are asked for, where the workspace allows
+    /// that. An oauth_client has an id and a secret that open nothing but the token endpoints.
     #[arg(long, value_parser = Kind::parse)]
     pub(crate) kind: Kind,
-    /// The names under which it is sent: standard, voucherify, antavo or aws4; left out, the first that knows such keys
+    /// The names under which it is sent: standard, voucherify, antavo, aws4 or, for users, vista; left out, the first
+    /// that knows such keys
     ///
     /// Servers and integrations of antavo and aws4 sign their requests (scheme escher); their secrets are never sent.
     #[arg(long, value_parser = Dialect::parse)]
@@ -73,7 +88,8 @@ pub(crate) struct Create {
     /// Let its id alone open APIs that allow it, besides what it signs: weak, since ids are no secrets
     #[arg(long)]
     pub(crate) plain_key: bool,
-    /// Where a client credential may be used, as in https://shop.example
+    /// Where a client credential may be used, as in https://shop.example; of other keys of voucherify, where their tokens for
+    /// pages may
     #[arg(long = "origin", value_name = "ORIGIN")]
     pub(crate) origins: Vec<String>,
     /// What it may do; upstreams are told
@@ -82,9 +98,17 @@ pub(crate) struct Create {
     /// From when on it is expired, as in 2026-12-31T00:00:00Z
     #[arg(long, value_name = "TIME", value_parser = instant)]
     pub(crate) expires: Option<UnixMillis>,
-    /// Take over this id
+    /// Take over this id; the name of a user
     #[arg(long)]
     pub(crate) id: Option<String>,
+    /// The password of a user is in this file; `-` for standard input
+    ///
+    /// It has 12 to 128 characters, whichever they are. It is not printed, and can't be shown again.
+    #[arg(long, value_name = "FILE", requires = "id", conflicts_with = "secret_file")]
+    pub(crate) password_file: Option<PathBuf>,
+    /// Let an oauth_client ask for tokens with the passwords of users, where their workspace allows that
+    #[arg(long)]
+    pub(crate) password_grant: bool,
     /// Take over the secret in this file; `-` for standard input
     #[arg(long, value_name = "FILE", requires = "id")]
     pub(crate) secret_file: Option<PathBuf>,
@@ -101,8 +125,8 @@ pub(crate) struct Import {
     pub(crate) place: Place,
     /// Lines of JSON, a credential each, with the fields that `create --json` prints; `-` for standard input
     ///
-    /// `workspace`, `kind`, `id` and `secret` are needed, or `plain_key` for an id that stands alone. `dialect`, `name`,
-    /// `origins`, `scopes`, `expires_at` and `status` may be there. All mistakes are told with their lines, and then
+    /// `workspace`, `kind`, `id` and `secret` (of a user: the password) are needed, or `plain_key` for an id that stands
+    /// alone. `dialect`, `name`, `origins`, `scopes`, `expires_at`, `password_grant` and `status` may be there. All mistakes are told with their lines, and then
     /// nothing is written. What is there already and is the same is passed over; what differs is a mistake.
     #[arg(short, long, value_name = "FILE")]
     pub(crate) file: PathBuf,
@@ -117,7 +141,7 @@ pub(crate) struct List {
     /// Those of this workspace
     #[arg(long, value_name = "ID")]
     pub(crate) workspace: Option<String>,
-    /// Those of this kind: server, client or integration
+    /// Those of this kind: server, client, integration, user or oauth_client
     #[arg(long, value_parser = Kind::parse)]
     pub(crate) kind: Option<Kind>,
     /// Those that are active, or blocked

@@ -1,8 +1,10 @@
 //! `doorward check`: tells everything that is wrong at once, and changes nothing.
 use super::print;
 use crate::config::{self, Config, LedgerPlace};
-use crate::{Failure, front, ledger, master_key, place};
+use crate::{Failure, clock, front, ledger, master_key, place};
+use doorward_control::actions::token_keys;
 use doorward_core::policy::compile;
+use doorward_core::token_keys::KeyState;
 use doorward_store::{Purpose, Store};
 use std::path::Path;
 
@@ -42,6 +44,24 @@ fn beside(config: &Config) -> Vec<String> {
     wrong
 }
 
+/// What tokens are signed with.
+async fn keys(config: &Config, store: &Store) -> Result<(), Failure> {
+    let Some(issuer) = &config.tokens.issuer else { return Ok(()) };
+    let (keys, now) = (store.token_keys().await?, clock::now());
+    for alg in token_keys::needed(config.tokens.algorithm) {
+        let own = || keys.iter().filter(|key| key.algorithm == alg.name());
+        let name = alg.name();
+        match own().filter(|key| key.state != KeyState::Retired && key.signs_from <= now).count() {
+            0 => print::line(format_args!("note: there is no {name} key yet; the next start makes one"))?,
+            _ => print::line(format_args!("ok: {issuer} has {name} keys ({} that verify)", own().count()))?,
+        }
+        for key in own().filter(|key| key.signs_from > now) {
+            print::line(format_args!("note: the {name} key {} signs from {} on", key.kid, key.signs_from))?;
+        }
+    }
+    Ok(())
+}
+
 async fn store(config: &Config) -> Result<Option<String>, Failure> {
     if !Store::is_at(&place::address(&config.store)?).await? {
         // Looking must not make it.
@@ -61,6 +81,7 @@ async fn store(config: &Config) -> Result<Option<String>, Failure> {
             report.master_keys
         ))?;
     }
+    keys(config, &opened.store).await?;
     match compile(&opened.store.policy().await?, config.region.as_deref()) {
         Ok(policy) => {
             print::line(format_args!(

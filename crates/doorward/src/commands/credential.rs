@@ -2,7 +2,7 @@
 use super::{ACTOR, import, list, print};
 use crate::cli::{Create, Credential, One, Output};
 use crate::{Failure, clock, place, random};
-use doorward_control::actions::{CredentialView, Import, Showing, Wanted, credentials};
+use doorward_control::actions::{CredentialView, Import, Password, Showing, Wanted, credentials};
 use std::io::{self, Read as _};
 use std::path::Path;
 
@@ -43,10 +43,18 @@ pub(super) async fn run(command: Credential) -> Result<(), Failure> {
             }
             Ok(told(&made, one.output)?)
         }
+        Credential::Password { one, password_file, keep_tokens } => {
+            let chosen = Password(secret(&password_file)?);
+            let opened = place::open(&one.place).await?;
+            let (desk, random) = (opened.desk(ACTOR), &mut random::fill);
+            let set = credentials::set_password(desk, &one.id, &chosen, keep_tokens, random).await?;
+            Ok(told(&set, one.output)?)
+        }
     }
 }
 
 async fn create(options: Create) -> Result<(), Failure> {
+    let password = options.password_file.as_deref().map(secret).transpose()?.map(Password);
     let secret = options.secret_file.as_deref().map(secret).transpose()?;
     let wanted = Wanted {
         workspace: options.workspace,
@@ -58,6 +66,8 @@ async fn create(options: Create) -> Result<(), Failure> {
         scopes: options.scopes,
         expires_at: options.expires,
         import: options.id.map(|id| Import { id, secret }),
+        password,
+        password_grant: options.password_grant,
         showing: Showing::ByDialect,
     };
     let opened = place::open(&options.place).await?;
@@ -123,6 +133,7 @@ fn card(c: &CredentialView) -> io::Result<()> {
         ("name", Some(c.name.clone()).filter(|n| !n.is_empty())),
         ("dialect", Some(c.dialect.to_owned())),
         ("scheme", Some(c.scheme.to_owned())),
+        ("grants", c.password_grant.then(|| "password".to_owned())),
         ("status", Some(status(c))),
         ("origins", some(&c.origins)),
         ("scopes", some(&c.scopes)),

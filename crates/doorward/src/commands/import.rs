@@ -5,7 +5,7 @@ use crate::cli;
 use crate::{Failure, place, random};
 use doorward_control::actions::credentials::BATCH;
 use doorward_control::actions::import::{self, Done, Line};
-use doorward_control::actions::{Import, Showing, Wanted};
+use doorward_control::actions::{Import, Password, Showing, Wanted};
 use doorward_core::credential::{Kind, SchemeName, Status};
 use doorward_core::dialect::Dialect;
 use doorward_core::time::UnixMillis;
@@ -189,7 +189,11 @@ fn line(number: usize, text: &[u8]) -> Result<Line, Vec<String>> {
     let dialect = fields.named("dialect", Dialect::parse);
     let status = fields.named("status", Status::parse).unwrap_or(Status::Active);
     let name = fields.text("name").unwrap_or_default();
-    let plain_key = fields.flag("plain_key");
+    let (plain_key, password_grant) = (fields.flag("plain_key"), fields.flag("password_grant"));
+    let (secret, password) = match kind.is_some_and(Kind::has_password) {
+        true => (None, secret.map(Password)),
+        false => (secret, None),
+    };
     let (origins, scopes) = (fields.texts("origins"), fields.texts("scopes"));
     let expires_at = fields.named("expires_at", |text| {
         UnixMillis::parse(text).ok_or_else(|| "write it as 2026-12-31T00:00:00Z".to_owned())
@@ -218,6 +222,8 @@ fn line(number: usize, text: &[u8]) -> Result<Line, Vec<String>> {
                 scopes,
                 expires_at,
                 import: Some(Import { id, secret }),
+                password,
+                password_grant,
                 showing: Showing::ByDialect,
             },
             status,

@@ -20,6 +20,7 @@ mod restore;
 mod serve;
 mod sign;
 mod signing;
+mod token;
 mod usage;
 
 /// Who the change table names for what is done from the command line.
@@ -38,6 +39,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Apply { place, file, dry_run, output } => apply::run(&place, &file, dry_run, output).await,
         Command::Export { place, output } => export::run(&place, output).await,
         Command::Credential(command) => credential::run(command).await,
+        Command::Token(command) => token::run(command).await,
         Command::Sign(options) => sign::run(&options),
         Command::Explain(options) => explain::run(&options).await,
         Command::Backup(options) => backup::run(&options).await,

@@ -24,7 +24,11 @@ pub(super) fn read(file: &Path) -> Result<Vec<u8>, Failure> {
     read_some(file, u64::MAX)
 }
 
-fn read_some(file: &Path, most: u64) -> Result<Vec<u8>, Failure> {
+/// Reads a file, or standard input, up to so many bytes.
+///
+/// # Errors
+/// As [`read`].
+pub(super) fn read_some(file: &Path, most: u64) -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
     let read = if is_stdin(file) {
         io::stdin().lock().take(most).read_to_end(&mut bytes)

@@ -3,7 +3,10 @@
 //! Everything else (workspaces, APIs, credentials) is in the store.
 use crate::role::Role;
 use doorward_core::document::{Document, Mistake};
+use doorward_core::guessing::Delays;
+use doorward_core::jwt::Algorithm;
 use doorward_core::request::PlainHttp;
+use doorward_core::token::Issuer;
 use doorward_gateway::{Hsts, Limits, Timeouts, Trusted};
 use doorward_store::Address;
 use doorward_store::ledger::{RedisAddress, Settings};
@@ -15,6 +18,7 @@ mod ledger;
 mod listeners;
 mod numbers;
 mod sections;
+mod tokens;
 
 pub(crate) use sections::all_cores;
 
@@ -42,6 +46,20 @@ pub(crate) struct Config {
     pub(crate) events_file: Option<PathBuf>,
     /// Cores that serve.
     pub(crate) cores: usize,
+    pub(crate) tokens: Tokens,
+}
+
+/// Access tokens: who issues them, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Tokens {
+    /// Who issues them; `None`: no tokens are issued, and none is taken.
+    pub(crate) issuer: Option<Issuer>,
+    /// How those of the standard dialect are signed; those of others are signed as their dialects say.
+    pub(crate) algorithm: Algorithm,
+    /// Seconds for which a key is published before it signs.
+    pub(crate) publish_before_s: u64,
+    /// How long tries have to wait after wrong passwords; no setting, only a demo has its own.
+    pub(crate) delays: Delays,
 }
 
 /// Where everything is remembered.

@@ -1,6 +1,6 @@
 //! Each section of the file by itself.
 use super::listeners::{self, Listeners};
-use super::{Config, StoreSettings, ledger, numbers};
+use super::{Config, StoreSettings, ledger, numbers, tokens};
 use crate::role::Role;
 use doorward_core::document::Table;
 use doorward_gateway::{Trusted, TrustedHeader};
@@ -28,10 +28,11 @@ pub(super) fn read(root: &Table<'_, '_>, folder: &Path, role: Option<Role>) -> O
     let trusted = trusted(root);
     let upstream_ca_file = section(root, "upstream", |t| t.parsed("ca_file", |f| path(folder, f))).flatten();
     let timeouts = section(root, "timeouts", numbers::timeouts).unwrap_or_default();
-    let limits = section(root, "limits", numbers::limits).unwrap_or_default();
+    let mut limits = section(root, "limits", numbers::limits).unwrap_or_default();
     let events_file =
         section(root, "events", |t| t.parsed("file", |f| events(folder, f))).flatten().flatten();
     let cores = section(root, "runtime", |t| t.integer("cores", 1..=MAX_CORES)).flatten();
+    let tokens = section(root, "tokens", |t| tokens::read(t, &mut limits)).unwrap_or_default();
     Some(Config {
         name,
         role,
@@ -48,6 +49,7 @@ pub(super) fn read(root: &Table<'_, '_>, folder: &Path, role: Option<Role>) -> O
         limits,
         events_file,
         cores: cores.map_or_else(all_cores, |n| n as usize),
+        tokens,
     })
 }
 

@@ -56,6 +56,7 @@ fn every_limit_and_time_out_is_read() {
         unread_body_bytes: 7,
         min_body_rate_bytes_per_s: 8,
         upstream_idle_connections: 9,
+        token_cache_entries: Limits::default().token_cache_entries,
     };
     assert_eq!((c.timeouts, c.limits, c.cores), (t, l, 3));
     assert_eq!(c.events_file.as_deref(), Some(Path::new("/d/e")));
@@ -72,7 +73,7 @@ fn every_mistake_is_told_with_its_line() {
         [
             "line 1, name: `a b`: write 1 to 64 letters, digits, `-`, `_` or `.`",
             "line 2, regio: there is no such setting; known here: events, ledger, limits, listen, name, plain_http, region, \
-             role, runtime, store, timeouts, tls, trusted_proxies, upstream",
+             role, runtime, store, timeouts, tls, tokens, trusted_proxies, upstream",
             "line 3, store: `master_key_file` is missing",
             "line 4, store.url: `mysql:` is no kind of store; write sqlite:/path/to/doorward.db or \
              postgres://user@host:port/database?sslmode=verify-full",
@@ -250,4 +251,32 @@ fn a_ledger_has_one_place() {
     ] {
         assert_eq!(mistakes(&of(bad)), [why], "{bad}");
     }
+}
+
+#[test]
+fn tokens_are_issued_by_whom_the_settings_say() {
+    let none = read(LEAST, Path::new("/d")).unwrap().tokens;
+    assert_eq!((none.issuer, none.algorithm.name(), none.publish_before_s), (None, "ES256", 3_600));
+    let section = "[tokens]\nissuer=\"https://api.example\"\nalgorithm=\"EdDSA\"\npublish_before_s=60\ncache_entries=100\n";
+    let config = read(&format!("{LEAST}{section}"), Path::new("/d")).unwrap();
+    let some = config.tokens;
+    assert_eq!(some.issuer.unwrap().as_str(), "https://api.example");
+    assert_eq!(
+        (some.algorithm.name(), some.publish_before_s, config.limits.token_cache_entries),
+        ("EdDSA", 60, 100)
+    );
+    let bad = "[tokens]\nalgorithm=\"HS256\"\npublish_before_s=90000\ncache_entries=-1\nissue=\"x\"\n";
+    let told = mistakes(&format!("{LEAST}{bad}"));
+    assert_eq!(told.len(), 5, "{told:?}");
+    for (told, part) in told.iter().zip([
+        "`issuer` is missing",
+        "`HS256` is none of ES256, RS256, EdDSA",
+        "must be from 0 to 86400",
+        "must be from 0 to 1048576",
+        "there is no such setting; known here: algorithm, cache_entries, issuer, publish_before_s",
+    ]) {
+        assert!(told.contains(part), "{told}");
+    }
+    let slash = mistakes(&format!("{LEAST}[tokens]\nissuer=\"https://api.example/\"\n"));
+    assert!(slash.len() == 1 && slash[0].contains("is no issuer"), "{slash:?}");
 }

@@ -2,9 +2,10 @@
 use super::policy::{PRODUCTION, SANDBOX};
 use crate::place::Opened;
 use crate::{Failure, random};
-use doorward_control::actions::{CredentialView, Error, Showing, Wanted, credentials};
+use doorward_control::actions::{CredentialView, Error, Import, Password, Showing, Wanted, credentials};
 use doorward_core::credential::{Kind, Status};
 use doorward_core::dialect::Dialect;
+use doorward_core::ids;
 
 /// Who the change table names.
 pub(super) const ACTOR: &str = "demo";
@@ -18,6 +19,9 @@ struct Own {
     plain_key: bool,
     origins: &'static [&'static str],
     scopes: &'static [&'static str],
+    password_grant: bool,
+    /// Of a user: his name.
+    id: Option<&'static str>,
 }
 
 const SERVER: Own = Own {
@@ -28,9 +32,11 @@ const SERVER: Own = Own {
     plain_key: false,
     origins: &[],
     scopes: &[],
+    password_grant: false,
+    id: None,
 };
 
-const ALL: [Own; 8] = [
+const ALL: [Own; 11] = [
     Own { name: "Order service", dialect: "voucherify", scopes: &["api"], ..SERVER },
     Own { name: "Partner back end", ..SERVER },
     Own { name: "Loyalty back end", dialect: "antavo", scopes: &["loyalty.async_events"], ..SERVER },
@@ -59,7 +65,12 @@ const ALL: [Own; 8] = [
         ..SERVER
     },
     Own { workspace: SANDBOX, name: "Partner back end, trying out", ..SERVER },
+    Own { name: "Mail scanner", dialect: "avanan", ..SERVER },
+    Own { kind: Kind::OauthClient, name: "Partner portal", password_grant: true, ..SERVER },
+    Own { kind: Kind::User, id: Some("box-office"), name: "Box office", dialect: "vista", ..SERVER },
 ];
+/// Random characters of the demo user's password.
+const PASSWORD_CHARS: usize = 24;
 
 /// The demo's credentials with their secrets: those that are there already, and new ones for what is missing.
 ///
@@ -75,7 +86,14 @@ pub(super) async fn all(opened: &Opened) -> Result<Vec<CredentialView>, Failure>
         };
         out.push(match found {
             Some(found) => found,
-            None => credentials::create(opened.desk(ACTOR), &own.wanted()?, &mut random::fill).await?,
+            None => {
+                let made = credentials::create(opened.desk(ACTOR), &own.wanted()?, &mut random::fill).await?;
+                match &made.secret {
+                    Some(_) => made,
+                    // A password is not told where it was chosen, but a demo's can be shown.
+                    None => credentials::reveal(opened.desk(ACTOR), &made.id).await?,
+                }
+            }
         });
     }
     Ok(out)
@@ -86,8 +104,16 @@ async fn shown(opened: &Opened, id: &str) -> Result<Option<CredentialView>, Fail
     match credentials::reveal(opened.desk(ACTOR), id).await {
         Ok(c) => Ok(Some(c)),
         Err(Error::NotShownAgain(_)) => Ok(None),
+        // Somebody chose another password, and there can't be a second user of that name.
+        Err(Error::HasPassword(_)) => Ok(Some(credentials::show(opened.desk(ACTOR), id).await?)),
         Err(e) => Err(e.into()),
     }
+}
+
+fn password() -> Password {
+    let mut bytes = [0; PASSWORD_CHARS];
+    random::fill(&mut bytes);
+    Password(ids::with_prefix("dwp-", &bytes))
 }
 
 impl Own {
@@ -97,7 +123,9 @@ impl Own {
             && c.name == self.name
             && c.dialect == self.dialect
             && c.plain_key == self.plain_key
-            && c.status == Status::Active.name()
+            && c.password_grant == self.password_grant
+            // A blocked one is made anew, unless it has a name that there can be but once.
+            && (c.status == Status::Active.name() || self.id.is_some())
     }
 
     fn wanted(&self) -> Result<Wanted, Failure> {
@@ -109,6 +137,9 @@ impl Own {
             origins: owned(self.origins),
             scopes: owned(self.scopes),
             showing: Showing::Always,
+            import: self.id.map(|id| Import { id: id.to_owned(), secret: None }),
+            password: self.kind.has_password().then(password),
+            password_grant: self.password_grant,
             ..Wanted::new(self.workspace, self.kind)
         })
     }

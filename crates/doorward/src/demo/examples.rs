@@ -1,5 +1,5 @@
 //! A curl command for each way of calling that the demo's credentials have. Each works when pasted.
-use super::REGION;
+use super::{REGION, token_examples};
 use crate::Failure;
 use crate::shell::{capitals, quoted};
 use doorward_control::actions::CredentialView;
@@ -42,7 +42,8 @@ fn vendor_path(dialect: &str, scheme: SchemeName) -> Option<&'static str> {
 pub(super) fn all(credentials: &[CredentialView], at: &Reached<'_>) -> Result<Vec<Example>, Failure> {
     let mut out = Vec::new();
     for c in credentials {
-        for scheme in ways(c)? {
+        // Some have tokens and nothing else, or sign in a way that takes a token.
+        for scheme in ways(c)?.into_iter().filter(|s| !matches!(s, SchemeName::Bearer | SchemeName::Avanan)) {
             let own = vendor_path(c.dialect, scheme);
             for path in own.into_iter().chain(["/echo/hello"]) {
                 let name = format!("{} ({}, {}): {}", c.name, c.dialect, scheme.name(), path);
@@ -50,6 +51,7 @@ pub(super) fn all(credentials: &[CredentialView], at: &Reached<'_>) -> Result<Ve
             }
         }
     }
+    out.extend(token_examples::all(credentials, at.plain));
     if let Some(c) = credentials.first() {
         let trust = format!(" --cacert {}", quoted(&at.ca_file.display().to_string()));
         let curl = curl(at.tls, &trust, c, SchemeName::parse(c.scheme)?, "/echo/hello")?;
@@ -105,8 +107,7 @@ fn curl(
         SchemeName::ApiKey => ApiKey::sign(dialect, &key, &mut out)?,
         SchemeName::Publishable => Publishable::sign(dialect, &key, &mut out)?,
         SchemeName::Escher => return signing_curl(&format!("{base}{path}"), options, c, &key.secret),
-        // The demo has no such credentials: no policy could take them.
-        SchemeName::Avanan => return Err(SignError::NotInDialect.into()),
+        SchemeName::Avanan | SchemeName::Bearer => return Err(SignError::NotInDialect.into()),
     }
     if let Some(origin) = c.origins.first() {
         out.headers.push(("origin".to_owned(), origin.clone()));

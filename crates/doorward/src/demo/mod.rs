@@ -1,12 +1,15 @@
 //! `doorward demo`: everything on a store of its own, with a sample upstream, to try things out.
 use crate::cli::Demo;
-use crate::config::{Config, Listen, Tls, all_cores, default_ledger};
+use crate::config::{Config, Listen, Tls, Tokens, all_cores, default_ledger};
+use crate::front::Doors;
 use crate::place::{self, Opened};
 use crate::role::Role;
 use crate::run::Node;
 use crate::{Failure, files, master_key};
 use doorward_control::actions::{CredentialView, policy as policies};
+use doorward_core::guessing::Delays;
 use doorward_core::request::PlainHttp;
+use doorward_core::token::Issuer;
 use doorward_gateway::{Limits, Timeouts, Trusted};
 use doorward_store::Purpose;
 use serde::Serialize;
@@ -19,6 +22,7 @@ mod examples;
 mod folder;
 mod policy;
 mod sample;
+mod token_examples;
 mod told;
 
 /// The demo's region.
@@ -76,8 +80,13 @@ pub(crate) async fn run(options: Demo) -> Result<(), Failure> {
     policies::apply(opened.desk(credentials::ACTOR), &wanted, false).await?;
     let credentials = credentials::all(&opened).await?;
     let tls = certificate::make(folder.path(), options.gateway_tls.ip())?;
-    let config = config(&options, folder.path(), &tls);
-    let mut node = Node::start(&config, opened).await?;
+    let mut config = config(&options, folder.path(), &tls);
+    // Tokens are issued in the name of an address that is known once it is open.
+    let doors = Doors::open(&config)?;
+    let issuer = issuer(&doors)?;
+    files::replace(&place::issuer_in(folder.path()), issuer.as_str().as_bytes(), files::PUBLIC_MODE)?;
+    config.tokens.issuer = Some(issuer);
+    let mut node = Node::start_behind(&config, opened, Some(doors)).await?;
     if node.ready().await {
         let reached = |url: &Option<String>| url.clone().unwrap_or_default();
         let (plain, secure) = (reached(&node.addresses.plain), reached(&node.addresses.tls));
@@ -105,6 +114,12 @@ pub(crate) async fn run(options: Demo) -> Result<(), Failure> {
         node.until_told().await;
     }
     node.stop().await
+}
+
+/// Its address for plain HTTP; where other machines reach that, the one for TLS.
+fn issuer(doors: &Doors) -> Result<Issuer, String> {
+    let url = |url: &Option<String>| url.clone().unwrap_or_default();
+    Issuer::parse(&url(&doors.plain_url)).or_else(|_| Issuer::parse(&url(&doors.tls_url)))
 }
 
 /// Opens the demo's store, and makes its master key where there is neither yet.
@@ -143,6 +158,8 @@ fn config(options: &Demo, folder: &Path, tls: &certificate::TlsFiles) -> Config 
         limits: Limits::default(),
         events_file: Some(events_file(folder)),
         cores: all_cores(),
+        // Whoever tries things out may be wrong as often as he likes.
+        tokens: Tokens { delays: Delays { free: u32::MAX, ..Delays::default() }, ..Tokens::default() },
     }
 }
 

@@ -1,13 +1,18 @@
 //! The demo's workspaces and APIs.
 use super::REGION;
+mod tokens;
+
 use doorward_core::credential::{Environment, SchemeName};
-use doorward_core::policy::draft::{ApiDraft, Draft, RouteDraft, UpstreamDraft, WorkspaceDraft};
+use doorward_core::dialect::DIALECTS;
+use doorward_core::policy::draft::{ApiDraft, CorsDraft, Draft, RouteDraft, UpstreamDraft, WorkspaceDraft};
 use std::net::SocketAddr;
 
 /// The production workspace.
 pub(super) const PRODUCTION: &str = "demo-production";
 /// The sandbox workspace.
 pub(super) const SANDBOX: &str = "demo-sandbox";
+/// Pages that may call with tokens.
+const PAGE: &str = "https://shop.example";
 /// The API that takes everything.
 const ECHO: &str = "echo";
 
@@ -69,6 +74,7 @@ pub(super) fn draft(sample: SocketAddr) -> Draft {
         environment: environment.name().to_owned(),
         region: Some(REGION.to_owned()),
         explain: environment == Environment::Sandbox,
+        password_grant: true,
         line: Default::default(),
     };
     let url = format!("http://{sample}");
@@ -91,15 +97,20 @@ pub(super) fn draft(sample: SocketAddr) -> Draft {
     let signed = SchemeName::Escher.name().to_owned();
     let publishable = SchemeName::Publishable.name().to_owned();
 
+    let bearer = SchemeName::Bearer.name().to_owned();
     let echo = ApiDraft {
-        names: Some(["standard", "voucherify", "antavo", "aws4"].map(str::to_owned).to_vec()),
-        schemes: vec![SchemeName::ApiKey.name().to_owned(), publishable.clone(), signed.clone()],
+        names: Some(DIALECTS.iter().map(|d| d.name.to_owned()).collect()),
+        schemes: SchemeName::ALL.iter().map(|s| s.name().to_owned()).collect(),
         ..api(ECHO, "Echo", "standard", &mut one("/echo/*"))
     };
     let families = &mut VOUCHERIFY.iter().map(|f| format!("/v1/{f}/*"));
-    let server_side = api("voucherify", "Voucherify, server side", "voucherify", families);
+    let server_side = ApiDraft {
+        schemes: vec![SchemeName::ApiKey.name().to_owned(), bearer.clone()],
+        ..api("voucherify", "Voucherify, server side", "voucherify", families)
+    };
     let client_side = ApiDraft {
-        schemes: vec![publishable],
+        schemes: vec![publishable, bearer],
+        cors: CorsDraft { origins: vec![PAGE.to_owned()] },
         ..api("voucherify-client", "Voucherify, client side", "voucherify", &mut one("/client/v1/*"))
     };
     let mut apis = vec![in_sandbox_by_id(open_to_pages(echo)), server_side, open_to_pages(client_side)];
@@ -109,6 +120,7 @@ pub(super) fn draft(sample: SocketAddr) -> Draft {
             ..in_sandbox_by_id(api(id, &format!("Antavo {id}"), "antavo", &mut one(path)))
         });
     }
+    apis.extend(tokens::apis(&api));
     Draft {
         workspaces: vec![
             workspace(PRODUCTION, "Demo shop", Environment::Production),
@@ -153,8 +165,8 @@ mod tests {
     fn the_demo_compiles_and_reads_as_written() {
         let draft = draft(SAMPLE.into());
         let policy = compile(&draft, Some(REGION)).unwrap();
-        assert_eq!((policy.apis.len(), policy.workspaces.len()), (16, 2));
-        assert_eq!(policy.routes.len(), 1 + 29 + 1 + 13);
+        assert_eq!((policy.apis.len(), policy.workspaces.len()), (23, 2));
+        assert_eq!(policy.routes.len(), 1 + 29 + 1 + 13 + 5 + 3 + 1 + 1 + 3 + 3 + 1);
         let read = doorward_core::policy::draft::read(&draft.write()).unwrap();
         assert_eq!(read, draft);
         assert_eq!(sample_port(&draft), Some(9000));
@@ -166,7 +178,7 @@ mod tests {
         before.apis.push(ApiDraft { id: "mine".to_owned(), ..before.apis[0].clone() });
         before.apis[0].name = Some("changed".to_owned());
         let after = merged(&before, draft(([127, 0, 0, 1], 9001).into()));
-        assert_eq!(after.apis.len(), 17);
+        assert_eq!(after.apis.len(), 24);
         assert_eq!(after.apis[0].name.as_deref(), Some("Echo"));
         assert_eq!(after.apis.last().unwrap().id, "mine");
     }

@@ -140,12 +140,14 @@ fn live() -> Arc<Live> {
             name: "".into(),
             dialect: Dialect::named(dialect).unwrap(),
             plain_key: false,
+            password_grant: false,
             status: Status::Active,
             expires_at: None,
             scopes: Box::default(),
             origins: Box::default(),
             secret: keys.hash(id.as_bytes(), b"secret"),
             signing: Dialect::named(dialect).unwrap().signing.map(|_| SigningSecret::new(b"secret")),
+            tokens_since: 0,
         });
     }
     Arc::new(live)

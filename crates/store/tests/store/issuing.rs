@@ -3,7 +3,7 @@ use crate::place::on_both_engines;
 use crate::support::*;
 use crate::tokens::{LIFE_MS, filled, issue, seen, token};
 use doorward_core::credential::Status;
-use doorward_core::revocation::TokenId;
+use doorward_core::token::Jti;
 use doorward_store::{IssueError, Issuer, NewToken, NotIssued, SecretSeen, StoreError};
 use sqlx::{Connection as _, Row as _};
 use std::sync::Arc;
@@ -162,7 +162,7 @@ async fn room_comes_back_as_tokens_die() {
     assert_eq!(again(LIFE_MS + 1, 6, "a").await, Ok(()));
     assert_eq!(again(LIFE_MS + 1, 7, "a").await, Err(NotIssued::TooMany));
     let mut write = store.write("ann", NOW).await.unwrap();
-    write.revoke_token(TokenId((6_u128 << 64 | 6).to_be_bytes())).await.unwrap();
+    write.revoke_token(Jti::new((6_u128 << 64 | 6).to_be_bytes())).await.unwrap();
     write.commit().await.unwrap();
     assert_eq!(again(LIFE_MS + 1, 8, "a").await, Ok(()));
     assert_eq!(again(LIFE_MS + 1, 9, "a").await, Err(NotIssued::TooMany));
@@ -189,7 +189,7 @@ async fn many_wait_for_the_disk_together() {
                 for n in 0..each {
                     // Far from each other, as random ones are.
                     let id = (caller << 32 | n).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
-                    let one = NewToken { id: TokenId(id.to_be_bytes()), cap, ..token(&seen, n) };
+                    let one = NewToken { id: Jti::new(id.to_be_bytes()), cap, ..token(&seen, n) };
                     issuer.issue(one).await.unwrap();
                 }
             })

@@ -28,6 +28,8 @@ mod opening;
 #[cfg(test)]
 mod outage;
 #[cfg(test)]
+mod passwords;
+#[cfg(test)]
 mod place;
 #[cfg(test)]
 mod relocate;

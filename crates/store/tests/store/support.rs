@@ -112,7 +112,7 @@ pub(crate) async fn of_the_first_schema() -> Place {
     store.close().await;
     forget_tokens_since(&place).await;
     let check = hex(&master().check());
-    let older = "DROP TABLE guess; DROP TABLE token; DROP TABLE token_key; ALTER TABLE credential DROP COLUMN tokens_since; DROP TABLE unsigned_use; DROP TABLE ledger; DROP TABLE signing_secret; DROP TABLE lease; DROP TABLE node; DROP TABLE keyring; ALTER TABLE secret_display DROP COLUMN key_version; \
+    let older = "DROP TABLE guess; DROP TABLE token; DROP TABLE token_key; ALTER TABLE credential DROP COLUMN tokens_since; ALTER TABLE credential DROP COLUMN password; ALTER TABLE credential DROP COLUMN password_grant; DROP TABLE unsigned_use; DROP TABLE ledger; DROP TABLE signing_secret; DROP TABLE lease; DROP TABLE node; DROP TABLE keyring; ALTER TABLE secret_display DROP COLUMN key_version; \
                  UPDATE meta SET value = '1' WHERE key = 'schema'; DELETE FROM meta WHERE key = 'seal'";
     sql(&place.db(), &format!("{older}; INSERT INTO meta (key, value) VALUES ('key_check', '{check}')"))
         .await;
@@ -166,6 +166,7 @@ pub(crate) fn credential(id: &str, secret: &str) -> Credential {
         name: "a name".into(),
         dialect: Dialect::named("voucherify").unwrap(),
         plain_key: false,
+        password_grant: false,
         status: Status::Active,
         expires_at: None,
         scopes: Box::default(),
@@ -222,7 +223,7 @@ pub(crate) fn full_credential(id: &str) -> Credential {
 }
 
 pub(crate) fn new(credential: Credential, display: Option<Display>) -> NewCredential {
-    NewCredential { credential, display }
+    NewCredential { credential, display, password: None }
 }
 
 pub(crate) async fn create(store: &Store, id: &str, secret: &str, display: Option<Display>) {

@@ -2,6 +2,7 @@
 use crate::following::Node;
 use crate::place::on_both_engines;
 use crate::support::*;
+use doorward_core::jwt::{Algorithm, SigningKey};
 use doorward_core::keyring::MasterKey;
 use doorward_core::live::Live;
 use doorward_core::time::UnixMillis;
@@ -10,6 +11,7 @@ use doorward_store::{NewTokenKey, Purpose, Store, StoreError, Write};
 
 on_both_engines!(
     a_key_is_published_signs_retires_and_goes,
+    nodes_take_what_published_keys_have_signed,
     what_can_not_be_done_with_a_key_is_refused,
     a_key_that_was_put_there_by_others_is_not_believed,
     keys_are_sealed_anew_by_a_rotation,
@@ -117,6 +119,50 @@ async fn a_key_is_published_signs_retires_and_goes() {
         assert!(!told.contains("private") && !told.contains("half"), "{told}");
     }
     assert_eq!(store.check().await.unwrap().sealed, 1);
+}
+
+/// The data plane verifies with the public halves of those that still verify, whatever else is in the table.
+async fn nodes_take_what_published_keys_have_signed() {
+    let (place, store) = filled().await;
+    let mut node = Node::start(place.store().await, 20, 60_000);
+    node.ready().await;
+    let kids = |live: &Live| -> Vec<String> {
+        live.tokens.trust().keys.iter().map(|key| key.kid().to_owned()).collect()
+    };
+    assert_eq!(*node.live.tokens.trust().epoch, *store.head().await.unwrap().epoch);
+    assert!(kids(&node.live).is_empty(), "the public half of `first` is none");
+    let put = async |algorithm: &str, key: &SigningKey, kid: &str, now: UnixMillis| {
+        let (jwk, pkcs8) = (key.public().jwk().to_owned(), pkcs8(kid));
+        let new = NewTokenKey { kid, algorithm, public_jwk: &jwk, pkcs8: &pkcs8, signs_from: now };
+        let mut write = store.write("ann", now).await.unwrap();
+        write.add_token_key(&new).await.unwrap();
+        write.settle_token_keys(VERIFY_MS).await.unwrap();
+        write.commit().await.unwrap();
+    };
+    let (old, new) =
+        (SigningKey::generate(Algorithm::Es256).unwrap(), SigningKey::generate(Algorithm::Es256).unwrap());
+    put("ES256", &old, old.kid(), NOW).await;
+    node.soon("a key", |live| kids(live) == [old.kid()]).await;
+    let generation = node.live.tokens.trust().generation();
+    // Neither the name nor the algorithm of another key is believed, and nothing has to be verified again for it.
+    put("ES256", &new, "another", NOW.plus_ms(1)).await;
+    let other = SigningKey::generate(Algorithm::Es256).unwrap();
+    put("EdDSA", &other, other.kid(), NOW.plus_ms(1)).await;
+    node.soon("keys that can't be read", |live| live.token_keys.load().0.len() == 4).await;
+    assert_eq!(
+        (kids(&node.live), node.live.tokens.trust().generation()),
+        (vec![old.kid().to_owned()], generation)
+    );
+    put("ES256", &new, new.kid(), NOW.plus_ms(2)).await;
+    let mut both = vec![old.kid().to_owned(), new.kid().to_owned()];
+    both.sort();
+    node.soon("both", |live| kids(live) == both).await;
+    // Over is over, whether or not anybody takes the key out of the store.
+    let until = node.live.token_keys.load().get(old.kid()).unwrap().verify_until.unwrap();
+    node.live.forget_tokens(until.plus_ms(-1));
+    assert_eq!(kids(&node.live), both);
+    node.live.forget_tokens(until);
+    assert_eq!(kids(&node.live), [new.kid()]);
 }
 
 async fn what_can_not_be_done_with_a_key_is_refused() {

@@ -3,8 +3,8 @@ use crate::following::Node;
 use crate::place::on_both_engines;
 use crate::support::*;
 use doorward_core::credential::Status;
-use doorward_core::revocation::{KEPT_AFTER_EXPIRY_MS, TokenId};
 use doorward_core::time::UnixMillis;
+use doorward_core::token::{Jti, KEPT_AFTER_EXPIRY_MS};
 use doorward_store::{NewToken, NotIssued, SecretSeen, Store, StoreError, Token, TokenFilter};
 
 on_both_engines!(
@@ -44,7 +44,7 @@ pub(crate) async fn seen(store: &Store, id: &str) -> Seen {
 
 pub(crate) fn token(seen: &Seen, n: u128) -> NewToken {
     NewToken {
-        id: TokenId((n << 64 | n).to_be_bytes()),
+        id: Jti::new((n << 64 | n).to_be_bytes()),
         credential: seen.credential.clone(),
         workspace: seen.workspace.clone(),
         dialect: "voucherify".to_owned(),
@@ -77,7 +77,7 @@ async fn alive(store: &Store, token: &NewToken, now: UnixMillis) -> Option<bool>
     store.token(token.id, now).await.unwrap().map(|token| token.alive)
 }
 
-async fn revoke(store: &Store, id: TokenId) -> Result<bool, StoreError> {
+async fn revoke(store: &Store, id: Jti) -> Result<bool, StoreError> {
     let mut write = store.write("ann", NOW).await.unwrap();
     let revoked = write.revoke_token(id).await?;
     write.commit().await.unwrap();
@@ -115,7 +115,7 @@ async fn a_token_that_was_issued_is_found_and_outlives_a_restart() {
     let end = first.expires_at;
     assert_eq!(alive(&other, &first, end.plus_ms(-1)).await, Some(true));
     assert_eq!(alive(&other, &first, end).await, Some(false), "S7519-2: the end is exclusive");
-    assert_eq!(other.token(TokenId([9; 16]), NOW).await.unwrap(), None);
+    assert_eq!(other.token(Jti::new([9; 16]), NOW).await.unwrap(), None);
     assert_eq!(store.head().await.unwrap(), head, "it is no change");
     // An id is never given twice, and nobody learns of a token that was not written down.
     let again = store.issue_tokens(&[token(&seen(&store, "a").await, 3), first.clone()]).await;
@@ -137,7 +137,9 @@ async fn tokens_are_listed_page_by_page() {
             assert!(page.len() <= 70 && page.iter().all(|token| token.alive));
             let Some(last) = page.last() else { return ids };
             after = Some((last.expires_at, last.id));
-            ids.extend(page.iter().map(|token| u64::from_be_bytes(token.id.0[8..].try_into().unwrap())));
+            ids.extend(
+                page.iter().map(|token| u64::from_be_bytes(token.id.bytes()[8..].try_into().unwrap())),
+            );
         }
     };
     let wanted = |but: &dyn Fn(u64) -> bool| (0..300).filter(|n| *n != 4 && but(*n)).collect::<Vec<u64>>();
@@ -207,7 +209,7 @@ async fn one_token_is_revoked_once_and_for_all() {
     let head = store.head().await.unwrap();
     assert!(!revoke(&store, dead.id).await.unwrap(), "idempotent");
     assert_eq!(store.head().await.unwrap(), head, "S7009-1: and nothing is written");
-    let unknown = revoke(&store, TokenId([9; 16])).await;
+    let unknown = revoke(&store, Jti::new([9; 16])).await;
     assert!(matches!(unknown, Err(StoreError::NotFound { kind: "token", .. })), "{unknown:?}");
     let again = place.store().await;
     assert_eq!(
@@ -274,8 +276,8 @@ async fn nodes_learn_which_tokens_are_revoked() {
         [Node::start(place.store().await, 20, 60_000), Node::start(place.store().await, 100, 60_000)];
     for node in &mut nodes {
         node.ready().await;
-        assert!(node.live.revoked.contains(tokens[0].id) && node.live.revoked.len() == 1);
-        assert_eq!(*node.live.epoch.load_full(), a.epoch);
+        assert!(node.live.tokens.is_revoked(tokens[0].id) && node.live.tokens.revoked() == 1);
+        assert_eq!(*node.live.tokens.trust().epoch, *a.epoch);
     }
     let mut write = store.write("ann", NOW).await.unwrap();
     for token in &tokens[1..10] {
@@ -283,16 +285,16 @@ async fn nodes_learn_which_tokens_are_revoked() {
     }
     write.commit().await.unwrap();
     for node in &nodes {
-        node.soon("revocations", |live| tokens[..10].iter().all(|t| live.revoked.contains(t.id))).await;
-        assert_eq!(node.live.revoked.len(), 10);
-        assert!(!node.live.revoked.contains(tokens[10].id));
+        node.soon("revocations", |live| tokens[..10].iter().all(|t| live.tokens.is_revoked(t.id))).await;
+        assert_eq!(node.live.tokens.revoked(), 10);
+        assert!(!node.live.tokens.is_revoked(tokens[10].id));
         // They leave when their tokens are over, with the leeway that others may give, and not before.
-        assert_eq!(node.live.revoked.sweep(NOW.plus_ms(LIFE_MS + KEPT_AFTER_EXPIRY_MS)), 0);
-        assert_eq!(node.live.revoked.sweep(NOW.plus_ms(LIFE_MS + KEPT_AFTER_EXPIRY_MS + 10)), 10);
+        assert_eq!(node.live.tokens.sweep(NOW.plus_ms(LIFE_MS + KEPT_AFTER_EXPIRY_MS)), 0);
+        assert_eq!(node.live.tokens.sweep(NOW.plus_ms(LIFE_MS + KEPT_AFTER_EXPIRY_MS + 10)), 10);
     }
     let mut late = Node::start(place.store().await, 20, 60_000);
     late.ready().await;
-    assert_eq!(late.live.revoked.len(), 10, "unexpired ones are loaded at the start");
+    assert_eq!(late.live.tokens.revoked(), 10, "unexpired ones are loaded at the start");
 }
 
 async fn another_epoch_kills_every_token() {
@@ -305,8 +307,8 @@ async fn another_epoch_kills_every_token() {
     node.ready().await;
     let epoch = store.begin_epoch("ann", NOW).await.unwrap().epoch;
     assert_ne!(epoch, a.epoch);
-    node.soon("another epoch", |live| **live.epoch.load() == epoch).await;
-    assert!(node.live.revoked.contains(two.id));
+    node.soon("another epoch", |live| *live.tokens.trust().epoch == *epoch).await;
+    assert!(node.live.tokens.is_revoked(two.id));
     assert_eq!(alive(&store, &one, NOW).await, Some(false));
     assert_eq!(issue(&store, &token(&a, 3)).await, Err(NotIssued::CredentialChanged));
     assert_eq!(issue(&store, &token(&Seen { epoch, ..a }, 3)).await, Ok(()));
@@ -326,6 +328,6 @@ async fn tokens_go_when_they_are_over() {
     assert_eq!(ask(&place.db(), "SELECT CAST(COUNT(*) AS TEXT) FROM token").await, ["200"]);
     let mut node = Node::start(place.store().await, 20, 60_000);
     node.ready().await;
-    assert!(node.live.revoked.len() == 1 && node.live.revoked.contains(tokens[2_400].id));
+    assert!(node.live.tokens.revoked() == 1 && node.live.tokens.is_revoked(tokens[2_400].id));
     store.check().await.unwrap();
 }

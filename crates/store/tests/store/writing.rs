@@ -190,7 +190,7 @@ async fn a_row_that_cannot_be_read_is_named() {
     create(&store, "k", "s", None).await;
     for (harm, why) in [
         ("dialect = 'future'", "there is no dialect `future`"),
-        ("kind = 'user'", "`user` is none of"),
+        ("kind = 'robot'", "`robot` is none of"),
         ("status = 'asleep'", "`asleep` is none of"),
         ("scopes = '{}'", "not a list"),
         ("origins = '[\"null\"]'", "`null` is the origin"),

@@ -13,6 +13,7 @@ mod credentials;
 mod import;
 mod policy;
 mod readiness;
+mod users;
 
 const NOW: UnixMillis = UnixMillis(1_767_225_600_000);
 const POLICY: &str = r#"

@@ -71,9 +71,12 @@ pub(super) fn is_req_id(text: &str) -> bool {
     (8..=64).contains(&text.len()) && text.bytes().all(of_req_id)
 }
 
+/// Whether a text is the id of a caller.
+///
 /// `US:myapp29`: two capitals and a colon, then the name; or the name alone. One that stands alone must not begin with what
 /// the id of a request could end with, or nobody could tell where the one ends and the other begins.
-pub(super) fn is_app_id(text: &str) -> bool {
+#[must_use]
+pub fn is_app_id(text: &str) -> bool {
     let (region, name) = match text.split_once(':') {
         Some((region, name)) => (Some(region), name),
         None => (None, text),

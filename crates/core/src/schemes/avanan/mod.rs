@@ -24,7 +24,7 @@ mod base64;
 mod detect;
 mod sign;
 
-pub use detect::detect;
+pub use detect::{detect, is_app_id};
 pub use sign::{DateForm, ToSign, sign};
 
 /// How far a date may be from now, in either direction, in milliseconds.

@@ -1,0 +1,118 @@
+//! Users and their passwords. Guessing is slow, for names that nobody has as well, and keeps nobody out who comes from
+//! elsewhere.
+use super::fault::Fault;
+use super::pool::{Pool, WAITING};
+use super::{Asked, Server};
+use doorward_core::credential::{Credential, Kind};
+use doorward_core::guessing::{Delays, GuessKey, Network};
+use doorward_core::reason::Reason;
+use doorward_core::time::UnixMillis;
+use doorward_store::StoreError;
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::Semaphore;
+
+/// Whom nobody tells: all of them are one network.
+const NOWHERE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+
+type Turns = Mutex<HashMap<GuessKey, Arc<tokio::sync::Mutex<()>>>>;
+
+/// What passwords are compared with.
+pub(super) struct Passwords {
+    pool: Pool,
+    delays: Delays,
+    room: Semaphore,
+    /// Who is being tried now. Tries of one name from one network come one after the other, so that none slips through
+    /// before the one before it was counted.
+    turns: Turns,
+}
+
+impl Passwords {
+    pub(super) fn start(delays: Delays) -> std::io::Result<Passwords> {
+        let (pool, room) = (Pool::start()?, Semaphore::new(WAITING));
+        Ok(Passwords { pool, delays, room, turns: Turns::default() })
+    }
+
+    fn turn(&self, who: GuessKey) -> Arc<tokio::sync::Mutex<()>> {
+        Arc::clone(self.turns.lock().unwrap_or_else(PoisonError::into_inner).entry(who).or_default())
+    }
+
+    /// After one's turn: nobody remembers whom nobody waits for.
+    fn leave(&self, who: GuessKey, turn: Arc<tokio::sync::Mutex<()>>) {
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(turn);
+        if turns.get(&who).is_some_and(|turn| Arc::strong_count(turn) == 1) {
+            turns.remove(&who);
+        }
+    }
+}
+
+fn store_failed(why: &StoreError) -> Fault {
+    tracing::warn!(%why, "tries of passwords can't be counted");
+    Fault::away(Reason::Unavailable, "tries-not-counted")
+}
+
+/// Until then, in whole seconds.
+fn seconds(until: Option<UnixMillis>, now: UnixMillis) -> Option<i64> {
+    until.map(|until| (until.0 - now.0 + 999).div_euclid(1000).max(1))
+}
+
+impl Server {
+    /// Whether users get tokens for their passwords anywhere.
+    pub(super) fn passwords_are_on(&self) -> bool {
+        self.live.policy.load().workspaces.values().any(|workspace| workspace.password_grant)
+    }
+
+    /// The user that has this name and this password, and may get tokens here now.
+    pub(super) async fn user(
+        &self,
+        asked: &Asked,
+        name: &str,
+        password: &str,
+    ) -> Result<Arc<Credential>, Fault> {
+        let who = self.live.keys.guess_key(name, Network::of(asked.client.unwrap_or(NOWHERE)));
+        let Ok(_room) = self.passwords.room.try_acquire() else {
+            return Err(Fault::away(Reason::Overloaded, "too-many-passwords"));
+        };
+        let turn = self.passwords.turn(who);
+        let held = turn.lock().await;
+        let tried = self.try_user(asked, name, password, who).await;
+        drop(held);
+        self.passwords.leave(who, turn);
+        tried
+    }
+
+    async fn try_user(
+        &self,
+        asked: &Asked,
+        name: &str,
+        password: &str,
+        who: GuessKey,
+    ) -> Result<Arc<Credential>, Fault> {
+        let (store, delays, now) = (&self.store, &self.passwords.delays, asked.now);
+        let wait = store.guess_allowed(who, delays, now).await.map_err(|e| store_failed(&e))?;
+        if wait.is_some() {
+            let told = Fault::grant(Reason::CredentialInvalid, "too-many-wrong-passwords");
+            return Err(told.after_s(seconds(wait, now)));
+        }
+        // Passwords are not kept in memory, and names that nobody has are looked up as well.
+        let found = store.credential(name).await.map_err(|e| store_failed(&e))?;
+        let ours = |c: &Credential| c.kind == Kind::User && c.dialect.name == asked.dialect.name;
+        let known = found.filter(|stored| ours(&stored.credential));
+        let (known, kept) = known.map(|stored| (Arc::new(stored.credential), stored.password)).unzip();
+        let fits = self.passwords.pool.fits(password, kept.flatten()).await;
+        let fits = fits.ok_or_else(|| Fault::away(Reason::Overloaded, "too-many-passwords"))?;
+        let Some(user) = known.filter(|_| fits) else {
+            let wait = store.guess_failed(who, delays, now).await.map_err(|e| store_failed(&e))?;
+            let told = Fault::grant(Reason::CredentialInvalid, "wrong-password");
+            return Err(told.after_s(seconds(wait, now)));
+        };
+        store.guess_succeeded(who).await.map_err(|e| store_failed(&e))?;
+        match self.allowed(asked, &user) {
+            Ok(workspace) if workspace.password_grant => Ok(user),
+            Ok(_) => Err(Fault::unauthorized("password-grant-off").of(&user)),
+            Err((code, detail)) => Err(Fault::grant(code, detail).of(&user)),
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! The scopes of Voucherify's tokens: each opens "all endpoints and methods starting with" a path, as its documents have it.
+use crate::scope::{PathScopes, Side};
+
+/// All of them.
+pub(super) static SCOPES: PathScopes = PathScopes {
+    server: Side {
+        all: "api",
+        under: "/v1/",
+        names: &[
+            ("assets", "assets"),
+            ("async-actions", "async-actions"),
+            ("campaigns", "campaigns"),
+            ("categories", "categories"),
+            ("consents", "consents"),
+            ("customers", "customers"),
+            ("events", "events"),
+            ("exports", "exports"),
+            ("locations", "locations"),
+            ("loyalties", "loyalties"),
+            ("metadata-schemas", "metadata-schemas"),
+            ("orders", "orders"),
+            ("product-collections", "product-collections"),
+            ("products", "products"),
+            ("promotions", "promotions"),
+            ("publications", "publications"),
+            ("qualifications", "qualifications"),
+            ("redemptions", "redemptions"),
+            ("referrals", "referrals"),
+            ("rewards", "rewards"),
+            ("segments", "segments"),
+            ("skus", "SKUs"),
+            ("task-results", "task-results"),
+            ("templates", "templates"),
+            ("trash-bin", "trash-bin"),
+            ("validation-rules", "validation-rules"),
+            ("validation-rules-assignments", "validation-rules-assignments"),
+            ("validations", "validations"),
+            ("vouchers", "vouchers"),
+        ],
+    },
+    client: Side {
+        all: "client_api",
+        under: "/client/v1/",
+        names: &[
+            ("client_consents", "consents"),
+            ("client_customers", "customers"),
+            ("client_events", "events"),
+            ("client_promotions", "promotions"),
+            ("client_publish", "publish"),
+            ("client_qualifications", "qualifications"),
+            ("client_redeem", "redeem"),
+            ("client_redemptions", "redemptions"),
+            ("client_validate", "validate"),
+            ("client_validations", "validations"),
+            ("client_vouchers", "vouchers"),
+        ],
+    },
+};

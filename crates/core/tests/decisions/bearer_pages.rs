@@ -1,0 +1,122 @@
+//! The table of decisions about access tokens: what their scopes open, what pages may do with them, and what forms must not
+//! have.
+use crate::bearer::{changed, line};
+use crate::tokens::{Wanted, sent};
+use crate::{Request, heading};
+use doorward_core::canonical::{BodyDigest, Hash};
+use doorward_core::decide::{Received, Step};
+use doorward_core::live::Live;
+use doorward_core::reason::Reason;
+use doorward_core::schemes::Outgoing;
+use std::collections::BTreeSet;
+use std::fmt::Write;
+
+pub(crate) fn scopes(table: &mut String, live: &Live, seen: &mut BTreeSet<Reason>) {
+    heading(table, "Scopes that routes name");
+    for (subject, scope) in [
+        ("standard", "read"),
+        ("standard", "read write"),
+        ("standard", ""),
+        ("reader", "read write"),
+        ("writer", "read"),
+    ] {
+        for path in ["/t/any", "/t/read", "/t/write"] {
+            let out = changed(|t| (t.subject, t.scope) = (subject.to_owned(), scope));
+            line(table, live, seen, path, &format!("{path:<9} {subject}, scope `{scope}`"), &out);
+        }
+    }
+    heading(table, "Scopes that paths name");
+    for scope in [
+        "api",
+        "vouchers",
+        "validation-rules",
+        "skus",
+        "client_api",
+        "client_validate",
+        "vouchers client_api",
+        "loyalty.async_events",
+    ] {
+        for path in [
+            "/v1/vouchers",
+            "/v1/vouchers/a/b",
+            "/v1/validation-rules",
+            "/v1/validation-rules-assignments",
+            "/v1/SKUs",
+            "/v1/skus",
+            "/v1/unknown",
+            "/client/v1/validate",
+            "/client/v1/validations",
+        ] {
+            let out = Wanted { scope, ..Wanted::of("voucherify") }.sent();
+            line(table, live, seen, path, &format!("{path:<31} {scope}"), &out);
+        }
+    }
+}
+
+pub(crate) fn pages(table: &mut String, live: &Live, seen: &mut BTreeSet<Reason>) {
+    heading(table, "Pages: by the origins of the API, and of the credential where pages call");
+    let standard = Wanted::of("standard").sent();
+    let (free, bound) = (Wanted { scope: "client_api", ..Wanted::of("voucherify") }, "bound".to_owned());
+    let bound = Wanted { subject: bound, ..free.clone() };
+    let key = Outgoing {
+        target: String::new(),
+        headers: vec![("x-api-key".to_owned(), "single.secret".to_owned())],
+    };
+    for (name, path, out) in [
+        ("a token", "/t/any", &standard),
+        ("a bad token", "/t/any", &sent("a.b.c")),
+        ("nothing", "/t/any", &Outgoing::default()),
+        ("a key", "/t/any", &key),
+        ("a token", "/t/resource", &standard),
+        ("of a credential without origins", "/client/v1/validate", &free.sent()),
+        ("of a credential with origins", "/client/v1/validate", &bound.sent()),
+        ("of the same, for servers", "/v1/vouchers", &Wanted { scope: "api", ..bound.clone() }.sent()),
+    ] {
+        for origin in [None, Some("https://page.example"), Some("https://shop.example"), Some("null")] {
+            let mut r = Request::new("GET", path, out);
+            r.more = origin.iter().map(|o| ("origin", *o)).collect();
+            let said = r.decide(live, seen);
+            let _ = writeln!(table, "{:<54} {:<22} {said}", format!("{path}, {name}"), origin.unwrap_or("-"));
+        }
+    }
+    heading(table, "Preflights");
+    for path in ["/t/any", "/t/local", "/t/resource", "/client/v1/validate"] {
+        for origin in ["https://page.example", "https://shop.example", "http://page.example"] {
+            let mut r = Request::new("OPTIONS", path, &Outgoing::default());
+            r.more = vec![
+                ("origin", origin),
+                ("access-control-request-method", "POST"),
+                ("access-control-request-headers", "content-type,x-api-key"),
+            ];
+            let headers = match r.step(live).step {
+                Step::Preflight(answer) => format!(", may send {}", answer.headers.join(" ")),
+                _ => String::new(),
+            };
+            let said = r.decide(live, seen);
+            let _ = writeln!(table, "{path:<20} {origin:<22} {said}{headers}");
+        }
+    }
+}
+
+pub(crate) fn forms(table: &mut String, live: &Live, seen: &mut BTreeSet<Reason>) {
+    heading(table, "POST /t/any with a form: a token must not stand there as well");
+    let token = Wanted::of("standard").sent();
+    let bad = sent("a.b.c");
+    for (name, media, out, body) in [
+        ("not read yet", "application/x-www-form-urlencoded", &token, None),
+        ("not read yet, a bad token", "application/x-www-form-urlencoded", &bad, None),
+        ("not read yet, JSON", "application/json", &token, None),
+        ("without", "application/x-www-form-urlencoded", &token, Some("a=1&b=2")),
+        ("with", "Application/X-WWW-Form-URLencoded; charset=utf-8", &token, Some("a=1&access_token=x")),
+        ("with, in disguise", "application/x-www-form-urlencoded", &token, Some("access%5ftoken=x")),
+        ("with, JSON", "application/json", &token, Some("access_token=x")),
+    ] {
+        let bytes = body.unwrap_or_default().as_bytes();
+        let digest = BodyDigest::of(Hash::Sha256, bytes);
+        let mut r = Request::new("POST", "/t/any", out);
+        r.more = vec![("content-type", media)];
+        r.body = body.map_or(Received::NotYet, |_| Received::All { digest: &digest, bytes });
+        let said = r.decide(live, seen);
+        let _ = writeln!(table, "{name:<30} {said}");
+    }
+}
