@@ -18,20 +18,38 @@ fn every_command_that_it_prints_works() {
     let examples = demo.told["examples"].as_array().expect("examples");
     assert!(examples.len() >= 4, "one for each scheme: {examples:?}");
     let printed = std::fs::read_to_string(demo.folder.file("stdout.log")).expect("what it printed");
+    demo.folder.write(".curlrc", "fail\nshow-error\n");
+    let mut forwarded = 0;
     for example in examples {
         let (name, curl) =
             (example["name"].as_str().expect("a name"), example["curl"].as_str().expect("a command"));
         assert!(printed.contains(curl), "{name} is not printed as it stands: {curl}");
-        let asking = curl.replacen("curl ", "curl -sS -o body.json -w '%{http_code}' ", 1);
+        // Every curl in it, also one whose answer goes into another one's request, fails unless the answer is a success.
         let out = Command::new("sh")
-            .args(["-c", &asking])
+            .args(["-c", curl])
+            .env("CURL_HOME", demo.folder.path())
             .current_dir(demo.folder.path())
             .output()
             .expect("sh runs");
-        let status = String::from_utf8_lossy(&out.stdout).into_owned();
-        let body = std::fs::read_to_string(demo.folder.file("body.json")).unwrap_or_default();
-        assert_eq!(status, "200", "{name}: {curl}\n{body}{}", String::from_utf8_lossy(&out.stderr));
+        let body = String::from_utf8_lossy(&out.stdout).into_owned();
+        assert!(out.status.success(), "{name}: {curl}\n{body}{}", String::from_utf8_lossy(&out.stderr));
+        if name.ends_with("a token from /v1.0/auth") {
+            assert_eq!(body.split('.').count(), 3, "{name}: {body}");
+            continue;
+        }
         let echoed: Value = serde_json::from_str(&body).unwrap_or_else(|e| panic!("{e}: {body}"));
+        if name.contains("a token from ") {
+            assert!(echoed["access_token"].is_string(), "{name}: {body}");
+            continue;
+        }
+        if curl.contains("/.well-known/") {
+            assert!(
+                echoed["issuer"] == demo.text("gateway") || echoed["keys"][0]["kid"].is_string(),
+                "{body}"
+            );
+            continue;
+        }
+        forwarded += 1;
         for field in [
             "doorward-request-id",
             "doorward-workspace",
@@ -42,6 +60,7 @@ fn every_command_that_it_prints_works() {
             assert!(echoed["headers"][field][0].is_string(), "{name}: no {field} in {echoed}");
         }
     }
+    assert!(forwarded > 20, "{forwarded} of {}", examples.len());
     use std::os::unix::fs::PermissionsExt;
     let mode = std::fs::metadata(demo.folder.file("demo.json")).expect("a file").permissions().mode();
     assert_eq!(mode & 0o077, 0, "others may read the file with the secrets");
@@ -154,4 +173,32 @@ fn a_folder_is_used_again() {
     assert_eq!(demo.actor("production", "server", "voucherify").id, before.id);
     let answer = Conn::open(address(demo.text("gateway"))).expect_serves(&before.get("/v1/vouchers"));
     assert_eq!(answer.status, 200);
+}
+
+/// A user, an OAuth client and Avanan's caller are told with what they need, and a demo that is started again knows them.
+#[test]
+fn those_who_have_tokens_are_told() {
+    if skips_unless_sqlite() {
+        return;
+    }
+    let demo = Demo::start();
+    let (user, app) =
+        (demo.actor("production", "user", "vista"), demo.actor("production", "oauth_client", "standard"));
+    assert!(demo.actor("production", "server", "avanan").id.starts_with("US:"));
+    assert!(user.secret.len() >= 12 && app.secret.starts_with("dws_"));
+    let data = demo.data();
+    let stored = std::fs::read(format!("{data}/doorward.db")).expect("the store");
+    let password = user.secret.as_bytes();
+    assert!(!stored.windows(password.len()).any(|w| w == password), "it is sealed");
+    // The command line issues in the demo's own name.
+    let issued = doorward(&["token", "issue", "--data", &data, "--id", &app.id]).ok().stdout;
+    let request = |token: &str| {
+        format!("GET /echo/x HTTP/1.1\r\nHost: {HOST}\r\nAuthorization: Bearer {}\r\n\r\n", token.trim())
+    };
+    let answer = Conn::open(address(demo.text("gateway"))).send(request(&issued)).answer();
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!(answer.json()["headers"]["doorward-scheme"][0], "bearer");
+    let demo = demo.restart();
+    let again = demo.actor("production", "user", "vista");
+    assert_eq!((again.id, again.secret), (user.id, user.secret));
 }

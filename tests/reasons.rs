@@ -1,10 +1,12 @@
 //! Every reason for which a request is refused, each provoked through a socket.
-use crate::support::{Actor, Answer, Conn, Do, HOST, Signer, World, eventually, now, tag, wait_for};
+use crate::support::{
+    Actor, Answer, Conn, Do, HOST, Signer, TokenWorld, World, eventually, now, tag, wait_for,
+};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 /// Every code there is, with its status.
-const REASONS: [(&str, u16); 26] = [
+const REASONS: [(&str, u16); 30] = [
     ("request_ambiguous", 400),
     ("credential_ambiguous", 400),
     ("credential_missing", 401),
@@ -18,7 +20,11 @@ const REASONS: [(&str, u16); 26] = [
     ("signature_expired", 401),
     ("signature_replayed", 401),
     ("digest_invalid", 401),
+    ("token_invalid", 401),
+    ("token_expired", 401),
+    ("token_revoked", 401),
     ("origin_denied", 403),
+    ("scope_missing", 403),
     ("region_denied", 403),
     ("insecure_transport", 403),
     ("route_unknown", 404),
@@ -62,6 +68,7 @@ fn every_reason_is_provoked() {
     };
     by_asking().iter().for_each(&mut note);
     by_signing().iter().for_each(&mut note);
+    by_tokens().iter().for_each(&mut note);
     by_time(&mut note);
     by_settings(&mut note);
     let all: BTreeSet<String> = REASONS.iter().map(|(code, _)| (*code).to_owned()).collect();
@@ -140,6 +147,24 @@ fn by_signing() -> Vec<Answer> {
     ]
     .map(|request| world.ask(request));
     answers.into_iter().chain([replayed]).collect()
+}
+
+/// What tokens bring about.
+fn by_tokens() -> Vec<Answer> {
+    let world = TokenWorld::new();
+    let id = &world.of("standard").id;
+    let (brief, narrow) =
+        (world.token_for(id, &["--life-s", "1"]), world.token_for(id, &["--scope", "read"]));
+    let over = || Some(world.ask("/t/x", &brief)).filter(|a| a.code() == "token_expired");
+    let mut answers = vec![
+        world.ask("/t/x", "a.b.c"),
+        world.ask("/t/write/x", &narrow),
+        wait_for("the token to expire", over),
+    ];
+    world.gateway.command(&["token", "revoke", "--credential", id]).ok();
+    let revoked = || Some(world.ask("/t/x", &narrow)).filter(|a| a.code() == "token_revoked");
+    answers.push(wait_for("the end of all tokens", revoked));
+    answers
 }
 
 /// What time brings about.

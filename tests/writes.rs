@@ -209,6 +209,8 @@ fn write(order: &Value) {
             scopes: Vec::new(),
             expires_at: None,
             import: None,
+            password: None,
+            password_grant: false,
             showing: Showing::ByDialect,
         };
         let mut left = order["changes"].as_u64().expect("a number");

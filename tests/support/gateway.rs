@@ -126,7 +126,7 @@ impl Setup {
     pub(crate) fn prepare_unchecked(self) -> Gateway {
         let mut text = String::new();
         for (section, lines) in &self.sections {
-            if !section.is_empty() {
+            if !section.is_empty() && !lines.is_empty() {
                 text.push_str(&format!("[{section}]\n"));
             }
             lines.iter().for_each(|(key, value)| text.push_str(&format!("{key} = {value}\n")));

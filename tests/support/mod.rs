@@ -9,6 +9,7 @@ mod events;
 mod fake_clock;
 mod gateway;
 mod message;
+mod oauth;
 mod process;
 #[allow(dead_code, reason = "the store's own tests use the rest")]
 mod redis;
@@ -16,6 +17,7 @@ mod signed;
 mod signer;
 mod signing_world;
 mod tls;
+mod token_world;
 mod upstream;
 mod wait;
 mod wire;
@@ -29,12 +31,16 @@ pub(crate) use engine::{Database, Engine, skips_unless_postgres, skips_unless_sq
 pub(crate) use fake_clock::FakeClock;
 pub(crate) use gateway::{Gateway, Setup};
 pub(crate) use message::{Answer, Fault, Inbox};
+pub(crate) use oauth::{
+    ISSUER, Office, PASSWORD, POLICY as OAUTH_POLICY, basic, encoded, get, post, raw, text_of,
+};
 pub(crate) use process::Folder;
 pub(crate) use redis::Redis;
 pub(crate) use signed::{Signed, now_s};
 pub(crate) use signer::{Signer, now};
 pub(crate) use signing_world::SigningWorld;
 pub(crate) use tls::{Authority, TlsVersion};
+pub(crate) use token_world::{PLACES, TokenWorld, bearer};
 pub(crate) use upstream::{Do, Seen, Upstream};
 pub(crate) use wait::{DEADLINE, eventually, never_within, number_of_trials, skipped, tag, wait_for};
 pub(crate) use wire::Wire;

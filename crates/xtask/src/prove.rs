@@ -108,6 +108,14 @@ const PROOFS: &[Proof] = &[
         n: &[1_000],
     },
     Proof {
+        name: "revocation",
+        what: "tokens killed in every way under 500 requests a second at two nodes: the last acceptance after the 2xx",
+        binary: BLACK_BOX,
+        filter: Some("revocation::"),
+        engines: BOTH,
+        n: &[1_000],
+    },
+    Proof {
         name: "mutations",
         what: "mutations of one byte through sockets: none is accepted that changes what the upstream sees",
         binary: BLACK_BOX,
