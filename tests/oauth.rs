@@ -295,7 +295,7 @@ fn endpoints_are_for_programs_alone() {
 /// Without an issuer there are no tokens.
 #[test]
 fn without_an_issuer_there_are_no_tokens() {
-    let office = Office::with(|setup| setup.unset("tokens", "issuer"));
+    let office = Office::with(|setup| setup.without("tokens"));
     office.token(&office.client, &[]).expect(503, "unavailable");
     office.gateway.ask(get("/.well-known/jwks.json")).expect(503, "unavailable");
 }

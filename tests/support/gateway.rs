@@ -93,6 +93,12 @@ impl Setup {
         self
     }
 
+    /// Takes a whole section out again.
+    pub(crate) fn without(mut self, section: &str) -> Setup {
+        self.sections.remove(section);
+        self
+    }
+
     pub(crate) fn policy(mut self, policy: impl Into<String>) -> Setup {
         self.policy = policy.into();
         self
@@ -126,7 +132,7 @@ impl Setup {
     pub(crate) fn prepare_unchecked(self) -> Gateway {
         let mut text = String::new();
         for (section, lines) in &self.sections {
-            if !section.is_empty() && !lines.is_empty() {
+            if !section.is_empty() {
                 text.push_str(&format!("[{section}]\n"));
             }
             lines.iter().for_each(|(key, value)| text.push_str(&format!("{key} = {value}\n")));
