@@ -67,10 +67,9 @@ mod tests {
             assert_eq!(pool.fits("another password", known).await, Some(false));
             spent[round % 2].push(begun.elapsed());
         }
-        let [known, unknown] = spent.map(|mut all| {
-            all.sort_unstable();
-            all[all.len() / 2].as_secs_f64()
-        });
-        assert!((0.5..2.0).contains(&(known / unknown)), "{known} {unknown}");
+        // The shortest: whatever else the machine does only adds. Without hashing it would be a thousandth.
+        let [known, unknown] =
+            spent.map(|all| all.into_iter().min().map_or(0.0, |least| least.as_secs_f64()));
+        assert!((0.2..5.0).contains(&(known / unknown)), "{known} {unknown}");
     }
 }
