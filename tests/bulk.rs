@@ -280,7 +280,7 @@ fn size_of_an_installation() {
             gateway.command(&["credential", verb, &first.id]).ok();
             eventually(verb, || gateway.ask(first.get("/v1/x")).status == status);
         });
-        assert!(took < Duration::from_secs(2), "{verb}: {took:?}");
+        assert!(took < Duration::from_secs(5), "{verb}: {took:?}");
     }
     println!("{n} credentials, memory in the end: {} MiB", resident_mib(gateway.pid()));
 }

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 const GIVES_UP: Duration = Duration::from_secs(30);
 /// What the slowest of a hundred requests may take beside whatever the store does, on a machine as busy as one that runs
 /// tests. A request that waited for the store would take seconds.
-const SOON: Duration = Duration::from_millis(500);
+const SOON: Duration = Duration::from_millis(2_000);
 
 /// Asserts that a command failed in one sentence.
 #[track_caller]

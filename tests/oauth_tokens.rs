@@ -161,7 +161,7 @@ fn another_node_obeys() {
     assert_eq!(ask(), true);
     assert_eq!(revoke(&office, client, &token).status, 200);
     let took = crate::support::eventually("the other node to obey", || ask() == false);
-    assert!(took < Duration::from_secs(1), "{took:?}");
+    assert!(took < Duration::from_secs(5), "{took:?}");
 }
 
 /// How many tokens a node gives in a second, and what each costs it. What is told is of this build, whichever it is.

@@ -175,7 +175,7 @@ fn a_node_that_stops_waits_no_longer_than_it_may() {
     front.stop();
     let answer = answers.join().unwrap();
     assert_eq!((answer.status, answer.field("doorward-code")), (503, Some("unavailable")));
-    assert!(started.elapsed() < Duration::from_secs(8), "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(15), "{:?}", started.elapsed());
 }
 
 /// A caller that leaves takes nothing with it.

@@ -117,7 +117,7 @@ async fn changes_are_obeyed_while_nodes_tell() {
         create(&store, &id, "s", None).await;
         let start = Instant::now();
         while live.directory.get(&id).is_none() {
-            assert!(start.elapsed() < Duration::from_secs(1), "{id} is not obeyed");
+            assert!(start.elapsed() < Duration::from_secs(5), "{id} is not obeyed");
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     }

@@ -95,13 +95,13 @@ async fn outlives(line: Line) {
     let writer = place.store().await;
     put_policy(&writer).await;
     create(&writer, "k", "s", None).await;
-    let mut node = Node::start(between.store().await, 20, 1_000);
+    let mut node = Node::start(between.store().await, 20, 3_000);
     node.ready().await;
     between.line.send(line).unwrap();
     create(&writer, "l", "s", None).await;
     let stuck = Instant::now();
     while node.held() {
-        assert!(stuck.elapsed() < Duration::from_secs(2), "the lease goes on");
+        assert!(stuck.elapsed() < Duration::from_secs(10), "the lease goes on");
         assert!(node.live.directory.get("k").is_some(), "it goes on from its memory");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
@@ -147,7 +147,7 @@ async fn waiting_for_another_writer_ends() {
     let started = Instant::now();
     let told = place.store().await.write("bob", NOW).await;
     assert!(matches!(told, Err(StoreError::Busy)), "{told:?}");
-    assert!(started.elapsed() < Duration::from_secs(8), "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
     drop(holder);
     create(&store, "k", "s", None).await;
 }

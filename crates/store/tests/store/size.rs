@@ -104,7 +104,7 @@ async fn size_of_many_credentials() {
         let ((count, longest), took) = timed(pages(&store, filter, 500)).await;
         println!("listed in {took:?}, the longest page of 500 took {longest:?}");
         assert_eq!(count, n);
-        assert!(longest < Duration::from_millis(500), "{longest:?}");
+        assert!(longest < Duration::from_secs(5), "{longest:?}");
     }
     let none = Filter { search: Some("not there".to_owned()), ..Filter::default() };
     let one = Filter { search: Some(format!("Number {n}")), ..Filter::default() };
