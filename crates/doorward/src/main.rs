@@ -14,6 +14,7 @@ mod harden;
 mod heartbeat;
 mod housekeeping;
 mod ledger;
+mod licences;
 mod local;
 mod log;
 mod master_key;
