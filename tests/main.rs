@@ -20,6 +20,7 @@ mod demo;
 mod drain;
 mod enforcement;
 mod events;
+mod examples;
 mod explain;
 mod faults;
 mod feed;
