@@ -12,6 +12,7 @@ pub mod guessing;
 pub mod ids;
 pub mod jwt;
 pub mod keyring;
+pub mod limits;
 pub mod live;
 pub mod observed;
 pub mod origin;

@@ -1,4 +1,5 @@
 //! What a decision needs from outside, as traits: who implements them does the I/O.
+use crate::limits::{Spend, Spent};
 use crate::time::UnixMillis;
 use std::fmt;
 use std::pin::Pin;
@@ -177,6 +178,22 @@ pub trait Ledger: Send + Sync {
     ///
     /// It costs room, so it is asked after the proof. Giving up the future half way leaves the request claimed, or not.
     fn claim<'c>(&'c self, once: &'c Once) -> Claiming<'c>;
+}
+
+/// An answer of a [`Limiter`]: there at once where it is known here. What is on its way needs no runtime, as with
+/// [`Claiming`].
+pub enum Spending<'s> {
+    /// Known.
+    Now(Spent),
+    /// On its way.
+    Later(Pin<Box<dyn Future<Output = Spent> + Send + 's>>),
+}
+
+/// Counts what is spent of limits.
+pub trait Limiter: Send + Sync {
+    /// Spends a request of each of these limits, at most [`crate::limits::MAX_SPENDS`] with different keys, in one atomic
+    /// step as [`crate::limits::settle`] tells. Giving up the future half way leaves the request spent, or not.
+    fn spend<'s>(&'s self, spends: &'s [Spend]) -> Spending<'s>;
 }
 
 /// No ledger: nothing that may be used only once is accepted.

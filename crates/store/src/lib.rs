@@ -22,6 +22,7 @@ mod issue;
 mod issuer;
 mod keyring;
 pub mod ledger;
+pub mod limits;
 mod list;
 mod load;
 mod nodes;
