@@ -1,5 +1,6 @@
 //! What is decided, and why: pure, without I/O, clock or runtime. Time and randomness are arguments.
 pub mod canonical;
+pub mod captcha;
 pub mod checks;
 pub mod clock;
 pub mod credential;

@@ -1,4 +1,5 @@
 //! What a decision needs from outside, as traits: who implements them does the I/O.
+use crate::captcha::{Response, Verdict};
 use crate::limits::{Spend, Spent};
 use crate::time::UnixMillis;
 use std::fmt;
@@ -194,6 +195,36 @@ pub trait Limiter: Send + Sync {
     /// Spends a request of each of these limits, at most [`crate::limits::MAX_SPENDS`] with different keys, in one atomic
     /// step as [`crate::limits::settle`] tells. Giving up the future half way leaves the request spent, or not.
     fn spend<'s>(&'s self, spends: &'s [Spend]) -> Spending<'s>;
+}
+
+/// An answer of a [`Captchas`] on its way. It needs no runtime, as with [`Claiming`].
+pub type Verifying<'r> = Pin<Box<dyn Future<Output = Verdict> + Send + 'r>>;
+
+/// Asks whether puzzles were solved.
+pub trait Captchas: Send + Sync {
+    /// Asks about a response, once: providers say only once that one is good.
+    fn verify<'r>(&'r self, response: &'r Response) -> Verifying<'r>;
+}
+
+/// No captchas: no response is good.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoCaptchas;
+
+impl Captchas for NoCaptchas {
+    fn verify<'r>(&'r self, _: &'r Response) -> Verifying<'r> {
+        Box::pin(std::future::ready(Verdict::Unavailable("captcha-not-set-up")))
+    }
+}
+
+/// No limits are counted: those that are enforced let nothing through.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoLimiter;
+
+impl Limiter for NoLimiter {
+    fn spend<'s>(&'s self, spends: &'s [Spend]) -> Spending<'s> {
+        let levels = spends.iter().map(|spend| spend.rate.pace(1).full()).collect();
+        Spending::Now(Spent { levels, shared: true })
+    }
 }
 
 /// No ledger: nothing that may be used only once is accepted.

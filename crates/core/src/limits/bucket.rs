@@ -44,6 +44,12 @@ impl Pace {
         units.div_ceil(u64::from(self.requests))
     }
 
+    /// What is told of a limit of which all is owed.
+    #[must_use]
+    pub fn full(&self) -> Level {
+        self.level(self.capacity(), false)
+    }
+
     /// What is told of a limit of which `debt` is owed, and whether it lets the request through.
     #[must_use]
     pub fn level(&self, debt: u64, room: bool) -> Level {

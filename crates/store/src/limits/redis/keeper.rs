@@ -2,7 +2,7 @@
 use super::script::{self, Names, SPEND};
 use super::{Asked, LimiterError};
 use crate::ledger::{RedisServer, redis_client};
-use doorward_core::limits::{LimitName, Rate, Spend, SpendKey};
+use doorward_core::limits::{LimitName, MAX_REQUESTS, Rate, Spend, SpendKey};
 use redis::aio::{ConnectionLike as _, MultiplexedConnection};
 use redis::{AsyncConnectionConfig, RedisError, ServerErrorKind, Value, cmd};
 use std::sync::Arc;
@@ -103,7 +103,8 @@ impl LimiterKeeper {
             Ok(Link { conn, names: Arc::clone(&self.names), sha: sha.into() })
         };
         let link = opening.await.map_err(|e: RedisError| e.to_string())?;
-        let rate = Rate::new(1, 1, None)?;
+        // So much that it always fits, and so is written; and that its key leaves at once.
+        let rate = Rate::new(i64::from(MAX_REQUESTS), 1, None)?;
         let key = SpendKey::credential("", None);
         let trial = Spend { name: LimitName::Credential, key, rate, enforced: false };
         let answers = link.ask(&[std::slice::from_ref(&trial)]).await?;
