@@ -15,6 +15,7 @@ pub mod jwt;
 pub mod keyring;
 pub mod limits;
 pub mod live;
+pub mod network;
 pub mod observed;
 pub mod origin;
 pub mod password;
