@@ -51,7 +51,9 @@ impl Provider {
     /// A sentence for them.
     pub fn parse(text: &str) -> Result<Provider, String> {
         let found = Provider::ALL.into_iter().find(|provider| provider.name() == text);
-        found.ok_or_else(|| format!("`{text}` is not a provider of captchas; there are recaptcha, hcaptcha and turnstile"))
+        found.ok_or_else(|| {
+            format!("`{text}` is not a provider of captchas; there are recaptcha, hcaptcha and turnstile")
+        })
     }
 }
 
@@ -78,7 +80,9 @@ pub fn is_test_secret(secret: &[u8]) -> bool {
 pub fn hostname(text: &str) -> Result<String, String> {
     let ok = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_');
     if text.is_empty() || text.len() > 253 || !text.bytes().all(ok) || text.starts_with('.') {
-        return Err(format!("`{text}` is not the name of a host; write it without scheme, port, path and `*`"));
+        return Err(format!(
+            "`{text}` is not the name of a host; write it without scheme, port, path and `*`"
+        ));
     }
     Ok(text.to_ascii_lowercase())
 }
@@ -237,7 +241,17 @@ mod tests {
             assert_eq!(instant(text), Some(utc), "{text}");
         }
         assert_eq!(instant("2026-11-21T13:32:11.5-05:00"), Some(utc.plus_ms(500)));
-        for bad in ["", "Z", "now", "2026-11-21", "2026-11-21T18:32:11", "2026-11-21T18:32:11+24:00", "2026-11-21T18:32:11+0", "2026-11-21T18:32:11+00:60", "1795285931"] {
+        for bad in [
+            "",
+            "Z",
+            "now",
+            "2026-11-21",
+            "2026-11-21T18:32:11",
+            "2026-11-21T18:32:11+24:00",
+            "2026-11-21T18:32:11+0",
+            "2026-11-21T18:32:11+00:60",
+            "1795285931",
+        ] {
             assert_eq!(instant(bad), None, "{bad}");
         }
     }
@@ -260,11 +274,17 @@ mod tests {
             (r#"{"success":true} x"#, strange),
             (r#"{"success":true}"#, Failed("captcha-no-hostname")),
             (r#"{"success":true,"hostname":"shop.example"}"#, Failed("captcha-no-time")),
-            (r#"{"success":true,"hostname":"shop.example","challenge_ts":"soon"}"#, Failed("captcha-no-time")),
+            (
+                r#"{"success":true,"hostname":"shop.example","challenge_ts":"soon"}"#,
+                Failed("captcha-no-time"),
+            ),
             (r#"{"success":true,"apk_package_name":"app"}"#, Failed("captcha-no-hostname")),
             (r#"{"success":false}"#, Failed("captcha-not-solved")),
             (r#"{"success":false,"error-codes":["timeout-or-duplicate"]}"#, Failed("captcha-late-or-used")),
-            (r#"{"success":false,"error-codes":["invalid-input-secret"]}"#, Unavailable("captcha-secret-unknown")),
+            (
+                r#"{"success":false,"error-codes":["invalid-input-secret"]}"#,
+                Unavailable("captcha-secret-unknown"),
+            ),
             (r#"{"success":false,"error-codes":"x"}"#, strange),
         ] {
             assert_eq!(judged(answer), verdict, "{answer}");
@@ -277,7 +297,8 @@ mod tests {
         assert!(is_test_secret(b"0x0000000000000000000000000000000000000000"));
         assert!(is_test_secret(b"1x0000000000000000000000000000000AA") && !is_test_secret(b"1x00"));
         assert_eq!(hostname("Shop.Example").unwrap(), "shop.example");
-        for bad in ["", "https://shop.example", "shop.example:443", "*.example", ".example", "a b", "shop/x"] {
+        for bad in ["", "https://shop.example", "shop.example:443", "*.example", ".example", "a b", "shop/x"]
+        {
             assert!(hostname(bad).is_err(), "{bad}");
         }
         assert!(Provider::ALL.iter().all(|p| Provider::parse(p.name()) == Ok(*p)));

@@ -46,6 +46,8 @@ pub enum OnceBy {
     StringToSign,
     /// A nonce of the caller, or a request's id.
     Nonce,
+    /// The response to a captcha; whose puzzle it was stands in the place of the credential.
+    Captcha,
 }
 
 impl OnceBy {
@@ -53,6 +55,7 @@ impl OnceBy {
         match self {
             OnceBy::StringToSign => "string-to-sign",
             OnceBy::Nonce => "nonce",
+            OnceBy::Captcha => "captcha",
         }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 done, 1 refused or failed, 2 wrong usage.
 mod base64;
+mod captcha;
 mod cli;
 mod clock;
 mod commands;
@@ -14,6 +15,7 @@ mod harden;
 mod heartbeat;
 mod housekeeping;
 mod ledger;
+mod limits;
 mod local;
 mod log;
 mod master_key;

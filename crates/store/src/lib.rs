@@ -5,6 +5,7 @@
 //! `ON CONFLICT`. Where engines differ, [`engine`] says how.
 mod address;
 mod backup;
+mod captcha;
 mod changes;
 mod check;
 mod connect;
@@ -54,6 +55,7 @@ use std::sync::Arc;
 
 pub use address::{Address, Server};
 pub use backup::Backup;
+pub use captcha::Captcha;
 pub use changes::Change;
 pub use check::Report;
 pub use credentials::NewCredential;

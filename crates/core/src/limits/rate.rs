@@ -20,21 +20,42 @@ pub struct Rate {
     burst: u32,
 }
 
-fn within(value: i64, most: u32, key: &str, what: &str) -> Result<u32, String> {
-    let fits = u32::try_from(value).ok().filter(|n| (1..=most).contains(n));
-    fits.ok_or_else(|| format!("`{key}` is {value}; {what} is a whole number from 1 to {most}"))
+fn within(number: u32, most: u32, what: &str) -> Result<u32, String> {
+    if (1..=most).contains(&number) {
+        Ok(number)
+    } else {
+        Err(format!("{what} of a limit is {number}; it is a whole number from 1 to {most}"))
+    }
 }
 
 impl Rate {
-    /// The limit with these numbers. A burst that is left out is as large as `requests`.
+    /// The limit with these numbers.
     ///
     /// # Errors
     /// One of them is out of its range: a sentence for an operator.
-    pub fn new(requests: i64, per_s: i64, burst: Option<i64>) -> Result<Rate, String> {
-        let requests = within(requests, MAX_REQUESTS, "requests", "the number of requests")?;
-        let per_s = within(per_s, MAX_PER_S, "per_s", "the time in seconds")?;
-        let burst = burst.map(|n| within(n, MAX_BURST, "burst", "the number of requests at once"));
-        Ok(Rate { requests, per_s, burst: burst.transpose()?.unwrap_or(requests) })
+    pub fn new(requests: u32, per_s: u32, burst: u32) -> Result<Rate, String> {
+        Ok(Rate {
+            requests: within(requests, MAX_REQUESTS, "the number of requests")?,
+            per_s: within(per_s, MAX_PER_S, "the time in seconds")?,
+            burst: within(burst, MAX_BURST, "the number of requests at once")?,
+        })
+    }
+
+    /// Reads `requests/seconds`, which has as many at once, or `requests/seconds/at once`.
+    ///
+    /// # Errors
+    /// A sentence for an operator.
+    pub fn parse(text: &str) -> Result<Rate, String> {
+        let number = |part: &str| {
+            let digits = !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+            part.parse().ok().filter(|_| digits)
+        };
+        let parts: Option<Vec<u32>> = text.split('/').map(number).collect();
+        match parts.as_deref() {
+            Some([requests, per_s]) => Rate::new(*requests, *per_s, *requests),
+            Some([requests, per_s, burst]) => Rate::new(*requests, *per_s, *burst),
+            _ => Err(format!("`{text}` is not a limit; {FORM}")),
+        }
     }
 
     /// How many requests.
@@ -64,7 +85,7 @@ impl Rate {
     }
 }
 
-/// `requests/per_s/burst`, as [`Rate::from_str`] reads it.
+/// `requests/per_s/burst`, as [`Rate::parse`] reads it.
 impl fmt::Display for Rate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}/{}", self.requests, self.per_s, self.burst)
@@ -75,19 +96,7 @@ impl FromStr for Rate {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Rate, String> {
-        let number = |part: &str| {
-            let digits = !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-            let number = part.parse::<i64>().ok().filter(|_| digits);
-            number.ok_or_else(|| format!("`{text}` is not a limit; {FORM}"))
-        };
-        let mut parts = text.split('/');
-        let (requests, per_s, burst) = (parts.next(), parts.next(), parts.next());
-        match (requests, per_s, parts.next()) {
-            (Some(requests), Some(per_s), None) => {
-                Rate::new(number(requests)?, number(per_s)?, burst.map(number).transpose()?)
-            }
-            _ => Err(format!("`{text}` is not a limit; {FORM}")),
-        }
+        Rate::parse(text)
     }
 }
 
@@ -100,8 +109,8 @@ mod tests {
         let rate: Rate = "600/60".parse().unwrap();
         assert_eq!((rate.requests(), rate.per_s(), rate.burst()), (600, 60, 600));
         assert_eq!("600/60/100".parse::<Rate>().unwrap().to_string(), "600/60/100");
-        assert_eq!(Rate::new(1, 1, None).unwrap().to_string(), "1/1/1");
-        assert_eq!(Rate::new(1_000_000, 2_678_400, Some(1_000_000)).unwrap().burst(), MAX_BURST);
+        assert_eq!(Rate::new(1, 1, 1).unwrap().to_string(), "1/1/1");
+        assert_eq!(Rate::new(1_000_000, 2_678_400, 1_000_000).unwrap().burst(), MAX_BURST);
     }
 
     #[test]
@@ -116,19 +125,16 @@ mod tests {
             (" 1/60", "is not a limit"),
             ("1e3/60", "is not a limit"),
             ("99999999999999999999/60", "is not a limit"),
-            ("0/60", "`requests` is 0"),
+            ("0/60", "the number of requests of a limit is 0"),
             ("1000001/60", "from 1 to 1000000"),
-            ("1/0", "`per_s` is 0"),
+            ("1/0", "the time in seconds of a limit is 0"),
             ("1/2678401", "from 1 to 2678400"),
-            ("1/1/0", "`burst` is 0"),
-            ("1/1/1000001", "`burst` is 1000001"),
+            ("1/1/0", "at once of a limit is 0"),
+            ("1/1/1000001", "at once of a limit is 1000001"),
         ] {
             let told = text.parse::<Rate>().unwrap_err();
             assert!(told.contains(why), "{text}: {told}");
         }
-        assert!(Rate::new(-5, 60, None).unwrap_err().contains("`requests` is -5"));
-        assert!(Rate::new(5, -60, None).unwrap_err().contains("`per_s` is -60"));
-        assert!(Rate::new(5, 60, Some(-1)).unwrap_err().contains("`burst` is -1"));
     }
 
     #[test]

@@ -137,12 +137,7 @@ impl Spent {
 
 /// Spends a request of all its limits, or of none of those that are enforced together and of those that are observed
 /// together: what one limit refuses takes nothing of another. Nothing at all is spent by a request that is refused.
-pub fn settle(
-    buckets: &mut [Bucket],
-    spends: &[Spend],
-    sharers: u32,
-    now_ms: u64,
-) -> Levels {
+pub fn settle(buckets: &mut [Bucket], spends: &[Spend], sharers: u32, now_ms: u64) -> Levels {
     let each = || spends.iter().map(|spend| spend.rate.pace(sharers));
     let all_fit = |enforced: bool, buckets: &[Bucket]| {
         let mut those = spends.iter().zip(each()).zip(buckets).filter(|((s, _), _)| s.enforced == enforced);

@@ -24,7 +24,8 @@ fn it_lets_through_what_a_bucket_of_tokens_does_and_no_window_holds_more() {
     for _ in 0..RUNS {
         let rate = numbers.rate();
         let pace = rate.pace(1);
-        let (mut bucket, mut model, mut windows) = (Bucket::default(), Tokens::full(rate), Windows::default());
+        let (mut bucket, mut model, mut windows) =
+            (Bucket::default(), Tokens::full(rate), Windows::default());
         let mut now = numbers.below(1 << 41);
         for _ in 0..REQUESTS {
             now += pause(&mut numbers, rate);
@@ -60,7 +61,10 @@ fn what_is_told_of_the_future_comes_true_to_the_millisecond() {
             }
             let full = now + level.full_in_ms;
             assert_eq!(bucket.debt(pace.requests, full), 0, "{rate}: nothing is owed when it was told");
-            assert!(level.full_in_ms == 0 || bucket.debt(pace.requests, full - 1) > 0, "{rate}: and not before");
+            assert!(
+                level.full_in_ms == 0 || bucket.debt(pace.requests, full - 1) > 0,
+                "{rate}: and not before"
+            );
         }
     }
 }
@@ -100,7 +104,7 @@ fn shares_add_up_to_no_more_than_the_limit() {
 
 #[test]
 fn the_largest_numbers_do_not_overflow() {
-    let rate = Rate::new(1, 2_678_400, Some(1_000_000)).unwrap();
+    let rate = Rate::new(1, 2_678_400, 1_000_000).unwrap();
     let pace = rate.pace(u32::MAX);
     let mut bucket = Bucket::default();
     for _ in 0..pace.burst {

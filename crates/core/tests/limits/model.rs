@@ -27,8 +27,8 @@ impl Numbers {
         };
         let (requests, per_s) = (most(self, 1_000_000), most(self, 2_678_400));
         let burst = most(self, 1_000);
-        let mut one = |most: u64| 1 + self.below(most) as i64;
-        Rate::new(one(requests), one(per_s), Some(one(burst))).expect("within bounds")
+        let mut one = |most: u64| 1 + self.below(most) as u32;
+        Rate::new(one(requests), one(per_s), one(burst)).expect("within bounds")
     }
 }
 

@@ -8,7 +8,7 @@ fn spend(name: LimitName, rate: &str, enforced: bool) -> Spend {
         LimitName::Credential => SpendKey::credential("app_1", None),
         LimitName::Client => SpendKey::client(Some("acme"), "v1", Some([192, 0, 2, 1].into())),
     };
-    Spend { name, key, rate: rate.parse().unwrap(), enforced }
+    Spend { name, key, rate: rate.parse().expect("a rate"), enforced }
 }
 
 fn rooms(spent: &[doorward_core::limits::Level]) -> Vec<(bool, u32)> {
@@ -17,8 +17,7 @@ fn rooms(spent: &[doorward_core::limits::Level]) -> Vec<(bool, u32)> {
 
 #[test]
 fn what_one_limit_refuses_takes_nothing_of_another() {
-    let spends =
-        [spend(LimitName::Workspace, "5/60", true), spend(LimitName::Credential, "2/60", true)];
+    let spends = [spend(LimitName::Workspace, "5/60", true), spend(LimitName::Credential, "2/60", true)];
     let mut buckets = [Bucket::default(); 2];
     let mut ask = |now| rooms(&settle(&mut buckets, &spends, 1, now));
     assert_eq!(ask(0), [(true, 4), (true, 1)]);
@@ -66,7 +65,9 @@ fn together_they_let_through_what_each_alone_would() {
             let fits = (0..3).all(|i| model[i].fits(&rates[i].pace(1), now));
             assert_eq!(levels.iter().all(|level| level.room), fits);
             if fits {
-                (0..3).for_each(|i| drop(model[i].take(&rates[i].pace(1), now, true)));
+                for (bucket, rate) in model.iter_mut().zip(rates) {
+                    let _ = bucket.take(&rate.pace(1), now, true);
+                }
             }
             assert_eq!(buckets, model);
         }

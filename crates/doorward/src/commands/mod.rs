@@ -5,6 +5,7 @@ use crate::demo;
 
 mod apply;
 mod backup;
+mod captcha;
 mod check;
 mod credential;
 mod explain;
@@ -39,6 +40,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Apply { place, file, dry_run, output } => apply::run(&place, &file, dry_run, output).await,
         Command::Export { place, output } => export::run(&place, output).await,
         Command::Credential(command) => credential::run(command).await,
+        Command::Captcha(command) => captcha::run(command).await,
         Command::Token(command) => token::run(command).await,
         Command::Sign(options) => sign::run(&options),
         Command::Explain(options) => explain::run(&options).await,

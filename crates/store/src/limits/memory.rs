@@ -133,12 +133,7 @@ impl MemoryLimiter {
     }
 
     /// Spends under the locks of all parts that are concerned; the error is the place of an address that is too many.
-    fn try_spend(
-        &self,
-        spends: &[Spend],
-        ats: &[At],
-        sharers: u32,
-    ) -> Result<Levels, usize> {
+    fn try_spend(&self, spends: &[Spend], ats: &[At], sharers: u32) -> Result<Levels, usize> {
         // Always in the same order, so that nobody waits for one who waits for him.
         let mut places = [usize::MAX; MAX_SPENDS];
         places.iter_mut().zip(ats).for_each(|(to, at)| *to = place(at.key));

@@ -104,7 +104,7 @@ impl LimiterKeeper {
         };
         let link = opening.await.map_err(|e: RedisError| e.to_string())?;
         // So much that it always fits, and so is written; and that its key leaves at once.
-        let rate = Rate::new(i64::from(MAX_REQUESTS), 1, None)?;
+        let rate = Rate::new(MAX_REQUESTS, 1, MAX_REQUESTS)?;
         let key = SpendKey::credential("", None);
         let trial = Spend { name: LimitName::Credential, key, rate, enforced: false };
         let answers = link.ask(&[std::slice::from_ref(&trial)]).await?;

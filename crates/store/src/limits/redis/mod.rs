@@ -54,7 +54,11 @@ impl RedisLimiter {
     /// The limits of a store on a server, and who looks after them. Meanwhile, and whenever the server is away, `local`
     /// counts this node's share. Nothing is begun yet.
     #[must_use]
-    pub fn new(store: &Store, server: RedisServer, local: Arc<MemoryLimiter>) -> (RedisLimiter, LimiterKeeper) {
+    pub fn new(
+        store: &Store,
+        server: RedisServer,
+        local: Arc<MemoryLimiter>,
+    ) -> (RedisLimiter, LimiterKeeper) {
         let (queue, asked) = mpsc::channel(QUEUE);
         let up = Arc::new(AtomicBool::new(false));
         let keeper = LimiterKeeper::new(server, Names::new(&store.installation), Arc::clone(&up), asked);

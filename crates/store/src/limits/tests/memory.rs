@@ -89,12 +89,10 @@ fn however_many_threads_ask_no_more_comes_through() {
         let rates = ["10000/86400", "4000/86400", "4000/86400"];
         let shared = [of_workspace("acme", rates[0]), of_credential("k", rates[1]), of_address(7, rates[2])];
         let own = [of_workspace("acme", rates[0]), of_address(100 + thread, "100000/86400")];
-        let count = |spends: &[Spend]| {
-            limiter.spend_now(spends).levels.iter().all(|level| level.room)
-        };
-        (0..5_000).map(|_| [u64::from(count(&shared)), u64::from(count(&own))]).fold([0, 0], |a, b| {
-            [a[0] + b[0], a[1] + b[1]]
-        })
+        let count = |spends: &[Spend]| limiter.spend_now(spends).levels.iter().all(|level| level.room);
+        (0..5_000)
+            .map(|_| [u64::from(count(&shared)), u64::from(count(&own))])
+            .fold([0, 0], |a, b| [a[0] + b[0], a[1] + b[1]])
     };
     let threads: Vec<_> = (0..4)
         .map(|thread| {
@@ -102,7 +100,10 @@ fn however_many_threads_ask_no_more_comes_through() {
             std::thread::spawn(move || asked(&limiter, thread))
         })
         .collect();
-    let all = threads.into_iter().map(|thread| thread.join().unwrap()).fold([0, 0], |a, b| [a[0] + b[0], a[1] + b[1]]);
+    let all = threads
+        .into_iter()
+        .map(|thread| thread.join().unwrap())
+        .fold([0, 0], |a, b| [a[0] + b[0], a[1] + b[1]]);
     assert_eq!(all[0] + all[1], 10_000, "{all:?}");
     assert!(all[0] <= 4_000);
     let left = limiter.spend_now(&[of_credential("k", "4000/86400")]).levels[0];
@@ -116,7 +117,8 @@ fn of_several_nodes_each_counts_a_share() {
     let limiter = hand.sharing(sharers.clone());
     sharers.set(3);
     let spend = [of_credential("k", "9/10")];
-    let through = |limiter: &MemoryLimiter| (0..20).filter(|_| limiter.spend_now(&spend).levels[0].room).count();
+    let through =
+        |limiter: &MemoryLimiter| (0..20).filter(|_| limiter.spend_now(&spend).levels[0].room).count();
     assert_eq!(through(&limiter), 3);
     assert!(limiter.spend_now(&spend).shared);
     hand.pass(10_000);
@@ -132,12 +134,14 @@ fn of_several_nodes_each_counts_a_share() {
 #[ignore = "a measurement"]
 fn measured() {
     let start = std::time::Instant::now();
-    let limiter = MemoryLimiter::new(
-        Arc::new(move || start.elapsed().as_millis() as u64),
-        Sharers::default(),
-    );
+    let limiter =
+        MemoryLimiter::new(Arc::new(move || start.elapsed().as_millis() as u64), Sharers::default());
     for count in 1..=3 {
-        let all = [of_credential("app_1", "1000000/1"), of_workspace("acme", "1000000/1"), of_address(1, "1000000/1")];
+        let all = [
+            of_credential("app_1", "1000000/1"),
+            of_workspace("acme", "1000000/1"),
+            of_address(1, "1000000/1"),
+        ];
         let from = std::time::Instant::now();
         for _ in 0..1_000_000 {
             assert!(limiter.spend_now(&all[..count]).levels[0].remaining > 0);

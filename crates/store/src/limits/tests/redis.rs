@@ -1,7 +1,7 @@
 //! Limits on a Redis server.
 use super::*;
-use crate::ledger::tests::redis::server::Redis;
 use crate::ledger::RedisServer;
+use crate::ledger::tests::redis::server::Redis;
 use crate::{Purpose, Store};
 use doorward_core::keyring::MasterKey;
 use doorward_core::limits::{Bucket, Spent, settle};
@@ -81,9 +81,11 @@ impl Drop for Node {
 #[tokio::test]
 async fn the_script_says_what_the_core_says() {
     let Some(redis) = Redis::start("limits::the_script_says_what_the_core_says") else { return };
-    let script = super::super::redis::SPEND.replace("redis.call('TIME')", "redis.call('LRANGE', 'clock', 0, 1)");
+    let script =
+        super::super::redis::SPEND.replace("redis.call('TIME')", "redis.call('LRANGE', 'clock', 0, 1)");
     assert_ne!(script, super::super::redis::SPEND);
-    let mut conn = ::redis::Client::open(redis.url()).unwrap().get_multiplexed_async_connection().await.unwrap();
+    let mut conn =
+        ::redis::Client::open(redis.url()).unwrap().get_multiplexed_async_connection().await.unwrap();
     let mut numbers = Numbers(0x5eed_0002);
     // All that is owed is owed for longer than the test runs: keys leave by the server's own clock.
     let rates = ["30/2678400/7", "1000/2678400/20", "7/2678400/3"];
@@ -118,12 +120,14 @@ async fn the_script_says_what_the_core_says() {
 async fn nodes_on_one_server_never_let_more_through() {
     let Some(redis) = Redis::start("limits::nodes_on_one_server_never_let_more_through") else { return };
     let (store, _folder) = store().await;
-    let nodes = [Arc::new(Node::start(&store, &redis, 2).await), Arc::new(Node::start(&store, &redis, 2).await)];
+    let nodes =
+        [Arc::new(Node::start(&store, &redis, 2).await), Arc::new(Node::start(&store, &redis, 2).await)];
     let mut asking = tokio::task::JoinSet::new();
     for number in 0..1_000 {
         let node = Arc::clone(&nodes[number % 2]);
         asking.spawn(async move {
-            let spends = [of_workspace("acme", "300/86400"), of_credential(["k", "l"][number / 2 % 2], "100/86400")];
+            let spends =
+                [of_workspace("acme", "300/86400"), of_credential(["k", "l"][number / 2 % 2], "100/86400")];
             let spent = node.spend(&spends).await;
             assert!(!spent.shared);
             spent.levels.iter().all(|level| level.room)
@@ -132,7 +136,10 @@ async fn nodes_on_one_server_never_let_more_through() {
     let through = asking.join_all().await.into_iter().filter(|room| *room).count();
     assert_eq!(through, 200);
     let spent = nodes[0].spend(&[of_workspace("acme", "300/86400")]).await;
-    assert_eq!(spent.levels[0].remaining, 99, "what a credential's limit refused was not spent of the workspace's");
+    assert_eq!(
+        spent.levels[0].remaining, 99,
+        "what a credential's limit refused was not spent of the workspace's"
+    );
     let keys = redis.ask(&["KEYS", "*"]);
     assert!(!keys.contains("acme") && keys.matches(":limit:").count() == 3, "{keys}");
 }
@@ -157,7 +164,9 @@ async fn a_key_leaves_when_nothing_is_owed() {
 
 #[tokio::test]
 async fn while_the_server_is_away_each_node_counts_its_share() {
-    let Some(mut redis) = Redis::start("limits::while_the_server_is_away_each_node_counts_its_share") else { return };
+    let Some(mut redis) = Redis::start("limits::while_the_server_is_away_each_node_counts_its_share") else {
+        return;
+    };
     let (store, _folder) = store().await;
     let node = Node::start(&store, &redis, 3).await;
     let spends = [of_credential("k", "30/86400")];
