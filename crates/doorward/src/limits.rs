@@ -107,22 +107,18 @@ pub(crate) fn start(config: &Config, store: &Store) -> Result<(Arc<Limits>, Vec<
 }
 
 async fn keep(keeper: LimiterKeeper) {
-    let mut last: Option<String> = None;
+    let mut away = false;
     let told = move |tried: Result<(), LimiterError>| match tried {
         Ok(()) => {
-            if last.take().is_some() {
+            if std::mem::replace(&mut away, false) {
                 tracing::info!("limits are counted for all nodes together again");
             }
         }
-        Err(e) => {
-            let why = e.to_string();
-            if last.as_ref() != Some(&why) {
-                tracing::warn!(
-                    "limits are not counted for all nodes together, so this one counts its share; trying on: {why}"
-                );
-            }
-            last = Some(why);
-        }
+        // Once for each time that it goes away, whatever is said of it meanwhile.
+        Err(why) if !std::mem::replace(&mut away, true) => tracing::warn!(
+            "limits are not counted for all nodes together, so this one counts its share; trying on: {why}"
+        ),
+        Err(why) => tracing::debug!("limits are still not counted for all nodes together: {why}"),
     };
     keeper.keep(told).await;
 }
