@@ -15,6 +15,7 @@ mod harden;
 mod heartbeat;
 mod housekeeping;
 mod ledger;
+mod licences;
 mod limits;
 mod local;
 mod log;

@@ -1,6 +1,7 @@
 //! What operators and their tools ask a node: `/metrics`, `/healthz`, `/readyz`, on an address of their own.
 use crate::captcha::Verifier;
 use crate::ledger::OnceOnly;
+use crate::licences;
 use crate::limits::Limits;
 use crate::metrics::{self, About, Gauges};
 use axum::Router;
@@ -138,6 +139,7 @@ async fn metrics(State(board): State<Arc<Board>>) -> impl IntoResponse {
         store_outages,
         clock_jumps: clock.jumps(),
         clock_behind_ms: clock.behind_ms(now(), monotonic_ms()),
+        licences: licences::samples(&board.live.policy.load(), now()),
         ledger: board.asked.as_ref().map(|asked| asked.ledger.status()),
         limits: board.asked.as_ref().map(|asked| asked.limits.status()),
         captchas: board.asked.as_ref().map(|asked| asked.captchas.counts()),

@@ -8,7 +8,7 @@ use crate::operations::{self, AskedFor, Board};
 use crate::outage::Outage;
 use crate::place::Opened;
 use crate::signals::{Asked, Signals};
-use crate::{Failure, clock, facts, housekeeping, ledger, limits, metrics, random, token_keys};
+use crate::{Failure, clock, facts, housekeeping, ledger, licences, limits, metrics, random, token_keys};
 use doorward_control::oauth::{self, Server};
 use doorward_core::live::Live;
 use doorward_gateway::tls::{Certificates, TlsError};
@@ -144,6 +144,7 @@ impl Node {
         let heartbeat = Heartbeat::start(config, store.clone(), Arc::clone(&live), ready.clone());
         others.push(tokio::spawn(clock::watch(Arc::clone(&live))));
         others.push(tokio::spawn(housekeeping::forget_revoked(Arc::clone(&live))));
+        others.push(tokio::spawn(licences::watch(Arc::clone(&live))));
         if config.role.keeps_house() {
             others.push(tokio::spawn(housekeeping::keep(
                 store.clone(),

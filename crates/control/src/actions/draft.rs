@@ -1,6 +1,7 @@
 //! A credential as somebody asks for it, and everything that can be wrong with that.
 use super::Error;
-use doorward_core::credential::{Environment, Kind, MAX_ID_BYTES, MAX_SECRET_BYTES, SchemeName};
+use super::own::{self, OwnWanted};
+use doorward_core::credential::{Environment, Kind, MAX_ID_BYTES, MAX_SECRET_BYTES, OwnRules, SchemeName};
 use doorward_core::dialect::{DIALECTS, Dialect, KeyForm};
 use doorward_core::origin::OriginEntry;
 use doorward_core::password;
@@ -36,6 +37,8 @@ pub struct Wanted {
     pub origins: Vec<String>,
     /// What it may do.
     pub scopes: Vec<String>,
+    /// What holds for it alone.
+    pub own: OwnWanted,
     /// From when on it is expired.
     pub expires_at: Option<UnixMillis>,
     /// An id, and perhaps a secret, that exist already. A user's name is his id.
@@ -60,6 +63,7 @@ impl Wanted {
             plain_key: false,
             origins: Vec::new(),
             scopes: Vec::new(),
+            own: OwnWanted::default(),
             expires_at: None,
             import: None,
             password: None,
@@ -126,6 +130,7 @@ pub(super) struct Checked {
     /// Where its workspace is served.
     pub(super) region: Option<String>,
     pub(super) scopes: Box<[Box<str>]>,
+    pub(super) own: OwnRules,
     pub(super) origins: Box<[OriginEntry]>,
 }
 
@@ -145,6 +150,7 @@ pub(super) fn check(wanted: &Wanted, policy: &Draft, now: UnixMillis) -> Result<
     }
     let origins = origins(wanted, dialect, &mut wrong);
     let scopes = scopes(wanted, &mut wrong);
+    let own_rules = own::check(&wanted.own, &wanted.workspace, policy, &mut wrong);
     if let Some(at) = wanted.expires_at.filter(|at| *at <= now) {
         wrong.push(format!("it would have expired already, at {at}"));
     }
@@ -156,7 +162,7 @@ pub(super) fn check(wanted: &Wanted, policy: &Draft, now: UnixMillis) -> Result<
         (Some(environment), Some(dialect)) if wrong.is_empty() => {
             let own = policy.workspaces.iter().find(|w| w.id == wanted.workspace);
             let region = own.and_then(|w| w.region.clone());
-            Ok(Checked { environment, dialect, region, scopes, origins })
+            Ok(Checked { environment, dialect, region, scopes, own: own_rules, origins })
         }
         _ => Err(Error::Credential(wrong)),
     }

@@ -12,6 +12,7 @@ mod rest;
 mod route;
 mod signed;
 mod target;
+mod walk;
 
 use crate::canonical::Hash;
 use crate::checks::{self, Subject};
@@ -40,6 +41,7 @@ use smallvec::SmallVec;
 use std::cell::RefCell;
 use std::sync::Arc;
 pub use target::{Forward, Target};
+pub use walk::{Walk, claimed_id, walk};
 
 /// What bodies are hashed with that nobody signed.
 const UNSIGNED: Hash = Hash::Sha256;

@@ -58,7 +58,7 @@ impl Pace {
             room,
             remaining: u32::try_from(left / self.cost).unwrap_or(u32::MAX),
             full_in_ms: self.in_ms(debt),
-            next_in_ms: self.in_ms((debt + self.cost).saturating_sub(self.capacity())),
+            next_in_ms: if left >= self.cost { 0 } else { self.in_ms(debt + self.cost - self.capacity()) },
         }
     }
 }

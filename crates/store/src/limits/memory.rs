@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Parts, each with a lock. A power of two.
 const SHARDS: usize = 64;
-/// The most client addresses that a node tells apart at a time, about: they take 24 MiB. Only those that called lately
+/// The most client addresses that a node tells apart at a time, about: they take 16 MiB. Only those that called lately
 /// count. Beyond, new ones spend from one limit together, that of one address.
 pub const MAX_ADDRESSES: usize = 400_000;
 
@@ -42,8 +42,9 @@ impl Sharers {
 /// Counts in memory, for one node. Where there are others, each counts its share.
 pub struct MemoryLimiter {
     shards: [Mutex<Shard>; SHARDS],
-    /// Keyed at random: nobody outside can look for addresses that fall into one place.
-    hashers: [RandomState; 2],
+    /// Keyed at random: nobody outside can look for addresses that fall into one place. Two limits of a million fall into one
+    /// with a probability of 2^-25, and are as one then.
+    hasher: RandomState,
     clock: SteadyClock,
     sharers: Sharers,
     most_addresses: usize,
@@ -61,17 +62,17 @@ fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
     shard.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn place(key: u128) -> usize {
-    // Its lower half finds the entry in its part.
-    (key >> 64) as usize % SHARDS
+fn place(key: u64) -> usize {
+    // Its ends find the entry in its part.
+    (key >> 32) as usize % SHARDS
 }
 
 /// Where one spend is looked up.
 #[derive(Clone, Copy, Default)]
 struct At {
-    key: u128,
+    key: u64,
     /// Where that is one of too many addresses: what stands for all of them.
-    crowd: Option<u128>,
+    crowd: Option<u64>,
 }
 
 impl MemoryLimiter {
@@ -80,7 +81,7 @@ impl MemoryLimiter {
     pub fn new(clock: SteadyClock, sharers: Sharers) -> MemoryLimiter {
         MemoryLimiter {
             shards: std::array::from_fn(|_| Mutex::default()),
-            hashers: [RandomState::new(), RandomState::new()],
+            hasher: RandomState::new(),
             clock,
             sharers,
             most_addresses: MAX_ADDRESSES,
@@ -95,15 +96,12 @@ impl MemoryLimiter {
     }
 
     /// The rate belongs to the key: what was spent of a limit says nothing about another one.
-    fn hash(&self, bytes: &[u8], requests: u32, cost: u64) -> u128 {
-        let [high, low] = self.hashers.each_ref().map(|state| {
-            let mut hasher = state.build_hasher();
-            hasher.write_u64(cost);
-            hasher.write_u32(requests);
-            hasher.write(bytes);
-            u128::from(hasher.finish())
-        });
-        high << 64 | low
+    fn hash(&self, bytes: &[u8], requests: u32, cost: u64) -> u64 {
+        let mut hasher = self.hasher.build_hasher();
+        hasher.write_u64(cost);
+        hasher.write_u32(requests);
+        hasher.write(bytes);
+        hasher.finish()
     }
 
     /// Spends at once what there is to spend, as one of so many nodes.
@@ -147,7 +145,7 @@ impl MemoryLimiter {
             }
         }
         let now_ms = (self.clock)();
-        let mut shard = |key: u128, then: &mut dyn FnMut(&mut Shard)| {
+        let mut shard = |key: u64, then: &mut dyn FnMut(&mut Shard)| {
             let mut all = locked.iter_mut().flatten();
             if let Some((_, shard)) = all.find(|(at, _)| *at == place(key)) {
                 then(shard);

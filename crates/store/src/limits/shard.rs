@@ -8,7 +8,7 @@ const FEW: usize = 256;
 /// How often a part that is full of addresses is looked through at most, in milliseconds.
 const CROWDED_SWEEP_MS: u64 = 1_000;
 
-/// What is remembered under a key: 40 bytes with it.
+/// What is remembered under a key: 32 bytes with it.
 #[derive(Clone, Copy)]
 struct Entry {
     bucket: Bucket,
@@ -30,15 +30,15 @@ impl Hasher for AsItIs {
         // Never called: keys are numbers. Whatever came, equal ones would be equal.
         bytes.iter().for_each(|b| self.0 = self.0.rotate_left(8) ^ u64::from(*b));
     }
-    fn write_u128(&mut self, key: u128) {
-        self.0 = key as u64;
+    fn write_u64(&mut self, key: u64) {
+        self.0 = key;
     }
 }
 
 /// What is owed, by the hash of what owes it. An entry that owes nothing any more is as good as none.
 #[derive(Default)]
 pub(super) struct Shard {
-    entries: HashMap<u128, Entry, BuildHasherDefault<AsItIs>>,
+    entries: HashMap<u64, Entry, BuildHasherDefault<AsItIs>>,
     addresses: usize,
     /// How many entries there may be before it is looked through again.
     sweep_at: usize,
@@ -48,12 +48,12 @@ pub(super) struct Shard {
 
 impl Shard {
     /// What is owed under a key.
-    pub(super) fn get(&self, key: u128) -> Bucket {
+    pub(super) fn get(&self, key: u64) -> Bucket {
         self.entries.get(&key).map_or_else(Bucket::default, |entry| entry.bucket)
     }
 
     /// Whether another address may have an entry of its own, of `most`.
-    pub(super) fn admits(&mut self, key: u128, most: usize, now_ms: u64) -> bool {
+    pub(super) fn admits(&mut self, key: u64, most: usize, now_ms: u64) -> bool {
         if self.addresses < most || self.entries.contains_key(&key) {
             return true;
         }
@@ -65,7 +65,7 @@ impl Shard {
     }
 
     /// Notes what is owed under a key.
-    pub(super) fn put(&mut self, key: u128, bucket: Bucket, requests: u32, address: bool, now_ms: u64) {
+    pub(super) fn put(&mut self, key: u64, bucket: Bucket, requests: u32, address: bool, now_ms: u64) {
         if let Some(entry) = self.entries.get_mut(&key) {
             entry.bucket = bucket;
             return;
@@ -94,6 +94,6 @@ impl Shard {
 
     /// Bytes on the heap, about.
     pub(super) fn heap_bytes(&self) -> usize {
-        self.entries.capacity() * (size_of::<(u128, Entry)>() + 1)
+        self.entries.capacity() * (size_of::<(u64, Entry)>() + 1)
     }
 }
