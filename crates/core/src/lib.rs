@@ -1,5 +1,6 @@
 //! What is decided, and why: pure, without I/O, clock or runtime. Time and randomness are arguments.
 pub mod canonical;
+pub mod captcha;
 pub mod checks;
 pub mod clock;
 pub mod credential;
@@ -12,6 +13,7 @@ pub mod guessing;
 pub mod ids;
 pub mod jwt;
 pub mod keyring;
+pub mod limits;
 pub mod live;
 pub mod network;
 pub mod observed;

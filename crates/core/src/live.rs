@@ -1,4 +1,5 @@
 //! What a node decides from at this moment. One task follows the store and writes it; every core reads it.
+use crate::captcha;
 use crate::clock::HighWater;
 use crate::decide::{Lease, World};
 use crate::directory::Directory;
@@ -11,6 +12,7 @@ use crate::token::{Cache, Issuer, Tokens};
 use crate::token_keys::TokenKeys;
 use arc_swap::ArcSwap;
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
@@ -27,6 +29,8 @@ pub struct Live {
     pub tokens: Arc<Tokens>,
     /// The keys that tokens are signed with; swapped whole, see [`Live::take_token_keys`].
     pub token_keys: ArcSwap<TokenKeys>,
+    /// What the captchas of workspaces are checked with; swapped whole.
+    pub captchas: ArcSwap<HashMap<Box<str>, Arc<captcha::Settings>>>,
     /// What time it is at least.
     pub clock: HighWater,
     lease_until_ms: AtomicU64,
@@ -53,6 +57,7 @@ impl Live {
             policy: ArcSwap::default(),
             tokens: Arc::new(issuer.map_or_else(Tokens::default, Tokens::new)),
             token_keys: ArcSwap::default(),
+            captchas: ArcSwap::default(),
             clock: HighWater::default(),
             lease_until_ms: AtomicU64::new(0),
             heard_ms: AtomicU64::new(0),

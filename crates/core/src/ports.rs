@@ -1,4 +1,6 @@
 //! What a decision needs from outside, as traits: who implements them does the I/O.
+use crate::captcha::{Response, Verdict};
+use crate::limits::{Spend, Spent};
 use crate::time::UnixMillis;
 use std::fmt;
 use std::pin::Pin;
@@ -44,6 +46,8 @@ pub enum OnceBy {
     StringToSign,
     /// A nonce of the caller, or a request's id.
     Nonce,
+    /// The response to a captcha; whose puzzle it was stands in the place of the credential.
+    Captcha,
 }
 
 impl OnceBy {
@@ -51,6 +55,7 @@ impl OnceBy {
         match self {
             OnceBy::StringToSign => "string-to-sign",
             OnceBy::Nonce => "nonce",
+            OnceBy::Captcha => "captcha",
         }
     }
 }
@@ -177,6 +182,52 @@ pub trait Ledger: Send + Sync {
     ///
     /// It costs room, so it is asked after the proof. Giving up the future half way leaves the request claimed, or not.
     fn claim<'c>(&'c self, once: &'c Once) -> Claiming<'c>;
+}
+
+/// An answer of a [`Limiter`]: there at once where it is known here. What is on its way needs no runtime, as with
+/// [`Claiming`].
+pub enum Spending<'s> {
+    /// Known.
+    Now(Spent),
+    /// On its way.
+    Later(Pin<Box<dyn Future<Output = Spent> + Send + 's>>),
+}
+
+/// Counts what is spent of limits.
+pub trait Limiter: Send + Sync {
+    /// Spends a request of each of these limits, at most [`crate::limits::MAX_SPENDS`] with different keys, in one atomic
+    /// step as [`crate::limits::settle`] tells. Giving up the future half way leaves the request spent, or not.
+    fn spend<'s>(&'s self, spends: &'s [Spend]) -> Spending<'s>;
+}
+
+/// An answer of a [`Captchas`] on its way. It needs no runtime, as with [`Claiming`].
+pub type Verifying<'r> = Pin<Box<dyn Future<Output = Verdict> + Send + 'r>>;
+
+/// Asks whether puzzles were solved.
+pub trait Captchas: Send + Sync {
+    /// Asks about a response, once: providers say only once that one is good.
+    fn verify<'r>(&'r self, response: &'r Response) -> Verifying<'r>;
+}
+
+/// No captchas: no response is good.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoCaptchas;
+
+impl Captchas for NoCaptchas {
+    fn verify<'r>(&'r self, _: &'r Response) -> Verifying<'r> {
+        Box::pin(std::future::ready(Verdict::Unavailable("captcha-not-set-up")))
+    }
+}
+
+/// No limits are counted: those that are enforced let nothing through.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoLimiter;
+
+impl Limiter for NoLimiter {
+    fn spend<'s>(&'s self, spends: &'s [Spend]) -> Spending<'s> {
+        let levels = spends.iter().map(|spend| spend.rate.pace(1).full()).collect();
+        Spending::Now(Spent { levels, shared: true })
+    }
 }
 
 /// No ledger: nothing that may be used only once is accepted.

@@ -4,12 +4,14 @@ use clap::{Args, Parser, Subcommand};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+mod captcha;
 mod credential;
 mod explain;
 mod report;
 mod sign;
 mod token;
 mod whole;
+pub(crate) use captcha::Captcha;
 pub(crate) use credential::{Create, Credential, Import, List, One};
 pub(crate) use explain::{Explain, Rules};
 pub(crate) use report::{Readiness, Report};
@@ -78,6 +80,9 @@ pub(crate) enum Command {
     /// Who may call
     #[command(subcommand)]
     Credential(Credential),
+    /// What the captchas of workspaces are checked with
+    #[command(subcommand)]
+    Captcha(Captcha),
     /// Access tokens, and what they are signed with
     #[command(subcommand)]
     Token(Token),

@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 done, 1 refused or failed, 2 wrong usage.
 mod base64;
+mod captcha;
 mod cli;
 mod clock;
 mod commands;
@@ -15,6 +16,7 @@ mod heartbeat;
 mod housekeeping;
 mod ledger;
 mod licences;
+mod limits;
 mod local;
 mod log;
 mod master_key;

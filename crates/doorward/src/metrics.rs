@@ -1,6 +1,7 @@
 //! Counts in the text form that Prometheus reads (exposition format 0.0.4).
 use crate::config::Config;
 use crate::ledger::{OUTCOMES, Status};
+use crate::{captcha, limits};
 use doorward_core::policy::Rule;
 use doorward_gateway::{LATENCY_BOUNDS_US, Snapshot};
 use std::fmt::{Display, Write};
@@ -44,6 +45,10 @@ pub(crate) struct Gauges {
     pub(crate) licences: Vec<(String, i64)>,
     /// `None`: this node has no ledger, since it takes no callers.
     pub(crate) ledger: Option<Status>,
+    /// Likewise.
+    pub(crate) limits: Option<limits::Status>,
+    /// Likewise: what became of captchas' responses.
+    pub(crate) captchas: Option<[u64; captcha::OUTCOMES.len()]>,
 }
 
 struct Page(String);
@@ -96,6 +101,14 @@ pub(crate) fn render(about: &About, s: &Snapshot, g: &Gauges) -> String {
     if let Some(ledger) = &g.ledger {
         once_only(&mut page, ledger);
     }
+    if let Some(limits) = &g.limits {
+        spent(&mut page, limits);
+    }
+    if let Some(counts) = &g.captchas {
+        let all =
+            captcha::OUTCOMES.iter().zip(counts).map(|(name, n)| (format!("{{outcome=\"{name}\"}}"), n));
+        page.family("captchas_total", "counter", "Captchas that were checked, by what came of it.", all);
+    }
     let help = "When licences end that end soon, or have ended, in seconds since 1970.";
     page.family("licence_until_seconds", "gauge", help, g.licences.iter().map(|(labels, at)| (labels, at)));
     let classes = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
@@ -131,6 +144,19 @@ fn once_only(page: &mut Page, ledger: &Status) {
     page.family("ledger_fence_until_seconds", "gauge", help, fence);
     let claims = OUTCOMES.iter().zip(ledger.claims).map(|(name, n)| (format!("{{outcome=\"{name}\"}}"), n));
     page.family("ledger_claims_total", "counter", "What the ledger was asked, by what it said.", claims);
+}
+
+fn spent(page: &mut Page, s: &limits::Status) {
+    let help = "Whether limits are counted for all nodes together.";
+    page.gauge("limits_up", help, u8::from(s.up));
+    page.gauge("limits_sharers", "Nodes that take callers, as far as this one knows.", s.sharers);
+    page.gauge("limits_entries", "Limits of which something is spent, in this node's memory.", s.entries);
+    let all = limits::OUTCOMES.iter().zip(s.spent).map(|(name, n)| (format!("{{outcome=\"{name}\"}}"), n));
+    page.family("limits_spent_total", "counter", "Requests under limits, by whether all had room.", all);
+    let help = "Requests that counted by this node's share of a limit alone.";
+    page.counter("limits_degraded_total", help, s.degraded);
+    let help = "Requests from addresses that were too many to be told apart.";
+    page.counter("limits_crowded_total", help, s.crowded);
 }
 
 fn latency(page: &mut Page, s: &Snapshot) {
@@ -174,6 +200,15 @@ mod tests {
             clock_behind_ms: 3_600_000,
             licences: vec![("{licence=\"p\"}".to_owned(), 1_800_000_000)],
             ledger: Some(ledger),
+            limits: Some(limits::Status {
+                up: false,
+                entries: 11,
+                spent: [5, 2],
+                degraded: 6,
+                crowded: 1,
+                sharers: 3,
+            }),
+            captchas: Some([4, 3, 2]),
         };
         let about = About("{name=\"edge-1\"}".to_owned());
         let text = render(&about, &s, &gauges);
@@ -199,6 +234,11 @@ mod tests {
             "doorward_licence_until_seconds{licence=\"p\"} 1800000000",
             "doorward_would_refuse_total{rule=\"scope\"} 0",
             "doorward_ledger_up 1",
+            "doorward_limits_up 0",
+            "doorward_limits_sharers 3",
+            "doorward_limits_spent_total{outcome=\"no_room\"} 2",
+            "doorward_limits_degraded_total 6",
+            "doorward_captchas_total{outcome=\"unavailable\"} 2",
             "doorward_ledger_entries 9",
             "doorward_ledger_fence_until_seconds 1800000000.5",
             "doorward_ledger_claims_total{outcome=\"replayed\"} 2",

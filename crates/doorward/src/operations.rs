@@ -1,6 +1,8 @@
 //! What operators and their tools ask a node: `/metrics`, `/healthz`, `/readyz`, on an address of their own.
+use crate::captcha::Verifier;
 use crate::ledger::OnceOnly;
 use crate::licences;
+use crate::limits::Limits;
 use crate::metrics::{self, About, Gauges};
 use axum::Router;
 use axum::extract::State;
@@ -23,7 +25,14 @@ pub(crate) struct Board {
     ready: watch::Receiver<bool>,
     gateway: Mutex<Doing>,
     /// `None`: this node takes no callers.
-    ledger: Option<Arc<OnceOnly>>,
+    asked: Option<AskedFor>,
+}
+
+/// What decisions ask for outside.
+pub(crate) struct AskedFor {
+    pub(crate) ledger: Arc<OnceOnly>,
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) captchas: Arc<Verifier>,
 }
 
 enum Doing {
@@ -39,9 +48,9 @@ impl Board {
         live: Arc<Live>,
         ready: watch::Receiver<bool>,
         gateway: Option<Gateway>,
-        ledger: Option<Arc<OnceOnly>>,
+        asked: Option<AskedFor>,
     ) -> Board {
-        Board { about, live, ready, gateway: Mutex::new(Doing::Serving(gateway)), ledger }
+        Board { about, live, ready, gateway: Mutex::new(Doing::Serving(gateway)), asked }
     }
 
     fn doing<T>(&self, f: impl FnOnce(&mut Doing) -> T) -> T {
@@ -131,7 +140,9 @@ async fn metrics(State(board): State<Arc<Board>>) -> impl IntoResponse {
         clock_jumps: clock.jumps(),
         clock_behind_ms: clock.behind_ms(now(), monotonic_ms()),
         licences: licences::samples(&board.live.policy.load(), now()),
-        ledger: board.ledger.as_ref().map(|ledger| ledger.status()),
+        ledger: board.asked.as_ref().map(|asked| asked.ledger.status()),
+        limits: board.asked.as_ref().map(|asked| asked.limits.status()),
+        captchas: board.asked.as_ref().map(|asked| asked.captchas.counts()),
     };
     ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], metrics::render(&board.about, &counts, &gauges))
 }

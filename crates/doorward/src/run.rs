@@ -1,13 +1,14 @@
 //! Starts a node and stops it again: the only place where everything meets.
+use crate::captcha::Verifier;
 use crate::config::Config;
-use crate::front::{Doors, Front, listen, url};
+use crate::front::{Doors, Front, listen, upstream_roots, url};
 use crate::heartbeat::Heartbeat;
 use crate::local::Tokens;
-use crate::operations::{self, Board};
+use crate::operations::{self, AskedFor, Board};
 use crate::outage::Outage;
 use crate::place::Opened;
 use crate::signals::{Asked, Signals};
-use crate::{Failure, clock, facts, housekeeping, ledger, licences, metrics, random, token_keys};
+use crate::{Failure, clock, facts, housekeeping, ledger, licences, limits, metrics, random, token_keys};
 use doorward_control::oauth::{self, Server};
 use doorward_core::live::Live;
 use doorward_gateway::tls::{Certificates, TlsError};
@@ -109,18 +110,28 @@ impl Node {
         let live = Arc::new(live);
         token_keys::make(&opened.store, &config.tokens, &mut Outage::default(), &live).await;
         let (facts_to, facts_from) = mpsc::channel(facts::QUEUE);
-        let (mut gateway, mut certificates, mut ledger) = (None, None, None);
+        let (mut gateway, mut certificates, mut ledger, mut asked) = (None, None, None, None);
+        let mut others = Vec::new();
         if let Some(doors) = doors {
             let started = ledger::start(config, &opened.store, &live).await?;
             let tokens = oauth::Settings { algorithm: config.tokens.algorithm, delays: config.tokens.delays };
             let tokens = Server::start(opened.store.clone(), Arc::clone(&live), tokens, random::fill)?;
+            let (limits, tasks) = limits::start(config, &opened.store)?;
+            others.extend(tasks);
+            let roots = upstream_roots(config)?;
+            let runtime = tokio::runtime::Handle::current();
+            let captchas =
+                Arc::new(Verifier::new(Arc::clone(&live), config.captcha.clone(), roots, runtime.clone()));
             let outside = Outside {
                 live: Arc::clone(&live),
                 facts: facts_to.clone(),
                 ledger: Arc::clone(&started.ledger) as _,
-                desk: Desk::new(Arc::new(Tokens(tokens)), tokio::runtime::Handle::current()),
+                limiter: Arc::clone(&limits) as _,
+                captchas: Arc::clone(&captchas) as _,
+                desk: Desk::new(Arc::new(Tokens(tokens)), runtime),
             };
             let front = Front::start(config, &outside, doors)?;
+            asked = Some(AskedFor { ledger: Arc::clone(&started.ledger), limits, captchas });
             ledger = Some(started);
             (addresses.plain, addresses.tls) = (front.plain, front.tls);
             (gateway, certificates) = (Some(front.gateway), front.certificates);
@@ -131,11 +142,9 @@ impl Node {
         let facts = tokio::spawn(facts::keep(store.clone(), Arc::clone(&live), facts_from));
         let (ready_to, ready) = watch::channel(false);
         let heartbeat = Heartbeat::start(config, store.clone(), Arc::clone(&live), ready.clone());
-        let mut others = vec![
-            tokio::spawn(clock::watch(Arc::clone(&live))),
-            tokio::spawn(housekeeping::forget_revoked(Arc::clone(&live))),
-            tokio::spawn(licences::watch(Arc::clone(&live))),
-        ];
+        others.push(tokio::spawn(clock::watch(Arc::clone(&live))));
+        others.push(tokio::spawn(housekeeping::forget_revoked(Arc::clone(&live))));
+        others.push(tokio::spawn(licences::watch(Arc::clone(&live))));
         if config.role.keeps_house() {
             others.push(tokio::spawn(housekeeping::keep(
                 store.clone(),
@@ -155,8 +164,7 @@ impl Node {
                 follow(store, live, following, woken, monotonic_ms, ready_to).await;
             }
         }));
-        let once = ledger.as_ref().map(|running| Arc::clone(&running.ledger));
-        let board = Arc::new(Board::new(metrics::about(config), live, ready.clone(), gateway, once));
+        let board = Arc::new(Board::new(metrics::about(config), live, ready.clone(), gateway, asked));
         if let Some(listener) = operations {
             others.push(operations::serve(listener, Arc::clone(&board))?);
         }

@@ -1,7 +1,7 @@
 //! What the engine refuses itself, whatever was decided.
 use crate::settings::Limits;
 use crate::wire::{self, Expect, Framing, Head};
-use doorward_core::decide::{Denial, Duty, Refusal, Step};
+use doorward_core::decide::{Denial, Refusal, Step};
 use doorward_core::policy::Policy;
 use doorward_core::reason::Reason;
 use doorward_core::request::RequestView;
@@ -30,7 +30,10 @@ pub(crate) fn engine_refusal(
     }
     let signed = match step {
         Step::Permit(permit) => permit.signed(),
-        Step::Ask(Duty::Claim(unclaimed)) => unclaimed.signed(),
+        Step::Ask(duty) => match duty.permit() {
+            Some(permit) => permit.signed(),
+            None => return None,
+        },
         _ => return None,
     };
     // What was signed for the upstream must not be taken away on the way.

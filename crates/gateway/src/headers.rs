@@ -1,6 +1,7 @@
 //! The heads that are sent: the request's for the upstream, the answer's for the caller.
 use crate::peer::Peer;
 use crate::pump::field;
+use crate::quota;
 use crate::relay::Plan;
 use crate::text::decimal;
 use crate::wire::{self, Framing, Head, Towards};
@@ -201,7 +202,8 @@ fn ours(name: &[u8]) -> bool {
 pub(crate) fn response(out: &mut Vec<u8>, raw: &[u8], head: &Head, plan: &Plan<'_>, chunk: bool, keep: bool) {
     status_line(out, raw, head);
     for (name, value, kind) in wire::end_to_end(raw, head, Towards::Caller) {
-        if kind != FieldKind::Other || !ours(name) {
+        let said_here = ours(name) || plan.limited && quota::is_ours(name);
+        if kind != FieldKind::Other || !said_here {
             field(out, name, value);
         }
     }

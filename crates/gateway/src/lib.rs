@@ -5,6 +5,7 @@
 mod clock;
 mod deadlines;
 mod desk;
+mod duties;
 mod engine;
 mod event;
 mod failure;
@@ -17,6 +18,7 @@ mod local;
 mod peer;
 mod pool;
 mod pump;
+mod quota;
 mod relay;
 mod request;
 mod respond;
@@ -44,7 +46,7 @@ pub use time::{monotonic_ms, now};
 pub use worker::Fact;
 
 use doorward_core::live::Live;
-use doorward_core::ports::Ledger;
+use doorward_core::ports::{Captchas, Ledger, Limiter};
 use listen::{Acceptor, Taken};
 use pool::Network;
 use settle::Room;
@@ -75,6 +77,10 @@ pub struct Outside {
     pub facts: mpsc::Sender<Fact>,
     /// Asked what was accepted before.
     pub ledger: Arc<dyn Ledger>,
+    /// Asked what is left of limits.
+    pub limiter: Arc<dyn Limiter>,
+    /// Asked whether captchas were solved.
+    pub captchas: Arc<dyn Captchas>,
     /// Given what is answered here.
     pub desk: Desk,
 }
@@ -124,6 +130,8 @@ impl Gateway {
                 dial: Network { tls: Arc::clone(&client), own: own.clone() },
                 stats: Arc::clone(&counters),
                 ledger: Arc::clone(&outside.ledger),
+                limiter: Arc::clone(&outside.limiter),
+                captchas: Arc::clone(&outside.captchas),
                 desk: outside.desk.clone(),
                 room: Arc::clone(&room),
                 // Each core's end is made here and moves to its thread.

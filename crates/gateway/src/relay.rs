@@ -35,6 +35,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) expects_continue: bool,
     /// Field lines of ours for the answer.
     pub(crate) extra: &'a [u8],
+    /// Whether limits are told in them.
+    pub(crate) limited: bool,
 }
 
 /// How it ended.

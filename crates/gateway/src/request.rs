@@ -1,5 +1,6 @@
 //! One request: decided, then forwarded or answered here.
 use crate::desk::{self, Asked};
+use crate::duties;
 use crate::engine::{cannot_be_read, engine_refusal, fits};
 use crate::event::{self, Outcome, Verdict};
 use crate::failure::{self, Failure};
@@ -8,6 +9,7 @@ use crate::io::{self as sockets, Io};
 use crate::peer::Peer;
 use crate::pool::Dial;
 use crate::pump::Body;
+use crate::quota;
 use crate::relay::{self, Plan, Room};
 use crate::respond::{self, Bearer, Manner, Refused};
 use crate::serve::{After, Connection, OWN_ANSWER_MS, Own};
@@ -19,18 +21,11 @@ use doorward_core::decide::{self, Decision, Denial, Duty, Forward, Received, Ref
 use doorward_core::dialect::ErrorStyle;
 use doorward_core::observed::{self, MAX_SAMPLE_PATH_BYTES, Sample};
 use doorward_core::policy::Policy;
-use doorward_core::ports::Claim;
-use doorward_core::reason::Reason;
 use doorward_core::request::{Lookup, RequestView, Transport};
 use doorward_core::time::UnixMillis;
-use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Instant;
-
-/// How long a claim may take, in milliseconds.
-const CLAIM_MS: u64 = 3_000;
 
 impl<S: Io, D: Dial> Connection<S, D> {
     /// Decides about a request whose head was read into `s`, and does what was decided.
@@ -97,23 +92,7 @@ impl<S: Io, D: Dial> Connection<S, D> {
         if let Some(denial) = engine_refusal(&req, &s.head, &policy, &step, &worker.settings.limits) {
             step = Step::Denied(denial);
         }
-        step = match step {
-            Step::Ask(Duty::Claim(unclaimed)) => {
-                // A ledger answers sooner; one that does not must not hold connections.
-                self.slot.set(worker.clock.after(CLAIM_MS));
-                let mut claiming = worker.ledger.claim(unclaimed.once());
-                let claim = poll_fn(|cx| match claiming.as_mut().poll(cx) {
-                    Poll::Pending => self.slot.pending(cx, &worker.clock),
-                    Poll::Ready(claim) => Poll::Ready(Ok(claim)),
-                });
-                let claim = claim.await.unwrap_or(Claim::Unavailable);
-                drop(claiming);
-                unclaimed.answered(claim, judged_now).map_or_else(Step::Denied, Step::Permit)
-            }
-            // What was read is asked for again: it is never forwarded without.
-            Step::Ask(Duty::Body(_)) => Step::Denied(Refusal::new(Reason::Unavailable, "body-digest").into()),
-            other => other,
-        };
+        step = duties::settled(&worker, &self.slot, step, &mut facts, judged_now).await;
         // Its body is kept no longer than until it was handed over.
         let read = collected.as_ref().map(|body| body.bytes.len() as u64);
         let mut told = None;
@@ -172,6 +151,8 @@ impl<S: Io, D: Dial> Connection<S, D> {
             readable_by,
             facts.by_origin,
         );
+        let style = facts.style.unwrap_or(ErrorStyle::Problem);
+        quota::fields(&mut s.extra, &facts.limits, style, now);
         let (to_head, minor) = (req.method == b"HEAD", s.head.minor);
         // Whoever waits for 100 may or may not send its body after another answer: where the next request starts is
         // then unknown.
@@ -179,7 +160,6 @@ impl<S: Io, D: Dial> Connection<S, D> {
         let keep = !s.head.close && !worker.draining();
         let rest_fits = !unsure && fits(&s.head, worker.settings.limits.unread_body_bytes);
         let own_keep = keep && !unread && (read.is_some() || rest_fits);
-        let style = facts.style.unwrap_or(ErrorStyle::Problem);
         let how =
             Manner { style, request_id: id.as_bytes(), extra: &s.extra, to_head, keep: own_keep, minor, now };
         s.own.clear();
@@ -220,7 +200,14 @@ impl<S: Io, D: Dial> Connection<S, D> {
                     .permitted(
                         forward,
                         &policy,
-                        &HowToFail { style, request_id: id.as_bytes(), to_head, minor, now },
+                        &HowToFail {
+                            style,
+                            request_id: id.as_bytes(),
+                            to_head,
+                            minor,
+                            now,
+                            limited: !facts.limits.is_empty(),
+                        },
                         (keep, share),
                         started,
                         s,
@@ -257,7 +244,7 @@ impl<S: Io, D: Dial> Connection<S, D> {
                     status: style.status(*reason),
                 }
             }
-            // Both kinds of duty were settled above.
+            // Every duty was settled above.
             (Step::Ask(_), None) => return After::Abort,
             (Step::Preflight(answer), None) => {
                 respond::preflight(&mut s.own, answer, &how);
@@ -296,6 +283,7 @@ impl<S: Io, D: Dial> Connection<S, D> {
             share,
             expects_continue: s.head.expect == Expect::Continue,
             extra: &s.extra,
+            limited: how.limited,
         };
         let request_head = s.up.out.len() as u64;
         let may_travel = |name: &[u8]| !headers::is_credential(policy, name);
@@ -375,6 +363,8 @@ struct HowToFail<'a> {
     to_head: bool,
     minor: u8,
     now: UnixMillis,
+    /// Whether callers are told of limits.
+    limited: bool,
 }
 
 pub(crate) fn view<'a>(raw: &'a [u8], head: &'a Head, peer: &Peer, now: UnixMillis) -> RequestView<'a> {

@@ -93,6 +93,11 @@ fn of_token(reason: Reason) -> bool {
 /// How long callers should stay away from an overloaded node, in seconds.
 const RETRY_AFTER_S: u32 = 1;
 
+/// The fields of an answer that a page may read besides those that any page may.
+const READABLE_FIELDS: &[u8] =
+    b"Doorward-Code, Doorward-Request-Id, RateLimit, RateLimit-Policy, Retry-After, \
+      X-Rate-Limit-Limit, X-Rate-Limit-Remaining, X-Rate-Limit-Retry";
+
 /// The field lines that every answer of this node carries: the request's id, HSTS over TLS, and who may read it.
 pub(crate) fn extra(
     out: &mut Vec<u8>,
@@ -108,7 +113,7 @@ pub(crate) fn extra(
     }
     if let Some(origin) = readable_by {
         line(out, "access-control-allow-origin", origin);
-        line(out, "access-control-expose-headers", b"Doorward-Code, Doorward-Request-Id, Retry-After");
+        line(out, "access-control-expose-headers", READABLE_FIELDS);
     }
     if by_origin {
         // A cache must not give one origin's answer to another.
@@ -177,7 +182,7 @@ pub(crate) fn refusal(out: &mut Vec<u8>, refused: &Refused<'_>, how: &Manner<'_>
     if reason == Reason::MethodNotAllowed {
         line(out, "allow", refused.allow.join(", ").as_bytes());
     }
-    if status == 503 {
+    if matches!(status, 429 | 503) {
         let _ = write!(out, "retry-after: {}\r\n", refused.retry_after_s.unwrap_or(RETRY_AFTER_S));
     }
     let _ = write!(out, "content-length: {}\r\n\r\n", body.len());

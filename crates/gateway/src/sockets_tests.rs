@@ -109,6 +109,8 @@ fn run(caller: Script, upstreams: Vec<Script>) -> Run {
         dial: Dialer(RefCell::new(upstreams.iter().cloned().collect())),
         stats: Arc::new(CoreStats::default()),
         ledger: Arc::new(doorward_core::ports::NoLedger),
+        limiter: Arc::new(doorward_core::ports::NoLimiter),
+        captchas: Arc::new(doorward_core::ports::NoCaptchas),
         desk: Desk::new(Arc::new(Echo), runtime.handle().clone()),
         room: Arc::default(),
         events: EventBuffer::new(Some(send)),

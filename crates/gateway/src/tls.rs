@@ -117,9 +117,12 @@ pub fn server_config(certificates: Arc<Certificates>) -> Arc<rustls::ServerConfi
     Arc::new(config)
 }
 
-/// TLS towards upstreams: their certificates are always checked.
+/// TLS towards upstreams and other servers: their certificates are always checked against `roots`.
+///
+/// # Panics
+/// Never: the provider's suites serve both versions.
 #[must_use]
-pub(crate) fn client_config(roots: Arc<rustls::RootCertStore>) -> Arc<rustls::ClientConfig> {
+pub fn client_config(roots: Arc<rustls::RootCertStore>) -> Arc<rustls::ClientConfig> {
     let mut config = rustls::ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
         .expect("the provider's suites serve both versions")

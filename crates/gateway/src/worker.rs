@@ -14,7 +14,7 @@ use doorward_core::decide::World;
 use doorward_core::live::Live;
 use doorward_core::observed::{Observed, Sample, Seen};
 use doorward_core::policy::Policy;
-use doorward_core::ports::Ledger;
+use doorward_core::ports::{Captchas, Ledger, Limiter};
 use doorward_core::schemes::escher::KeptKeys;
 use doorward_core::time::UnixMillis;
 use doorward_core::token::Cache;
@@ -126,6 +126,8 @@ pub(crate) struct Worker<D: Dial> {
     /// The tokens that this core has verified.
     pub(crate) seen_tokens: RefCell<Cache>,
     pub(crate) ledger: Arc<dyn Ledger>,
+    pub(crate) limiter: Arc<dyn Limiter>,
+    pub(crate) captchas: Arc<dyn Captchas>,
     pub(crate) desk: Desk,
     pub(crate) room: Arc<Room>,
     events: RefCell<EventBuffer>,
@@ -153,6 +155,8 @@ pub(crate) struct Parts<D> {
     pub(crate) dial: D,
     pub(crate) stats: Arc<CoreStats>,
     pub(crate) ledger: Arc<dyn Ledger>,
+    pub(crate) limiter: Arc<dyn Limiter>,
+    pub(crate) captchas: Arc<dyn Captchas>,
     pub(crate) desk: Desk,
     /// Shared by all cores.
     pub(crate) room: Arc<Room>,
@@ -185,6 +189,8 @@ impl<D: Dial> Worker<D> {
             signing_keys: KeptKeys::default(),
             seen_tokens: RefCell::new(seen_tokens),
             ledger: p.ledger,
+            limiter: p.limiter,
+            captchas: p.captchas,
             desk: p.desk,
             room: p.room,
             events: RefCell::new(p.events),

@@ -1,7 +1,7 @@
 //! Whether the store is whole: the file, the chain of changes, and what the tables say against what the changes say.
 use crate::keyring::{SEALED, SIGNING, Sealed};
 use crate::row::{Reader, own_password};
-use crate::{Store, StoreError, changes, keyring, load, objects, record, token_keys, tokens};
+use crate::{Store, StoreError, captcha, changes, keyring, load, objects, record, token_keys, tokens};
 use doorward_core::credential::Kind;
 use doorward_core::secret::{Seals, SecretHash};
 use sqlx::{AnyConnection, AssertSqlSafe, Row};
@@ -19,6 +19,7 @@ const MISSING: &str = "SELECT h.kind, h.seq FROM change h WHERE h.after IS NOT N
      AND NOT EXISTS (SELECT 1 FROM change l WHERE l.kind = h.kind AND l.id = h.id AND l.seq > h.seq \
          AND COALESCE(l.workspace, '') = COALESCE(h.workspace, '')) \
      AND NOT EXISTS (SELECT 1 FROM token_key k WHERE h.kind = 'token_key' AND k.kid = h.id) \
+     AND NOT EXISTS (SELECT 1 FROM captcha p WHERE h.kind = 'captcha' AND p.workspace = h.id) \
      AND NOT EXISTS (SELECT 1 FROM credential c WHERE h.kind = 'credential' AND c.id = h.id) \
      AND NOT EXISTS (SELECT 1 FROM object o WHERE o.kind = h.kind AND o.id = h.id \
          AND o.workspace = COALESCE(h.workspace, '')) ORDER BY h.seq LIMIT 1";
@@ -82,6 +83,7 @@ impl Store {
             sealed += self.check_sealed(tx, &seals, one).await?;
         }
         sealed += token_keys::check(tx, &seals).await?;
+        sealed += captcha::check(tx, &seals).await?;
         tokens::check(tx).await?;
         let masters = keyring::masters(tx).await?.len();
         let master_keys = i64::try_from(masters).unwrap_or(i64::MAX);

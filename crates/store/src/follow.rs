@@ -1,4 +1,5 @@
 //! Keeps what a node decides from in step with the store, whoever writes to it.
+use crate::captcha::CAPTCHA;
 use crate::changes::{self, Mark};
 use crate::connect::{ANSWER_MS, SIGN_OF_LIFE_MS, within};
 use crate::file::Traces;
@@ -7,7 +8,7 @@ use crate::row::{Reader, Row};
 use crate::signing::Signing;
 use crate::token_keys::TOKEN_KEY;
 use crate::tokens::{self, TOKEN};
-use crate::{Store, StoreError, credentials, follow_tokens, load, objects, schema};
+use crate::{Store, StoreError, captcha, credentials, follow_tokens, load, objects, schema};
 use doorward_core::credential::Credential;
 use doorward_core::live::Live;
 use doorward_core::policy;
@@ -66,6 +67,7 @@ pub async fn follow(
         conn: None,
         keys_due: false,
         token_keys_due: false,
+        captchas_due: false,
         policy_due: true,
         policy_good: false,
     };
@@ -149,6 +151,8 @@ struct Follower {
     keys_due: bool,
     /// The keys that tokens are signed with have changed since they were last read.
     token_keys_due: bool,
+    /// What captchas are checked with has changed since it was last read.
+    captchas_due: bool,
     /// Objects have changed since the policy was made.
     policy_due: bool,
     /// There is a policy in force.
@@ -209,6 +213,10 @@ impl Follower {
             follow_tokens::keys(&self.store, &self.live, conn, (&epoch.epoch, self.now())).await?;
             self.token_keys_due = false;
         }
+        if self.captchas_due {
+            captcha::follow(&self.store, &self.live, conn).await?;
+            self.captchas_due = false;
+        }
         if self.policy_due {
             self.make_policy(conn).await?;
         }
@@ -241,6 +249,7 @@ impl Follower {
         let revoked = tokens::revoked(&mut tx).await?;
         let token_keys = follow_tokens::read_keys(&self.store, &self.live, &mut tx);
         let token_keys = within(ANSWER_MS, token_keys).await?;
+        within(ANSWER_MS, captcha::take(&self.store, &self.live, &mut tx)).await?;
         // What is dead first: in another epoch all earlier tokens are, and no credential brings one back.
         self.live.tokens.revoke_only(revoked);
         follow_tokens::take(&self.live, token_keys, &mark.epoch, self.now());
@@ -252,7 +261,8 @@ impl Follower {
                 "made before their dialect signed, they have no signing secret; regenerate those that are to sign"
             );
         }
-        (self.policy_due, self.keys_due, self.token_keys_due) = (true, false, false);
+        (self.policy_due, self.keys_due, self.token_keys_due, self.captchas_due) =
+            (true, false, false, false);
         let seq = mark.seq;
         self.mark = Some(mark);
         Ok(seq)
@@ -288,6 +298,8 @@ impl Follower {
                     follow_tokens::revoke(&self.live, &change);
                 } else if change.kind == TOKEN_KEY {
                     self.token_keys_due = true;
+                } else if change.kind == CAPTCHA {
+                    self.captchas_due = true;
                 } else {
                     self.policy_due = true;
                 }

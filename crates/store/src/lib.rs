@@ -5,6 +5,7 @@
 //! `ON CONFLICT`. Where engines differ, [`engine`] says how.
 mod address;
 mod backup;
+mod captcha;
 mod changes;
 mod check;
 mod connect;
@@ -22,6 +23,7 @@ mod issue;
 mod issuer;
 mod keyring;
 pub mod ledger;
+pub mod limits;
 mod list;
 mod load;
 mod nodes;
@@ -53,6 +55,7 @@ use std::sync::Arc;
 
 pub use address::{Address, Server};
 pub use backup::Backup;
+pub use captcha::Captcha;
 pub use changes::Change;
 pub use check::Report;
 pub use credentials::NewCredential;

@@ -136,6 +136,7 @@ impl Write {
                     "workspace `{id}` still has credentials ({left}); delete them first"
                 )));
             }
+            self.remove_captcha(id).await?;
             self.delete(Place::workspace(id)).await
         })
         .await

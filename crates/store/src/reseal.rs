@@ -1,7 +1,7 @@
 //! Sealing secrets anew, with the newest key, in small transactions.
 use crate::connect::{ANSWER_MS, within};
 use crate::keyring::{SEALED, Sealed};
-use crate::{Store, StoreError, copy, token_keys};
+use crate::{Store, StoreError, captcha, copy, token_keys};
 use doorward_core::secret::Seals;
 use sqlx::any::AnyRow;
 use sqlx::{Any, AnyConnection, AssertSqlSafe, Row, Transaction};
@@ -43,10 +43,10 @@ impl Walk {
         Ok(resealed > 0)
     }
 
-    /// Seals the keys that tokens are signed with anew, all at once: there are few.
+    /// Seals the keys that tokens are signed with and the secrets of captchas anew, all at once: there are few.
     async fn token_keys(&self, store: &Store) -> Result<u64, StoreError> {
         let (mut tx, seals) = hold(store).await?;
-        let resealed = token_keys::reseal(&mut tx, &seals).await?;
+        let resealed = token_keys::reseal(&mut tx, &seals).await? + captcha::reseal(&mut tx, &seals).await?;
         if resealed > 0 {
             tx.commit().await?;
         } else {

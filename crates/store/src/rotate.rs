@@ -8,7 +8,7 @@ use crate::connect::{ANSWER_MS, within};
 use crate::keyring::{self, SEAL, SEALED, STORE};
 use crate::reseal::{Walk, older};
 use crate::write::{Told, Write};
-use crate::{Store, StoreError, schema, token_keys};
+use crate::{Store, StoreError, captcha, schema, token_keys};
 use doorward_core::keyring::{Keyring, MasterKey};
 use doorward_core::secret::Seals;
 use doorward_core::time::UnixMillis;
@@ -251,7 +251,8 @@ impl Write {
                 return Ok(true);
             }
         }
-        token_keys::is_older_left(&mut self.tx, &seals).await
+        Ok(token_keys::is_older_left(&mut self.tx, &seals).await?
+            || captcha::is_older_left(&mut self.tx, &seals).await?)
     }
 
     async fn put_keyring(

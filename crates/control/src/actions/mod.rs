@@ -6,6 +6,7 @@ use doorward_core::secret::Keys;
 use doorward_core::time::UnixMillis;
 use doorward_store::{Store, StoreError};
 
+pub mod captcha;
 pub mod credentials;
 mod draft;
 mod enforcement;
@@ -57,6 +58,9 @@ pub enum Error {
     /// It has a password, which nobody can show, and which only whoever chose it replaces.
     #[error("`{0}` is a user: its password is never shown; `doorward credential password` sets another one")]
     HasPassword(String),
+    /// What was asked about captchas is wrong: every mistake, a sentence each.
+    #[error("{}", .0.join("\n"))]
+    Captcha(Vec<String>),
     /// What was asked about tokens or their keys can't be done: a sentence.
     #[error("{0}")]
     Token(String),

@@ -1,14 +1,19 @@
 //! What an API takes, decided before anybody is looked up.
+use super::rest::Rest;
 use super::{Denial, Permit, Refusal, Step, Target};
 use crate::credential::{Environment, SchemeName};
 use crate::policy::{Api, Route};
 use crate::reason::Reason;
 use crate::schemes::{Presented, Shown, avanan};
+use std::net::IpAddr;
 
 /// Without a credential, a public route leads to production, or to what answers it here.
-pub(super) fn anonymous(route: &Route, api: &Api) -> Result<Step, Denial> {
+pub(super) fn anonymous(route: &Route, api: &Api, client: Option<IpAddr>) -> Result<Step, Denial> {
     match Target::of(route, api, Environment::Production) {
-        Some(target) => Ok(Step::Permit(Permit { target, workspace: None, signed: None })),
+        Some(target) => {
+            let permit = Permit { target, workspace: None, signed: None };
+            Ok(Rest::anonymous(permit, api, client).next())
+        }
         None => Err(Refusal::new(Reason::RouteUnknown, "no-public-upstream").into()),
     }
 }

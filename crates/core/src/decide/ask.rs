@@ -1,5 +1,6 @@
 //! What a decision asks outside.
-use super::{Denial, Permit, Refusal, Signed};
+use super::rest::{self, Rest};
+use super::{Denial, Facts, Permit, Refusal, Step, Unspent, Unverified};
 use crate::canonical::{BodyDigest, Hash};
 use crate::ports::{Claim, MAX_WINDOW_MS, Once, Share};
 use crate::reason::Reason;
@@ -36,24 +37,37 @@ impl Received<'_> {
 pub enum Duty {
     /// The whole body, and its digest: then start again, with it.
     Body(Hash),
-    /// The ledger: whether the request was accepted before.
+    /// The ledger: whether the request was accepted before, or its captcha's response.
     Claim(Box<Unclaimed>),
+    /// The limits: whether they have room for the request.
+    Spend(Box<Unspent>),
+    /// The captcha's provider: whether a person solved it.
+    Captcha(Box<Unverified>),
+}
+
+impl Duty {
+    /// What it is asked for, where that is settled but for duties.
+    #[must_use]
+    pub fn permit(&self) -> Option<&Permit> {
+        match self {
+            Duty::Body(_) => None,
+            Duty::Claim(unclaimed) => Some(unclaimed.rest.permit()),
+            Duty::Spend(unspent) => Some(unspent.permit()),
+            Duty::Captcha(unverified) => Some(unverified.permit()),
+        }
+    }
 }
 
 /// A request that may be forwarded if it was not accepted before.
 #[derive(Debug)]
 pub struct Unclaimed {
     pub(super) once: Once,
-    pub(super) permit: Permit,
+    pub(super) rest: Rest,
+    /// Where it is the captcha's response that is accepted once: whether that is enforced.
+    pub(super) captcha: Option<bool>,
 }
 
 impl Unclaimed {
-    /// What the caller signed.
-    #[must_use]
-    pub fn signed(&self) -> Option<&Signed> {
-        self.permit.signed()
-    }
-
     /// What the ledger is to be asked.
     #[must_use]
     pub fn once(&self) -> &Once {
@@ -64,11 +78,15 @@ impl Unclaimed {
     ///
     /// # Errors
     /// It was accepted before, its time is over, or the ledger does not know.
-    pub fn answered(self, claim: Claim, now: UnixMillis) -> Result<Permit, Denial> {
+    pub fn answered(self, claim: Claim, now: UnixMillis, facts: &mut Facts) -> Result<Step, Denial> {
+        if let Some(enforced) = self.captcha {
+            let detail = if claim == Claim::Replayed { "captcha-used" } else { "captcha-not-claimed" };
+            return rest::claimed(claim == Claim::New, detail, enforced, self.rest, facts);
+        }
         let denied = |reason, detail, note: String| Err(Refusal::new(reason, detail).saying(note).into());
         let later = |refusal: Refusal, s| Err(Denial { retry_after_s: Some(s), ..refusal.into() });
         match claim {
-            Claim::New => Ok(self.permit),
+            Claim::New => Ok(self.rest.next()),
             Claim::Replayed => denied(
                 Reason::SignatureReplayed,
                 "replayed",

@@ -8,6 +8,7 @@ mod avanan;
 mod bearer;
 mod cors;
 mod prove;
+mod rest;
 mod route;
 mod signed;
 mod target;
@@ -18,6 +19,7 @@ use crate::checks::{self, Subject};
 use crate::credential::{Credential, SchemeName};
 use crate::dialect::{Dialect, ErrorStyle};
 use crate::directory::Directory;
+use crate::limits::MAX_SPENDS;
 use crate::policy::{Mode, Policy, RouteId, Rule, RuleSet, Scopes, Workspace};
 use crate::ports::{Once, OnceBy, Window};
 use crate::reason::Reason;
@@ -30,9 +32,12 @@ use crate::secret::Keys;
 use crate::token::{Cache, Tokens, Verified};
 pub use ask::{Duty, Received, Unclaimed};
 use prove::{Claimant, Proved};
+use rest::Rest;
+pub use rest::{Limited, Unspent, Unverified};
 use route::Asked;
 pub use route::api_of;
 pub use signed::Signed;
+use smallvec::SmallVec;
 use std::cell::RefCell;
 use std::sync::Arc;
 pub use target::{Forward, Target};
@@ -71,6 +76,8 @@ pub struct Facts {
     pub would_refuse: RuleSet,
     /// What the credential may do by its role.
     pub role: Option<Scopes>,
+    /// The limits that are enforced for it, once they were asked.
+    pub limits: SmallVec<[Limited; MAX_SPENDS]>,
     /// The token that was presented, once it was verified.
     pub token: Option<Arc<Verified>>,
     /// What is left of the token's scope, where its credential may do less now.
@@ -254,7 +261,7 @@ fn judge(
         return match body {
             _ if !route.public => Err(accepted::missing(api)),
             Received::NotYet if route.local.is_some() => Ok(Step::Ask(Duty::Body(UNSIGNED))),
-            _ => accepted::anonymous(route, api),
+            _ => accepted::anonymous(route, api, req.client),
         };
     };
     facts.presented = Some((presented.scheme, presented.dialect));
@@ -329,8 +336,9 @@ fn judge(
     if let Shown::Avanan(signature) = &presented.shown {
         avanan::token(signature, route, &credential, req.now, world)?;
         let once = avanan::once(signature, &credential, world.keys);
-        let permit = Permit { target, workspace: Some(workspace), signed: None };
-        return Ok(Step::Ask(Duty::Claim(Box::new(Unclaimed { once, permit }))));
+        let permit = Permit { target, workspace: Some(Arc::clone(&workspace)), signed: None };
+        let rest = Rest::of(&subject, permit, world.keys, &mut facts.would_refuse)?;
+        return Ok(Step::Ask(Duty::Claim(Box::new(Unclaimed { once, rest, captcha: None }))));
     }
     if token.is_some() && schemes::bearer::has_form(req) {
         match body {
@@ -340,7 +348,8 @@ fn judge(
         }
     }
     let (Shown::Signature(used, signature), Some(proof)) = (&presented.shown, proof) else {
-        return Ok(Step::Permit(Permit { target, workspace: Some(workspace), signed: None }));
+        let permit = Permit { target, workspace: Some(Arc::clone(&workspace)), signed: None };
+        return Ok(Rest::of(&subject, permit, world.keys, &mut facts.would_refuse)?.next());
     };
     let Some(signing) = api.signing.iter().find(|own| std::ptr::eq(&***own, *used)) else {
         return Err(Refusal::new(Reason::SchemeNotAccepted, "scheme-not-of-this-api").into());
@@ -359,10 +368,11 @@ fn judge(
         spaces: signature.config().spaces(),
         signing: Arc::clone(signing),
     };
-    let permit = Permit { target, workspace: Some(workspace), signed: Some(Box::new(signed)) };
+    let permit = Permit { target, workspace: Some(Arc::clone(&workspace)), signed: Some(Box::new(signed)) };
+    let rest = Rest::of(&subject, permit, world.keys, &mut facts.would_refuse)?;
     Ok(match once {
-        Some(once) => Step::Ask(Duty::Claim(Box::new(Unclaimed { once, permit }))),
-        None => Step::Permit(permit),
+        Some(once) => Step::Ask(Duty::Claim(Box::new(Unclaimed { once, rest, captcha: None }))),
+        None => rest.next(),
     })
 }
 

@@ -1,6 +1,7 @@
 //! Makes a policy of a draft. A draft with mistakes makes none.
 use super::draft::{ApiDraft, DEFAULT_METHODS, Draft, RouteDraft};
 use super::{Api, Endpoint, Methods, Policy, Route, RouteId, Template, Upstream, Workspace};
+use crate::captcha;
 use crate::credential::{Environment, SchemeName};
 use crate::dialect::{Dialect, KeyForm};
 use crate::document::Mistake;
@@ -149,6 +150,7 @@ impl Compiler {
             schemes,
             signing,
             rules: HashMap::new(),
+            anonymous: None,
             always_signed: false,
             sometimes_signed: false,
             explains: false,
@@ -254,6 +256,9 @@ impl Compiler {
         if p.bearer {
             p.credential_headers.push(FIELD.into());
             p.credential_parameters.push(PARAMETER.into());
+        }
+        if p.routes.iter().any(|route| route.captcha) {
+            p.credential_headers.push(captcha::HEADER.into());
         }
         for signing in p.apis.iter().flat_map(|a| &a.signing) {
             if p.signings.iter().any(|other| other.config.same_names(&signing.config)) {

@@ -15,10 +15,11 @@ mod rules;
 mod signing;
 mod tenancy;
 
+pub use crate::limits::Rate as Limit;
 pub use compile::compile;
 pub use endpoint::Endpoint;
 pub use routes::{Methods, Routes, Template, host_name};
-pub use rules::{Limit, Limits, MAX_LIMIT_REQUESTS, MAX_LIMIT_S, NetworkRule, Rule, RuleSet, Rules};
+pub use rules::{Limits, NetworkRule, Rule, RuleSet, Rules};
 pub use signing::{DEFAULT_SKEW_S, MAX_PRESIGNED_S, MAX_SKEW_S, Mode, OnceOnly, Signing};
 pub use tenancy::{
     BUILT_IN_ROLES, DEFAULT_WARN_DAYS, Licence, MAX_WARN_DAYS, Module, Modules, Roles, Scopes,
@@ -105,6 +106,9 @@ pub struct Api {
     pub signing: Vec<Arc<Signing>>,
     /// What holds for a workspace, as far as operators have said so. A rule whose module is off there is off.
     pub rules: HashMap<String, Rules>,
+    /// How often one client address may call without a credential, and how far that goes: the tightest of what the
+    /// workspaces that it serves say about client addresses, of those that enforce it where some do.
+    pub anonymous: Option<(Limit, Mode)>,
     /// Whether keys are refused whoever sends them: every workspace that it serves enforces signatures.
     pub always_signed: bool,
     /// Whether some workspace that it serves enforces signatures.

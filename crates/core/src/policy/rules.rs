@@ -1,6 +1,7 @@
 //! What holds for one workspace at one API: its rules, each with a mode.
 use super::Mode;
 use crate::credential::names;
+use crate::limits::Rate as Limit;
 use crate::network::Networks;
 use std::fmt;
 
@@ -78,64 +79,6 @@ impl FromIterator<Rule> for RuleSet {
         let mut set = RuleSet::NONE;
         rules.into_iter().for_each(|rule| set.add(rule));
         set
-    }
-}
-
-/// How often callers may call: so many requests in so many seconds, and so many at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limit {
-    /// How many requests.
-    pub requests: u32,
-    /// In how many seconds.
-    pub per_s: u32,
-    /// How many at once.
-    pub burst: u32,
-}
-
-/// Most requests of a limit, and most at once.
-pub const MAX_LIMIT_REQUESTS: u32 = 1_000_000_000;
-/// Longest time of a limit, in seconds: a day.
-pub const MAX_LIMIT_S: u32 = 86_400;
-
-impl Limit {
-    /// A limit, where its numbers can be.
-    ///
-    /// # Errors
-    /// A sentence for an operator.
-    pub fn new(requests: u32, per_s: u32, burst: u32) -> Result<Limit, String> {
-        let many = 1..=MAX_LIMIT_REQUESTS;
-        if many.contains(&requests) && many.contains(&burst) && (1..=MAX_LIMIT_S).contains(&per_s) {
-            return Ok(Limit { requests, per_s, burst });
-        }
-        Err(format!(
-            "a limit has 1 to {MAX_LIMIT_REQUESTS} requests, as many at once, in 1 to {MAX_LIMIT_S} seconds"
-        ))
-    }
-
-    /// Reads `requests/seconds` or `requests/seconds/at once`.
-    ///
-    /// # Errors
-    /// A sentence for an operator.
-    pub fn parse(text: &str) -> Result<Limit, String> {
-        let number = |part: &str| {
-            let digits = !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-            part.parse().ok().filter(|_| digits)
-        };
-        let parts: Option<Vec<u32>> = text.split('/').map(number).collect();
-        match parts.as_deref() {
-            Some([requests, per_s]) => Limit::new(*requests, *per_s, *requests),
-            Some([requests, per_s, burst]) => Limit::new(*requests, *per_s, *burst),
-            _ => Err(format!(
-                "`{text}` is not a limit; write requests/seconds or requests/seconds/at once, as in 600/60/100"
-            )),
-        }
-    }
-}
-
-/// `600/60/100`, as [`Limit::parse`] reads it.
-impl fmt::Display for Limit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}/{}", self.requests, self.per_s, self.burst)
     }
 }
 
@@ -219,17 +162,5 @@ mod tests {
         assert_eq!(set.iter().collect::<Vec<_>>(), [Rule::Network, Rule::Captcha]);
         assert!(RuleSet::NONE.is_empty() && !set.is_empty() && !set.has(Rule::Scope));
         assert_eq!(format!("{set:?}"), "{\"network\", \"captcha\"}");
-    }
-
-    #[test]
-    fn limits_are_read_strictly() {
-        assert_eq!(Limit::parse("600/60"), Limit::new(600, 60, 600));
-        let limit = Limit::parse("600/60/100").unwrap();
-        assert_eq!((limit.burst, limit.to_string()), (100, "600/60/100".to_owned()));
-        for bad in
-            ["", "600", "0/60", "600/0", "600/60/0", "-1/60", "+1/60", "1/1/1/1", "600/86401", "a/b", "1//1"]
-        {
-            assert!(Limit::parse(bad).is_err(), "{bad}");
-        }
     }
 }

@@ -102,6 +102,8 @@ impl Request<'_> {
             Step::Preflight(answer) => format!("preflight {}", answer.methods.join(" ")),
             Step::Ask(Duty::Body(hash)) => format!("asks for the body's digest, {}", hash.name()),
             Step::Ask(Duty::Claim(_)) => "asks the ledger".to_owned(),
+            Step::Ask(Duty::Spend(_)) => "asks the limits".to_owned(),
+            Step::Ask(Duty::Captcha(_)) => "asks for the captcha".to_owned(),
             Step::Redirect => "redirect".to_owned(),
             Step::Denied(denial) => {
                 seen.insert(denial.refusal.reason);

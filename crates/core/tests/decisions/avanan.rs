@@ -2,7 +2,7 @@
 use crate::tokens::{SINCE, Wanted, credential, world_with_tokens};
 use crate::{NOW, Request, compare, heading};
 use doorward_core::credential::{Credential, Status};
-use doorward_core::decide::{Duty, Received, Step};
+use doorward_core::decide::{Duty, Facts, Received, Step};
 use doorward_core::live::Live;
 use doorward_core::ports::Claim;
 use doorward_core::schemes::Outgoing;
@@ -127,8 +127,9 @@ fn what_avanan_signs_is_decided_as_the_table_says() {
         else {
             panic!("the ledger is not asked")
         };
-        let said = match unclaimed.answered(claim, NOW) {
-            Ok(permit) => format!("permit -> {}", crate::place(&permit)),
+        let said = match unclaimed.answered(claim, NOW, &mut Facts::default()) {
+            Ok(Step::Permit(permit)) => format!("permit -> {}", crate::place(&permit)),
+            Ok(other) => panic!("{other:?}"),
             Err(denial) => denial.refusal.reason.code().to_owned(),
         };
         let _ = writeln!(table, "{:<38} {said}", format!("{claim:?}"));

@@ -7,6 +7,7 @@ mod asked;
 mod avanan;
 mod bearer;
 mod bearer_pages;
+mod duties;
 mod keys;
 mod local;
 mod rules;

@@ -1,7 +1,7 @@
 //! The part of the table about signed requests.
 use crate::{NOW, Request, heading, place};
 use doorward_core::canonical::{BodyDigest, Hash};
-use doorward_core::decide::{Duty, Received, Step};
+use doorward_core::decide::{Duty, Facts, Received, Step};
 use doorward_core::dialect::SigningForm;
 use doorward_core::live::Live;
 use doorward_core::ports::{Claim, Share};
@@ -236,8 +236,9 @@ pub(crate) fn table(table: &mut String, live: &Live, seen: &mut BTreeSet<Reason>
         let Step::Ask(Duty::Claim(unclaimed)) = step.step else {
             panic!("the ledger is not asked: {step:?}")
         };
-        let said = match unclaimed.answered(claim, NOW) {
-            Ok(permit) => format!("permit -> {}", place(&permit)),
+        let said = match unclaimed.answered(claim, NOW, &mut Facts::default()) {
+            Ok(Step::Permit(permit)) => format!("permit -> {}", place(&permit)),
+            Ok(other) => panic!("{other:?}"),
             Err(denial) => {
                 seen.insert(denial.refusal.reason);
                 let retry = denial.retry_after_s.map(|s| format!(", again after {s} s")).unwrap_or_default();

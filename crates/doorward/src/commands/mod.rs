@@ -5,6 +5,7 @@ use crate::demo;
 
 mod apply;
 mod backup;
+mod captcha;
 mod check;
 mod credential;
 mod explain;
@@ -41,6 +42,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Export { place, output } => export::run(&place, output).await,
         Command::Schema => schema::run(),
         Command::Credential(command) => credential::run(command).await,
+        Command::Captcha(command) => captcha::run(command).await,
         Command::Token(command) => token::run(command).await,
         Command::Sign(options) => sign::run(&options),
         Command::Explain(options) => explain::run(&options).await,

@@ -14,12 +14,14 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+mod captcha;
 mod ledger;
 mod listeners;
 mod numbers;
 mod sections;
 mod tokens;
 
+pub(crate) use captcha::CaptchaUrls;
 pub(crate) use sections::all_cores;
 
 /// The settings of one process.
@@ -47,6 +49,7 @@ pub(crate) struct Config {
     /// Cores that serve.
     pub(crate) cores: usize,
     pub(crate) tokens: Tokens,
+    pub(crate) captcha: CaptchaUrls,
 }
 
 /// Access tokens: who issues them, and how.

@@ -1,6 +1,6 @@
 //! Each section of the file by itself.
 use super::listeners::{self, Listeners};
-use super::{Config, StoreSettings, ledger, numbers, tokens};
+use super::{Config, StoreSettings, captcha, ledger, numbers, tokens};
 use crate::role::Role;
 use doorward_core::document::Table;
 use doorward_gateway::{Trusted, TrustedHeader};
@@ -33,6 +33,7 @@ pub(super) fn read(root: &Table<'_, '_>, folder: &Path, role: Option<Role>) -> O
         section(root, "events", |t| t.parsed("file", |f| events(folder, f))).flatten().flatten();
     let cores = section(root, "runtime", |t| t.integer("cores", 1..=MAX_CORES)).flatten();
     let tokens = section(root, "tokens", |t| tokens::read(t, &mut limits)).unwrap_or_default();
+    let captcha = section(root, "captcha", captcha::read).unwrap_or_default();
     Some(Config {
         name,
         role,
@@ -50,6 +51,7 @@ pub(super) fn read(root: &Table<'_, '_>, folder: &Path, role: Option<Role>) -> O
         events_file,
         cores: cores.map_or_else(all_cores, |n| n as usize),
         tokens,
+        captcha,
     })
 }
 

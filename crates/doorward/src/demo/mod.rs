@@ -1,6 +1,6 @@
 //! `doorward demo`: everything on a store of its own, with a sample upstream, to try things out.
 use crate::cli::Demo;
-use crate::config::{Config, Listen, Tls, Tokens, all_cores, default_ledger};
+use crate::config::{CaptchaUrls, Config, Listen, Tls, Tokens, all_cores, default_ledger};
 use crate::front::Doors;
 use crate::place::{self, Opened};
 use crate::role::Role;
@@ -24,6 +24,7 @@ mod policy;
 mod sample;
 mod token_examples;
 mod told;
+mod verifier;
 
 /// The demo's region.
 pub(crate) const REGION: &str = "us";
@@ -78,6 +79,7 @@ pub(crate) async fn run(options: Demo) -> Result<(), Failure> {
     let (sample, _serving) = sample::start(policy::sample_port(&before)).await?;
     let wanted = policy::merged(&before, policy::draft(sample));
     policies::apply(opened.desk(credentials::ACTOR), &wanted, false).await?;
+    let (captcha, _verifying) = verifier::start(&opened).await?;
     let credentials = credentials::all(&opened).await?;
     let tls = certificate::make(folder.path(), options.gateway_tls.ip())?;
     let mut config = config(&options, folder.path(), &tls);
@@ -85,7 +87,7 @@ pub(crate) async fn run(options: Demo) -> Result<(), Failure> {
     let doors = Doors::open(&config)?;
     let issuer = issuer(&doors)?;
     files::replace(&place::issuer_in(folder.path()), issuer.as_str().as_bytes(), files::PUBLIC_MODE)?;
-    config.tokens.issuer = Some(issuer);
+    (config.tokens.issuer, config.captcha) = (Some(issuer), captcha);
     let mut node = Node::start_behind(&config, opened, Some(doors)).await?;
     if node.ready().await {
         let reached = |url: &Option<String>| url.clone().unwrap_or_default();
@@ -160,6 +162,7 @@ fn config(options: &Demo, folder: &Path, tls: &certificate::TlsFiles) -> Config 
         cores: all_cores(),
         // Whoever tries things out may be wrong as often as he likes.
         tokens: Tokens { delays: Delays { free: u32::MAX, ..Delays::default() }, ..Tokens::default() },
+        captcha: CaptchaUrls::default(),
     }
 }
 

@@ -170,6 +170,8 @@ impl Front {
             live,
             facts,
             ledger: Arc::new(Anything),
+            limiter: Arc::new(doorward_core::ports::NoLimiter),
+            captchas: Arc::new(doorward_core::ports::NoCaptchas),
             desk: Desk::new(Arc::clone(&endpoints) as _, control.handle().clone()),
         };
         let settings = Settings {

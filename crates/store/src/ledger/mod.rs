@@ -16,7 +16,7 @@ mod start;
 mod table;
 mod term;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use doorward_core::ports::{Claim, Claiming, Ledger, Once};
 use doorward_core::time::UnixMillis;
@@ -32,6 +32,7 @@ use std::task::Poll;
 use term::Term;
 
 pub use lease::{LEASE_MS, Lease, RENEW_MS};
+pub(crate) use redis::client as redis_client;
 pub use redis::{Address as RedisAddress, Keeper, RedisLedger, Server as RedisServer};
 
 /// How much is remembered.

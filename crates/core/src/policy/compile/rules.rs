@@ -2,7 +2,7 @@
 use super::Compiler;
 use crate::network::{Network, Networks};
 use crate::policy::draft::{Draft, PolicyDraft};
-use crate::policy::{Limits, Mode, Module, NetworkRule, Rule, Rules, Workspace};
+use crate::policy::{Limit, Limits, Mode, Module, NetworkRule, Rule, Rules, Workspace};
 use std::collections::{HashMap, HashSet};
 
 impl Rule {
@@ -131,6 +131,8 @@ impl Compiler {
                 api.always_signed = enforced > 0 && enforced == served.len();
                 api.explains = served.iter().any(|w| w.explain);
             }
+            let known = served.iter().filter_map(|w| api.rules.get(&w.id)?.limits);
+            api.anonymous = tightest(known);
             served.retain(|w| Rule::ALL.iter().any(|rule| !on(w, *rule)));
             let Some(drafted) = drafts.get(api.id.as_str()).filter(|_| !served.is_empty()) else { continue };
             served.sort_unstable_by(|a, b| a.id.cmp(&b.id));
@@ -164,6 +166,17 @@ impl Compiler {
             self.wrong(line, place, why);
         }
     }
+}
+
+/// Who has no credential belongs to no workspace, so whoever is strictest counts.
+fn tightest(all: impl Iterator<Item = Limits>) -> Option<(Limit, Mode)> {
+    let said = all.filter(|limits| limits.mode != Mode::Off).filter_map(|l| Some((l.client?, l.mode)));
+    said.reduce(|a, b| match (a.1, b.1) {
+        (Mode::Enforce, Mode::Observe) => a,
+        (Mode::Observe, Mode::Enforce) => b,
+        _ if b.0.is_tighter_than(&a.0) => b,
+        _ => a,
+    })
 }
 
 fn without_module(rule: Rule, workspace: &Workspace) -> String {
@@ -211,8 +224,8 @@ mod tests {
         let network = rules.network.as_ref().unwrap();
         assert!(network.allow.contains("192.168.0.255".parse().unwrap()));
         let limits = rules.limits.unwrap();
-        assert_eq!(limits.workspace, Some(Limit { requests: 600, per_s: 60, burst: 100 }));
-        assert_eq!(limits.client, Some(Limit { requests: 20, per_s: 1, burst: 20 }));
+        assert_eq!(limits.workspace, Some(Limit::new(600, 60, 100).unwrap()));
+        assert_eq!(limits.client, Some(Limit::new(20, 1, 20).unwrap()));
         assert_eq!((limits.credential, policy.apis[0].rules("other").mode(Rule::Licence)), (None, Enforce));
     }
 
@@ -235,7 +248,7 @@ mod tests {
             ),
             (
                 "limits = { client = { requests = -1, per_s = 60 } }",
-                "line 16, policy[0].limits.client.requests: must be from 1 to 1000000000",
+                "line 16, policy[0].limits.client.requests: must be from 1 to 1000000",
             ),
             (
                 "limits = { client = { requests = 1 } }",

@@ -1,9 +1,9 @@
 //! What operators write about one workspace at one API.
 use super::{Line, id, kept};
 use crate::document::Table;
+use crate::limits::{MAX_BURST, MAX_PER_S, MAX_REQUESTS, Rate as Limit};
 use crate::network::Network;
 use crate::policy::Mode;
-use crate::policy::rules::{Limit, MAX_LIMIT_REQUESTS, MAX_LIMIT_S};
 use serde::Serialize;
 
 /// Most networks on one list.
@@ -141,8 +141,8 @@ fn limits(t: Table<'_, '_>) -> LimitsDraft {
 fn limit(t: Table<'_, '_>) -> Option<LimitDraft> {
     let number =
         |key: &str, most: u32| t.integer(key, 1..=u64::from(most)).and_then(|n| u32::try_from(n).ok());
-    let (requests, per_s) = (number("requests", MAX_LIMIT_REQUESTS), number("per_s", MAX_LIMIT_S));
-    let burst = number("burst", MAX_LIMIT_REQUESTS);
+    let (requests, per_s) = (number("requests", MAX_REQUESTS), number("per_s", MAX_PER_S));
+    let burst = number("burst", MAX_BURST);
     for key in ["requests", "per_s"] {
         if t.entry(key).is_none() {
             t.wrong(format!("`{key}` is missing"));

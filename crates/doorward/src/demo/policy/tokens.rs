@@ -50,7 +50,13 @@ pub(super) fn apis(make: Make<'_>) -> Vec<ApiDraft> {
         answered("/v1.0/auth", Endpoint::Token, true),
         open("/v1.0/public_key", Endpoint::PublicKey),
     ]);
-    let cinemas = one("vista", "Vista", "vista", "/ocapi/v1/*");
+    let mut cinemas = one("vista", "Vista", "vista", "/ocapi/v1/*");
+    // Members log in here, and so would machines.
+    cinemas.routes.push(RouteDraft {
+        path: "/ocapi/v1/members/authentication-token".to_owned(),
+        captcha: true,
+        ..RouteDraft::default()
+    });
     vec![
         only_here(of("oauth", "Tokens", "standard"), standard),
         only_here(of("voucherify-oauth", "Voucherify, tokens", "voucherify"), voucherify),

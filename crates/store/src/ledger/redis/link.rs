@@ -182,7 +182,8 @@ fn read(answer: Value) -> Result<Said, Fault> {
     }
 }
 
-fn client(server: &Server) -> Result<Client, Fault> {
+/// Who makes connections to a server. None is made yet.
+pub(crate) fn client(server: &Server) -> Result<Client, RedisError> {
     let Address { tls, user, host, port, database } = &server.address;
     let place = if *tls {
         ConnectionAddr::TcpTls { host: host.clone(), port: *port, insecure: false, tls_params: None }

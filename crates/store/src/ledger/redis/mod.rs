@@ -25,6 +25,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 pub use address::Address;
 pub use keeper::Keeper;
+pub(crate) use link::client;
 
 /// Claims that wait to be sent; more are refused.
 const QUEUE: usize = 16_384;
@@ -44,6 +45,12 @@ impl Server {
     #[must_use]
     pub fn new(address: Address, password: Option<String>, ca_pem: Option<Vec<u8>>) -> Server {
         Server { address, password, ca_pem, clock: script::Clock::default() }
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn address(&self) -> &Address {
+        &self.address
     }
 
     /// The same, with a clock that tests set.

@@ -3,7 +3,7 @@ mod faults;
 mod journal;
 mod lease;
 mod model;
-mod redis;
+pub(crate) mod redis;
 mod size;
 mod suite;
 

@@ -5,7 +5,7 @@ mod load;
 mod nodes;
 #[path = "../../../../../../tests/support/redis.rs"]
 #[allow(dead_code, reason = "black-box tests use the rest")]
-mod server;
+pub(crate) mod server;
 
 use super::suite::Subject;
 use super::*;
