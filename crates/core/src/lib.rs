@@ -13,6 +13,7 @@ pub mod ids;
 pub mod jwt;
 pub mod keyring;
 pub mod live;
+pub mod network;
 pub mod observed;
 pub mod origin;
 pub mod password;
