@@ -4,7 +4,7 @@ use crate::wire;
 use doorward_core::network::{Network, Networks};
 
 fn networks(texts: &[&str]) -> Networks {
-    texts.iter().map(|text| Network::parse(text).unwrap()).collect()
+    Networks::new(texts.iter().map(|text| Network::parse(text).unwrap()))
 }
 
 fn behind(socket: &str, header: TrustedHeader, lines: &[&str]) -> Option<(String, bool)> {

@@ -18,6 +18,24 @@ pub struct Networks {
 }
 
 impl Networks {
+    /// The list of some networks, in any order.
+    #[must_use]
+    pub fn new(networks: impl IntoIterator<Item = Network>) -> Networks {
+        let (mut four, mut six) = (Vec::new(), Vec::new());
+        for network in networks {
+            match (network.first(), network.last()) {
+                (IpAddr::V4(first), IpAddr::V4(last)) => four.push((first.to_bits(), last.to_bits())),
+                (IpAddr::V6(first), IpAddr::V6(last)) => six.push((first.to_bits(), last.to_bits())),
+                // The first and the last address of a network are of one family.
+                _ => {}
+            }
+        }
+        Networks {
+            four: Ranges::merged(four, |last| last.checked_add(1)),
+            six: Ranges::merged(six, |last| last.checked_add(1)),
+        }
+    }
+
     /// Whether an address is on the list. IPv4 in IPv6 counts as IPv4.
     #[inline]
     #[must_use]
@@ -77,24 +95,6 @@ impl Networks {
     #[must_use]
     pub fn texts(&self) -> Vec<String> {
         self.iter().map(|network| network.to_string()).collect()
-    }
-}
-
-impl FromIterator<Network> for Networks {
-    fn from_iter<I: IntoIterator<Item = Network>>(networks: I) -> Networks {
-        let (mut four, mut six) = (Vec::new(), Vec::new());
-        for network in networks {
-            match (network.first(), network.last()) {
-                (IpAddr::V4(first), IpAddr::V4(last)) => four.push((first.to_bits(), last.to_bits())),
-                (IpAddr::V6(first), IpAddr::V6(last)) => six.push((first.to_bits(), last.to_bits())),
-                // The first and the last address of a network are of one family.
-                _ => {}
-            }
-        }
-        Networks {
-            four: Ranges::merged(four, |last| last.checked_add(1)),
-            six: Ranges::merged(six, |last| last.checked_add(1)),
-        }
     }
 }
 

@@ -64,6 +64,13 @@ impl Network {
         parse::network(text)
     }
 
+    /// Whether an address is in it. IPv4 in IPv6 counts as IPv4.
+    #[must_use]
+    pub fn contains(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        address.is_ipv4() == self.first.is_ipv4() && (self.first()..=self.last()).contains(&address)
+    }
+
     /// Its first address.
     #[must_use]
     pub fn first(&self) -> IpAddr {

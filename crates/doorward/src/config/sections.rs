@@ -129,7 +129,7 @@ fn trusted(root: &Table<'_, '_>) -> Trusted {
         _ => Err(format!("`{text}` is none of x-forwarded-for, forwarded")),
     };
     section(root, "trusted_proxies", |t| {
-        let networks: Networks = t.list("networks", proxy).unwrap_or_default().into_iter().collect();
+        let networks = Networks::new(t.list("networks", proxy).unwrap_or_default());
         if let (true, Some(entry)) = (networks.holds_a_whole_family(), t.entry("networks")) {
             entry.wrong("together they are everybody: whoever connects could then pose as anybody");
         }
