@@ -1,6 +1,8 @@
 //! Who calls.
 use crate::dialect::Dialect;
+use crate::network::Networks;
 use crate::origin::OriginEntry;
+use crate::policy::Limit;
 use crate::schemes::escher::SigningSecret;
 use crate::secret::SecretHash;
 use crate::time::UnixMillis;
@@ -23,7 +25,7 @@ macro_rules! names {
             pub const ALL: &[$type] = &[$($type::$name,)*];
             /// As policies, events and commands write it.
             #[must_use]
-            pub fn name(self) -> &'static str { match self { $($type::$name => $text,)* } }
+            pub const fn name(self) -> &'static str { match self { $($type::$name => $text,)* } }
             /// Reads a name.
             ///
             /// # Errors
@@ -149,8 +151,10 @@ pub struct Credential {
     pub status: Status,
     /// From this instant on it is expired.
     pub expires_at: Option<UnixMillis>,
-    /// What it may do, told to the upstream.
+    /// What it may do, besides what its role may.
     pub scopes: Box<[Box<str>]>,
+    /// What holds for it alone; few have any of that.
+    pub own: Option<Box<OwnRules>>,
     /// Where a publishable key may be used.
     pub origins: Box<[OriginEntry]>,
     /// The keyed hash of its secret.
@@ -162,7 +166,56 @@ pub struct Credential {
     pub tokens_since: i64,
 }
 
+/// What holds for one credential alone.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OwnRules {
+    /// Its role, whose scopes it has besides its own.
+    pub role: Option<Box<str>>,
+    /// From where it may be used; `None`: from anywhere.
+    pub networks: Option<Networks>,
+    /// How often it may be used, in the place of what its workspace's policies say about credentials.
+    pub limit: Option<Limit>,
+}
+
+impl OwnRules {
+    /// As a credential has it: nothing, where there is nothing.
+    #[must_use]
+    pub fn boxed(self) -> Option<Box<OwnRules>> {
+        (self != OwnRules::default()).then(|| Box::new(self))
+    }
+}
+
 impl Credential {
+    /// Its role.
+    #[must_use]
+    pub fn role(&self) -> Option<&str> {
+        self.own.as_ref()?.role.as_deref()
+    }
+
+    /// From where it may be used; `None`: from anywhere.
+    #[must_use]
+    pub fn networks(&self) -> Option<&Networks> {
+        self.own.as_ref()?.networks.as_ref()
+    }
+
+    /// How often it may be used; `None`: as its workspace's policies say.
+    #[must_use]
+    pub fn limit(&self) -> Option<Limit> {
+        self.own.as_ref()?.limit
+    }
+
+    /// The same with other rules of its own.
+    #[must_use]
+    pub fn with_own(self, own: OwnRules) -> Credential {
+        Credential { own: own.boxed(), ..self }
+    }
+
+    /// What holds for it alone.
+    #[must_use]
+    pub fn own_rules(&self) -> OwnRules {
+        self.own.as_deref().cloned().unwrap_or_default()
+    }
+
     /// The name that logs and upstreams see: the id, or the pseudonym of an id that opens doors by itself.
     #[must_use]
     pub fn label(&self) -> &str {
@@ -212,6 +265,7 @@ mod tests {
                         origins: Box::default(),
                         secret: SecretHash([0; 32]),
                         signing: None,
+                        own: None,
                         tokens_since: 0,
                     };
                     let mut may = match kind {

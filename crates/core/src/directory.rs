@@ -218,6 +218,7 @@ mod tests {
             origins: origins.iter().map(|o| OriginEntry::parse(o).unwrap()).collect(),
             secret: SecretHash([0; 32]),
             signing: None,
+            own: None,
             tokens_since: 0,
         }
     }

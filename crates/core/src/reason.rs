@@ -74,12 +74,24 @@ reasons! {
     /// The token was revoked, by itself or with all of its credential's.
     TokenRevoked = "token_revoked", 401, "The token was revoked.",
         "Ask the token endpoint for a new one.";
+    /// The caller's address is on no list.
+    NetworkDenied = "network_denied", 403, "Calls from this address are not accepted.",
+        "Call from an address that the workspace or the credential lists, or ask for yours to be listed.";
     /// The origin is missing, malformed or not on the credential's list.
     OriginDenied = "origin_denied", 403, "Calls from this origin are not allowed.",
         "Call from an origin on the key's list, or have the origin added to it.";
-    /// The token opens other things than this.
-    ScopeMissing = "scope_missing", 403, "The token does not open this.",
-        "Ask the token endpoint for a token with the scope that the answer names; the credential must have it too.";
+    /// The caller may do other things than this.
+    ScopeMissing = "scope_missing", 403, "A scope is missing.",
+        "Call with a credential that has the scope that the answer names; a token must have it too.";
+    /// A captcha has to be solved.
+    CaptchaRequired = "captcha_required", 403, "A captcha has to be solved.",
+        "Let the person solve the captcha, and send the response that it gives in the CaptchaResponse field.";
+    /// The captcha's response is not good.
+    CaptchaInvalid = "captcha_invalid", 403, "The captcha's response is not accepted.",
+        "Let the person solve a new captcha: a response is good once, for a short time, and for one site.";
+    /// A licence is lacking, or not in force.
+    LicenceRequired = "licence_required", 403, "A licence is required.",
+        "Ask whoever runs the API for the licence that the answer names.";
     /// The credential belongs to another region.
     RegionDenied = "region_denied", 403, "The credential belongs to another region.",
         "Call the address of the credential's own region.";
@@ -101,6 +113,9 @@ reasons! {
     /// `Expect` names something other than `100-continue`.
     ExpectationFailed = "expectation_failed", 417, "The expectation can't be met.",
         "Send no Expect field, or 100-continue.";
+    /// The caller called more often than it may.
+    RateLimited = "rate_limited", 429, "Too many requests.",
+        "Wait for as long as Retry-After says, and send fewer requests.";
     /// The head is larger than the limit.
     HeadTooLarge = "head_too_large", 431, "The header fields are too large.",
         "Send fewer or shorter header fields.";

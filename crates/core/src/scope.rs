@@ -1,7 +1,57 @@
-//! What a token opens: the names in its scope, those that its credential has now, and what a request asks for.
+//! What callers may do: the names that they hold, and what a request asks for.
 //!
-//! A token opens what both of them do. A token that does not say, and a credential that has no names, leave it to the other.
+//! A name is `thing:verb`, or any other word. Who holds `vouchers:*` may do everything with vouchers, who holds `*:read` may
+//! read everything, and who holds `*` may do everything; but names under `admin:` are held by name, or by `admin:*`.
+//!
+//! A token opens what its scope and its credential do, both. A token that does not say, and a credential that has no names,
+//! leave it to the other. Without a token, a credential that has no names opens what asks for none.
 use crate::path;
+
+/// What names of management begin with. No token of any dialect carries one.
+const RESERVED: &str = "admin";
+
+/// Whether a name is one of management.
+#[must_use]
+pub fn reserved(name: &str) -> bool {
+    name.strip_prefix(RESERVED).is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
+}
+
+/// Whether a name that somebody holds means another one as well.
+#[must_use]
+pub fn covers(held: &str, name: &str) -> bool {
+    if held == name {
+        return true;
+    }
+    if reserved(name) && !reserved(held) {
+        return false;
+    }
+    match held.split_once(':') {
+        None => held == "*",
+        Some((thing, verb)) => {
+            let fits = |held: &str, name: &str| held == "*" || held == name;
+            (thing == "*" || verb == "*")
+                && name.split_once(':').is_some_and(|(t, v)| fits(thing, t) && fits(verb, v))
+        }
+    }
+}
+
+/// Whether a name can be held: a `*` stands for a whole thing or verb, or for everything.
+///
+/// # Errors
+/// A sentence for an operator.
+pub fn pattern(name: &str) -> Result<(), String> {
+    let good = match name.split_once(':') {
+        None => name == "*" || !name.contains('*'),
+        Some((thing, verb)) => {
+            let whole = |part: &str| part == "*" || !part.contains('*');
+            whole(thing) && whole(verb) && (thing, verb) != ("*", "*")
+        }
+    };
+    if good {
+        return Ok(());
+    }
+    Err(format!("`{name}`: `*` stands for a whole word, as in vouchers:*, *:read or *"))
+}
 
 /// How a dialect's scopes say what they open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +110,7 @@ impl ScopeRule {
     /// Whether who holds a name may do what another one opens.
     #[must_use]
     pub fn covers(self, held: &str, name: &str) -> bool {
-        held == name || self.all_of(name) == Some(held)
+        covers(held, name) || self.all_of(name) == Some(held)
     }
 }
 
@@ -75,15 +125,26 @@ pub struct Asked<'a> {
     pub path: &'a [u8],
 }
 
-/// What a token and its credential have been given.
+/// By what a caller proved to be somebody.
+#[derive(Clone, Copy, Debug)]
+pub enum By<'a> {
+    /// A token with this scope, names with one space between them; `None` where such tokens don't say.
+    Token(Option<&'a str>),
+    /// Anything else.
+    Key,
+}
+
+/// What a caller has been given.
 #[derive(Clone, Copy, Debug)]
 pub struct Granted<'a> {
-    /// How the token's dialect has it.
+    /// How the caller's dialect has it.
     pub rule: ScopeRule,
-    /// The token's scope, names with one space between them; `None` where such tokens don't say.
-    pub token: Option<&'a str>,
-    /// What the credential may do now; empty where nobody has said.
+    /// By what it was proved.
+    pub by: By<'a>,
+    /// What the credential may do now by itself.
     pub credential: &'a [Box<str>],
+    /// What it may do by its role; `None` where it has none.
+    pub role: Option<&'a [Box<str>]>,
 }
 
 impl<'a> Granted<'a> {
@@ -92,43 +153,70 @@ impl<'a> Granted<'a> {
     /// # Errors
     /// The scope that is missing.
     pub fn allows(&self, asked: &Asked<'a>) -> Result<(), &'a str> {
-        let (needed, all) = match self.rule {
-            ScopeRule::Named => (asked.scope, None),
-            ScopeRule::Paths(paths) => {
-                let side = if asked.client_side { &paths.client } else { &paths.server };
-                (asked.scope.or_else(|| side.of(asked.path)).or(Some(side.all)), Some(side.all))
-            }
+        let sides = match self.rule {
+            ScopeRule::Named => None,
+            ScopeRule::Paths(paths) if asked.client_side => Some((&paths.client, paths)),
+            ScopeRule::Paths(paths) => Some((&paths.server, paths)),
         };
-        match needed {
-            Some(name) if !self.has(name, all) => Err(name),
+        let (own_side, other_side) = match (sides, self.by) {
+            (None, _) => (None, None),
+            (Some((side, _)), By::Token(_)) => (Some(side), None),
+            // Who may call from a server may call there what pages may call.
+            (Some((side, paths)), By::Key) => (Some(side), Some(&paths.server)),
+        };
+        // Keys are held to paths where somebody has given them names of paths.
+        let by_path = match (sides, self.by) {
+            (Some((_, paths)), By::Key) => {
+                self.held().any(|name| paths.server.has(name) || paths.client.has(name))
+            }
+            _ => true,
+        };
+        let of_path = own_side.filter(|_| by_path).map(|side| side.of(asked.path).unwrap_or(side.all));
+        let alls = [own_side.map(|side| side.all), other_side.map(|side| side.all)];
+        match asked.scope.or(of_path) {
+            Some(name) if !self.has(name, alls) => Err(name),
             _ => Ok(()),
         }
     }
 
-    /// Whether both have a name, or the one that stands for all of its side.
-    fn has(&self, name: &str, all: Option<&str>) -> bool {
-        let fits = |own: &str| own == name || all == Some(own);
-        self.token_names().is_none_or(|mut names| names.any(fits)) && self.credential_has(fits)
+    /// Whether both token and credential have a name, or one that stands for all of its side.
+    fn has(&self, name: &str, alls: [Option<&str>; 2]) -> bool {
+        let fits = |own: &str| covers(own, name) || alls.contains(&Some(own));
+        match self.by {
+            By::Key => self.held().any(fits),
+            By::Token(_) => {
+                !reserved(name)
+                    && self.token_names().is_none_or(|mut names| names.any(fits))
+                    && (self.says_nothing() || self.held().any(fits))
+            }
+        }
     }
 
     fn token_names(&self) -> Option<impl Iterator<Item = &'a str> + use<'a>> {
-        self.token.map(|scope| scope.split(' ').filter(|name| !name.is_empty()))
+        let By::Token(Some(scope)) = self.by else { return None };
+        Some(scope.split(' ').filter(|name| !name.is_empty()))
     }
 
-    fn credential_has(&self, fits: impl Fn(&str) -> bool) -> bool {
-        self.credential.is_empty() || self.credential.iter().any(|own| fits(own))
+    /// What the credential may do, by itself and by its role.
+    fn held(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        self.credential.iter().chain(self.role.unwrap_or_default()).map(|name| &**name)
     }
 
-    /// What is left of the two, where both say something; with one space between the names.
+    /// Whether nobody has said what the credential may do.
+    fn says_nothing(&self) -> bool {
+        self.credential.is_empty() && self.role.is_none()
+    }
+
+    /// What is left of token and credential, where both say something; with one space between the names.
     #[must_use]
     pub fn narrowed(&self) -> Option<String> {
         let mut left: Vec<&str> = Vec::new();
         let of_token = self.token_names()?;
-        if self.credential.is_empty() {
+        if self.says_nothing() {
             return None;
         }
-        for name in of_token.chain(self.credential.iter().map(|name| &**name)) {
-            if self.has(name, self.rule.all_of(name)) && !left.contains(&name) {
+        for name in of_token.chain(self.held()) {
+            if self.has(name, [self.rule.all_of(name), None]) && !left.contains(&name) {
                 left.push(name);
             }
         }
@@ -152,7 +240,8 @@ mod tests {
         asked: Asked<'_>,
     ) -> Result<(), String> {
         let credential: Vec<Box<str>> = credential.iter().map(|name| Box::from(*name)).collect();
-        Granted { rule, token, credential: &credential }.allows(&asked).map_err(str::to_owned)
+        let granted = Granted { rule, by: By::Token(token), credential: &credential, role: None };
+        granted.allows(&asked).map_err(str::to_owned)
     }
 
     fn at(path: &str) -> Asked<'_> {
@@ -285,7 +374,7 @@ mod tests {
     fn what_is_left_is_told() {
         let narrowed = |rule, token, credential: &[&str]| {
             let credential: Vec<Box<str>> = credential.iter().map(|name| Box::from(*name)).collect();
-            Granted { rule, token, credential: &credential }.narrowed()
+            Granted { rule, by: By::Token(token), credential: &credential, role: None }.narrowed()
         };
         let some = |text: &str| Some(text.to_owned());
         assert_eq!(narrowed(voucherify(), Some("api"), &["vouchers", "client_api"]), some("vouchers"));

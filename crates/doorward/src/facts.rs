@@ -1,6 +1,7 @@
 //! What the gateway learns about credentials on the way is written down now and then, not with each request.
 use crate::outage::Outage;
 use doorward_core::live::Live;
+use doorward_core::observed::Observed;
 use doorward_gateway::Fact;
 use doorward_store::{Store, StoreError};
 use std::collections::HashMap;
@@ -66,11 +67,16 @@ async fn write_down(
     Ok(())
 }
 
+/// How many rows are written for what was seen of the calls to one API.
+fn rows_of(seen: &Observed) -> usize {
+    seen.refused.iter().map(|refused| 1 + refused.samples.len()).sum::<usize>().max(1)
+}
+
 /// How many of these facts are written in one transaction: one at least.
 fn batch(facts: &[doorward_store::Fact]) -> usize {
     let mut rows = 0;
     let fitting = facts.iter().take_while(|fact| {
-        rows += 1 + fact.observed.len();
+        rows += 1 + fact.observed.iter().map(rows_of).sum::<usize>();
         rows <= BATCH_ROWS
     });
     fitting.count().max(1)
@@ -102,15 +108,19 @@ fn note(waiting: &mut HashMap<String, doorward_store::Fact>, fact: Fact) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use doorward_core::observed::Observed;
+    use doorward_core::observed::Refused;
+    use doorward_core::policy::Rule;
     use doorward_core::time::UnixMillis;
 
     fn fact(id: &str, at: i64, exposed_at: Option<i64>, observed: &[(&str, u64)]) -> Fact {
         let at = UnixMillis(at);
         let seen = |(api, calls): &(&str, u64)| {
-            let seen =
-                Observed { calls: *calls, first_at: Some(at), last_at: Some(at), ..Observed::nothing(api) };
-            if *calls == 0 { Observed { signed_at: Some(at), ..Observed::nothing(api) } } else { seen }
+            if *calls == 0 {
+                return Observed { signed_at: Some(at), ..Observed::nothing(api) };
+            }
+            let (first_at, last_at) = (Some(at), Some(at));
+            let refused = Refused { calls: *calls, first_at, last_at, ..Refused::nothing(Rule::Signatures) };
+            Observed { refused: vec![refused], ..Observed::nothing(api) }
         };
         Fact {
             credential: id.into(),
@@ -141,7 +151,8 @@ mod tests {
             .observed
             .iter()
             .map(|o| {
-                (&*o.api, o.calls, o.first_at.map(|t| t.0), o.last_at.map(|t| t.0), o.signed_at.map(|t| t.0))
+                let r = &o.refused[0];
+                (&*o.api, r.calls, r.first_at.map(|t| t.0), r.last_at.map(|t| t.0), o.signed_at.map(|t| t.0))
             })
             .collect();
         assert_eq!(

@@ -1,6 +1,7 @@
 //! Counts in the text form that Prometheus reads (exposition format 0.0.4).
 use crate::config::Config;
 use crate::ledger::{OUTCOMES, Status};
+use doorward_core::policy::Rule;
 use doorward_gateway::{LATENCY_BOUNDS_US, Snapshot};
 use std::fmt::{Display, Write};
 
@@ -99,6 +100,10 @@ pub(crate) fn render(about: &About, s: &Snapshot, g: &Gauges) -> String {
     page.counter("permits_total", "Requests that were not refused.", s.permits);
     let of_reason = s.denials.iter().map(|(reason, n)| (format!("{{code=\"{}\"}}", reason.code()), *n));
     page.family("denials_total", "counter", "Refused requests by their code.", of_reason);
+    let of_rule =
+        Rule::ALL.iter().zip(s.would_refuse).map(|(r, n)| (format!("{{rule=\"{}\"}}", r.name()), n));
+    let help = "Requests let through that a rule would have refused, were it enforced.";
+    page.family("would_refuse_total", "counter", help, of_rule);
     latency(&mut page, s);
     page.counter("exposed_total", "Credentials proved over plain HTTP.", s.exposed);
     page.counter("weak_total", "Requests proved by an id alone.", s.weak);

@@ -1,7 +1,7 @@
 //! One event a request: begun with what is known when it was decided, finished with how it ended, written once.
 use crate::peer::Peer;
 use crate::text::{decimal, member, plain};
-use doorward_core::decide::Facts;
+use doorward_core::decide::{Facts, Stands};
 use doorward_core::policy::Policy;
 use doorward_core::reason::Reason;
 use doorward_core::request::RequestView;
@@ -94,9 +94,29 @@ fn boolean(out: &mut Vec<u8>, name: &[u8], value: bool) {
 fn tail(out: &mut Vec<u8>, facts: &Facts) {
     boolean(out, b"\"weak\":", facts.weak);
     boolean(out, b"\"exposed\":", facts.exposed);
-    if let Some(rule) = facts.would_refuse {
-        plain(out, "would_refuse", Some(rule));
+    if !facts.would_refuse.is_empty() {
+        out.extend_from_slice(b"\"would_refuse\":");
+        for (at, rule) in facts.would_refuse.iter().enumerate() {
+            out.extend_from_slice(if at == 0 { b"[\"" } else { b",\"" });
+            out.extend_from_slice(rule.name().as_bytes());
+            out.push(b'"');
+        }
+        out.extend_from_slice(b"],");
     }
+}
+
+/// Writes where the rule stands that refused.
+pub(crate) fn stands(out: &mut Vec<u8>, stands: Stands, policy: &Policy, facts: &Facts) {
+    let place = match stands {
+        Stands::Credential => "credential".to_owned(),
+        Stands::Policy => {
+            let api = facts.route.map(|id| policy.apis[policy.routes[id.0].api].id.as_str());
+            let workspace = facts.credential.as_deref().map(|c| &*c.workspace);
+            let (Some(workspace), Some(api)) = (workspace, api) else { return };
+            format!("{workspace}/{api}")
+        }
+    };
+    plain(out, "policy", Some(&place));
 }
 
 /// Writes how it ended, and the end of the line.

@@ -15,9 +15,9 @@ use crate::settle::{self, Stop, Waits};
 use crate::wire::{Expect, Framing, Head};
 use crate::worker::Scratch;
 use doorward_core::credential::SchemeName;
-use doorward_core::decide::{self, Decision, Duty, Forward, Received, Refusal, Step, Target};
+use doorward_core::decide::{self, Decision, Denial, Duty, Forward, Received, Refusal, Step, Target};
 use doorward_core::dialect::ErrorStyle;
-use doorward_core::observed;
+use doorward_core::observed::{self, MAX_SAMPLE_PATH_BYTES, Sample};
 use doorward_core::policy::Policy;
 use doorward_core::ports::Claim;
 use doorward_core::reason::Reason;
@@ -141,11 +141,23 @@ impl<S: Io, D: Dial> Connection<S, D> {
             peer,
             Some((&req, &policy, &facts)),
         );
+        if let Step::Denied(Denial { stands: Some(stands), .. }) = &step {
+            event::stands(&mut s.line, *stands, &policy, &facts);
+        }
         if let Some(credential) = &facts.credential {
             let permitted = matches!(step, Step::Permit(_));
             let observed = if permitted { observed::permitted(&policy, &facts) } else { None };
-            worker.proved(credential, now, facts.exposed, observed);
+            let sample = || Sample {
+                at: now,
+                method: String::from_utf8_lossy(req.method).into(),
+                path: String::from_utf8_lossy(&req.path[..req.path.len().min(MAX_SAMPLE_PATH_BYTES)]).into(),
+                client: peer.client.map(|_| peer.text.as_str().into()),
+            };
+            worker.proved(credential, now, facts.exposed, observed.map(|seen| (seen, &sample as _)));
             worker.stats.proof(facts.exposed, facts.weak);
+            if permitted {
+                worker.stats.would_refuse(facts.would_refuse);
+            }
         }
         let readable_by = facts.readable.then(|| req.field("origin")).and_then(|origin| match origin {
             Lookup::One(origin) => Some(origin),

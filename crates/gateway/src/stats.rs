@@ -1,4 +1,5 @@
 //! Counters. Each core writes its own with plain loads and stores; a scrape adds them up.
+use doorward_core::policy::{Rule, RuleSet};
 use doorward_core::reason::Reason;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -11,15 +12,27 @@ pub const LATENCY_BOUNDS_US: [u64; 14] = [
 
 const BUCKETS: usize = LATENCY_BOUNDS_US.len() + 1;
 const REASONS: usize = Reason::ALL.len();
+const RULES: usize = Rule::ALL.len();
+
+/// One counter for each public reason.
+#[derive(Debug)]
+struct ByReason([AtomicU64; REASONS]);
+
+impl Default for ByReason {
+    fn default() -> ByReason {
+        ByReason(std::array::from_fn(|_| AtomicU64::new(0)))
+    }
+}
 
 /// The counters of one core.
 #[derive(Debug, Default)]
 pub(crate) struct CoreStats {
     classes: [AtomicU64; 6],
     permits: AtomicU64,
-    denials: [AtomicU64; REASONS],
+    denials: ByReason,
     latency: [AtomicU64; BUCKETS],
     latency_us: AtomicU64,
+    would_refuse: [AtomicU64; RULES],
     exposed: AtomicU64,
     weak: AtomicU64,
     connects: AtomicU64,
@@ -46,12 +59,15 @@ impl CoreStats {
     pub(crate) fn request(&self, status: u16, reason: Option<Reason>, total_us: u64) {
         add(&self.classes[usize::from(status / 100).min(5)], 1);
         match reason {
-            Some(reason) => add(&self.denials[reason as usize], 1),
+            Some(reason) => add(&self.denials.0[reason as usize], 1),
             None => add(&self.permits, 1),
         }
         let bucket = LATENCY_BOUNDS_US.iter().position(|b| total_us <= *b).unwrap_or(BUCKETS - 1);
         add(&self.latency[bucket], 1);
         add(&self.latency_us, total_us);
+    }
+    pub(crate) fn would_refuse(&self, rules: RuleSet) {
+        rules.iter().for_each(|rule| add(&self.would_refuse[rule as usize], 1));
     }
     pub(crate) fn proof(&self, exposed: bool, weak: bool) {
         add(&self.exposed, u64::from(exposed));
@@ -83,6 +99,8 @@ pub struct Snapshot {
     pub permits: u64,
     /// Refusals by reason.
     pub denials: Vec<(Reason, u64)>,
+    /// Requests that were let through although a rule, which is observed, would have refused them; by rule.
+    pub would_refuse: [u64; RULES],
     /// Requests by total time; see [`LATENCY_BOUNDS_US`], and one more for the rest.
     pub latency: [u64; BUCKETS],
     /// The sum of total times, in microseconds.
@@ -116,7 +134,8 @@ pub(crate) fn snapshot(
     Snapshot {
         classes: std::array::from_fn(|i| sum(&|c| &c.classes[i])),
         permits: sum(&|c| &c.permits),
-        denials: Reason::ALL.iter().map(|r| (*r, sum(&|c| &c.denials[*r as usize]))).collect(),
+        denials: Reason::ALL.iter().map(|r| (*r, sum(&|c| &c.denials.0[*r as usize]))).collect(),
+        would_refuse: std::array::from_fn(|i| sum(&|c| &c.would_refuse[i])),
         latency: std::array::from_fn(|i| sum(&|c| &c.latency[i])),
         latency_us: sum(&|c| &c.latency_us),
         exposed: sum(&|c| &c.exposed),

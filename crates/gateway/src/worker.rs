@@ -12,7 +12,7 @@ use crate::wire::{self, Head};
 use doorward_core::credential::Credential;
 use doorward_core::decide::World;
 use doorward_core::live::Live;
-use doorward_core::observed::Observed;
+use doorward_core::observed::{Observed, Sample, Seen};
 use doorward_core::policy::Policy;
 use doorward_core::ports::Ledger;
 use doorward_core::schemes::escher::KeptKeys;
@@ -40,7 +40,7 @@ pub struct Fact {
     pub at: UnixMillis,
     /// When it was last proved over plain HTTP, if it was since the last fact.
     pub exposed_at: Option<UnixMillis>,
-    /// Its calls since the last fact, for each API where signatures are observed.
+    /// Its calls since the last fact, for each API where rules are observed.
     pub observed: Vec<Observed>,
 }
 
@@ -260,14 +260,13 @@ impl<D: Dial> Worker<D> {
         self.stats.lost(lost);
     }
 
-    /// Notes that a credential was proved. `observed`: the API, where signatures are observed for it, and whether this
-    /// call had one.
+    /// Notes that a credential was proved. `observed`: what of its call is to be noted, with a sample of it.
     pub(crate) fn proved(
         &self,
         credential: &Arc<Credential>,
         at: UnixMillis,
         exposed: bool,
-        observed: Option<(&str, bool)>,
+        observed: Option<(Seen<'_>, &dyn Fn() -> Sample)>,
     ) {
         let mut facts = self.facts.borrow_mut();
         let entry = facts.entry(Arc::as_ptr(credential) as usize).or_insert_with(|| Proved {
@@ -278,12 +277,12 @@ impl<D: Dial> Worker<D> {
         });
         entry.at = at;
         entry.exposed_at = exposed.then_some(at).or(entry.exposed_at);
-        let Some((api, signed)) = observed else { return };
-        let known = entry.observed.iter().position(|o| *o.api == *api).unwrap_or_else(|| {
-            entry.observed.push(Observed::nothing(api));
+        let Some((seen, sample)) = observed else { return };
+        let known = entry.observed.iter().position(|o| *o.api == *seen.api).unwrap_or_else(|| {
+            entry.observed.push(Observed::nothing(seen.api));
             entry.observed.len() - 1
         });
-        entry.observed[known].note(signed, at);
+        entry.observed[known].note(seen, at, sample);
     }
 
     /// What has to be done now and then.

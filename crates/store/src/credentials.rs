@@ -1,10 +1,10 @@
 //! Credentials.
 use crate::connect::{ANSWER_MS, within};
-use crate::row::{self, Reader, Row, Unreadable, columns, lists};
+use crate::row::{self, Reader, Row, Unreadable, columns, lists, own_columns};
 use crate::signing::Signing;
 use crate::write::{Told, Write};
 use crate::{Display, Store, StoreError, Stored, record};
-use doorward_core::credential::{Credential, Status};
+use doorward_core::credential::{Credential, OwnRules, Status};
 use doorward_core::password::PasswordHash;
 use doorward_core::schemes::escher::SigningSecret;
 use doorward_core::secret::SecretHash;
@@ -38,8 +38,9 @@ pub(crate) const ONE: &str = with_facts!(
     "LEFT JOIN signing_secret s ON s.credential = c.id WHERE c.id = $1"
 );
 const INSERT: &str = "INSERT INTO credential (id, workspace, kind, name, dialect, plain_key, status, expires_at, \
-     scopes, origins, secret, secret_version, created_at, tokens_since, password, password_grant) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)";
+     scopes, origins, secret, secret_version, created_at, tokens_since, password, password_grant, role, networks, \
+     limit_rule) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)";
+const SET_OWN: &str = "UPDATE credential SET role = $1, networks = $2, limit_rule = $3 WHERE id = $4";
 pub(crate) const SET_STATUS: &str = "UPDATE credential SET status = $1 WHERE id = $2";
 pub(crate) const SET_SECRET: &str =
     "UPDATE credential SET secret = $1, secret_version = $2, tokens_since = $3 WHERE id = $4";
@@ -114,6 +115,7 @@ impl Write {
             let password = new.password.clone();
             let row = Row { credential, secret_version: 1, created_at: self.now, signing, password };
             let (scopes, origins) = lists(c);
+            let (role, networks, limit) = own_columns(c);
             self.begin_step();
             sqlx::query(INSERT)
                 .bind(&*c.id)
@@ -132,6 +134,9 @@ impl Write {
                 .bind(row.credential.tokens_since)
                 .bind(row.password.as_ref().map(|p| p.as_str().to_owned()))
                 .bind(i64::from(c.password_grant))
+                .bind(role)
+                .bind(networks)
+                .bind(limit)
                 .execute(&mut *self.tx)
                 .await?;
             if signing == Signing::Opened {
@@ -158,6 +163,35 @@ impl Write {
                 Status::Active => "unblocked",
                 Status::Blocked => "blocked",
             };
+            self.changed(action, Some(&before), Some(&after)).await
+        })
+        .await
+    }
+
+    /// Changes what holds for a credential alone: its role, its networks, its limit. `action` says which, in the table of
+    /// changes.
+    ///
+    /// # Errors
+    /// It is not there, can't be read, or the store fails.
+    pub async fn set_own_rules(
+        &mut self,
+        id: &str,
+        own: OwnRules,
+        action: &'static str,
+    ) -> Result<(), StoreError> {
+        within(ANSWER_MS, async {
+            let before = self.present(id).await?;
+            let credential = before.credential.clone().with_own(own);
+            let (role, networks, limit) = own_columns(&credential);
+            let after = Row { credential, password: None, ..before };
+            self.begin_step();
+            sqlx::query(SET_OWN)
+                .bind(role)
+                .bind(networks)
+                .bind(limit)
+                .bind(id)
+                .execute(&mut *self.tx)
+                .await?;
             self.changed(action, Some(&before), Some(&after)).await
         })
         .await

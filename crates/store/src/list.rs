@@ -147,6 +147,7 @@ mod tests {
             (format!("{NAMED}$1, $2)"), "USING PRIMARY KEY (id=?)"),
             (HELD.to_owned(), "USING COVERING INDEX credential_"),
             (crate::observed::PAGE.to_owned(), by_workspace),
+            (crate::observed::RULE_PAGE.to_owned(), by_workspace),
             (crate::load::PAGE.to_owned(), "USING PRIMARY KEY (id>?)"),
             (crate::credentials::ONE.to_owned(), "USING PRIMARY KEY (id=?)"),
             (crate::signing::BETWEEN.to_owned(), "USING PRIMARY KEY (credential>? AND credential<?)"),

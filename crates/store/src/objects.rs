@@ -2,7 +2,7 @@
 use crate::connect::{ANSWER_MS, within};
 use crate::write::{Told, Write};
 use crate::{Store, StoreError};
-use doorward_core::policy::draft::{self, ApiDraft, Draft, PolicyDraft, WorkspaceDraft};
+use doorward_core::policy::draft::{self, ApiDraft, Draft, LicenceDraft, PolicyDraft, WorkspaceDraft};
 use sqlx::{AnyConnection, Row};
 
 /// The kind of a workspace.
@@ -11,6 +11,8 @@ pub(crate) const WORKSPACE: &str = "workspace";
 pub(crate) const API: &str = "api";
 /// The kind of what holds for one workspace at one API; its id is the API's.
 pub(crate) const POLICY: &str = "policy";
+/// The kind of a licence; its id is its name, and its user's after a slash.
+pub(crate) const LICENCE: &str = "licence";
 
 const ALL: &str = "SELECT kind, workspace, id, body FROM object ORDER BY kind, workspace, id";
 const ONE: &str = "SELECT body FROM object WHERE kind = $1 AND workspace = $2 AND id = $3";
@@ -38,6 +40,9 @@ impl<'a> Place<'a> {
     fn policy(workspace: &'a str, api: &'a str) -> Place<'a> {
         Place { kind: POLICY, id: api, workspace: Some(workspace) }
     }
+    fn licence(workspace: &'a str, key: &'a str) -> Place<'a> {
+        Place { kind: LICENCE, id: key, workspace: Some(workspace) }
+    }
     fn missing(self) -> StoreError {
         StoreError::NotFound { kind: self.kind, id: self.id.to_owned() }
     }
@@ -62,6 +67,7 @@ pub(crate) async fn all(conn: &mut AnyConnection) -> Result<(Draft, Vec<String>)
             Ok(one) => {
                 draft.workspaces.extend(one.workspaces);
                 draft.apis.extend(one.apis);
+                draft.licences.extend(one.licences);
                 draft.policies.extend(one.policies);
             }
             Err(found) => mistakes.extend(found.into_iter().map(|m| format!("{kind} `{id}`: {m}"))),
@@ -81,11 +87,13 @@ pub(crate) fn read(kind: &str, workspace: &str, id: &str, body: &str) -> Result<
         draft.workspaces.iter().map(|w| w.id.as_str()).collect::<Vec<_>>(),
         draft.apis.iter().map(|a| a.id.as_str()).collect::<Vec<_>>(),
         draft.policies.iter().map(|p| (p.workspace.as_str(), p.api.as_str())).collect::<Vec<_>>(),
+        draft.licences.iter().map(|l| (l.workspace.as_str(), l.key())).collect::<Vec<_>>(),
     );
     let fits = match kind {
-        WORKSPACE => ids == (vec![id], vec![], vec![]),
-        API => ids == (vec![], vec![id], vec![]),
-        POLICY => ids == (vec![], vec![], vec![(workspace, id)]),
+        WORKSPACE => ids == (vec![id], vec![], vec![], vec![]),
+        API => ids == (vec![], vec![id], vec![], vec![]),
+        POLICY => ids == (vec![], vec![], vec![(workspace, id)], vec![]),
+        LICENCE => ids == (vec![], vec![], vec![], vec![(workspace, id.to_owned())]),
         // A newer program's; this one would leave out what it says.
         _ => return Err(vec!["this program does not know that kind of object".to_owned()]),
     };
@@ -175,6 +183,29 @@ impl Write {
     /// It is not there, or the store fails.
     pub async fn delete_policy(&mut self, workspace: &str, api: &str) -> Result<(), StoreError> {
         within(ANSWER_MS, async { self.delete(Place::policy(workspace, api)).await }).await
+    }
+
+    /// Gives a workspace, or one of its users, a licence, or changes it.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub async fn put_licence(&mut self, licence: &LicenceDraft) -> Result<(), StoreError> {
+        within(ANSWER_MS, async {
+            let key = licence.key();
+            let place = Place::licence(&licence.workspace, &key);
+            let before = self.body(place).await?;
+            let body = Draft { licences: vec![licence.clone()], ..Draft::default() }.write();
+            self.put(place, before, body).await
+        })
+        .await
+    }
+
+    /// Takes a licence away.
+    ///
+    /// # Errors
+    /// It is not there, or the store fails.
+    pub async fn delete_licence(&mut self, workspace: &str, key: &str) -> Result<(), StoreError> {
+        within(ANSWER_MS, async { self.delete(Place::licence(workspace, key)).await }).await
     }
 
     /// Whether there is such a workspace.

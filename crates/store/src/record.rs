@@ -25,6 +25,13 @@ struct Record<'a> {
     expires_at: Option<String>,
     scopes: Vec<&'a str>,
     origins: Vec<String>,
+    /// Left out where it has none; so are the next two.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    role: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    networks: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<String>,
     created_at: String,
     secret_version: i64,
     /// Tells whether the stored hash is the one that was written, and nothing about the secret: a keyed MAC of the hash.
@@ -60,6 +67,9 @@ pub(crate) fn record(keys: &Keys, row: &Row) -> String {
         expires_at: c.expires_at.map(|t| t.to_string()),
         scopes: c.scopes.iter().map(|s| &**s).collect(),
         origins: c.origins.iter().map(ToString::to_string).collect(),
+        role: c.role(),
+        networks: c.networks().map(|all| all.iter().map(|network| network.to_string()).collect()),
+        limit: c.limit().map(|limit| limit.to_string()),
         created_at: row.created_at.to_string(),
         secret_version: row.secret_version,
         secret_mark: hex(&mark[..MARK_BYTES]),
@@ -72,7 +82,16 @@ pub(crate) fn record(keys: &Keys, row: &Row) -> String {
 /// The first field of `told` that `row` does not bear out. The scheme follows from kind and dialect, and a newer program may
 /// know dialects better.
 pub(crate) fn differs(keys: &Keys, row: &Row, told: &str) -> Option<String> {
-    field_that_differs(&record(keys, row), told, &["scheme"])
+    let now = record(keys, row);
+    field_that_differs(&now, told, &["scheme"]).or_else(|| own_rule_nobody_made(&now, told))
+}
+
+/// A rule of the credential's own that is there, and that nobody was told of: a role opens doors.
+fn own_rule_nobody_made(now: &str, told: &str) -> Option<String> {
+    let read = |text: &str| serde_json::from_str::<Value>(text).ok();
+    let (now, told) = (read(now)?, read(told)?);
+    let made_up = |key: &&str| !now[*key].is_null() && told[*key].is_null();
+    ["role", "networks", "limit"].into_iter().find(made_up).map(str::to_owned)
 }
 
 /// The first field of the JSON object `told` that another one does not bear out, but for some. Fields that `told` does not
@@ -91,10 +110,15 @@ pub(crate) fn field_that_differs(now: &str, told: &str, but: &[&str]) -> Option<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use doorward_core::credential::{Credential, Kind, Status};
+    use doorward_core::credential::{Credential, Kind, OwnRules, Status};
     use doorward_core::dialect::Dialect;
     use doorward_core::secret::SecretHash;
     use doorward_core::time::UnixMillis;
+
+    fn copy(row: &Row) -> Row {
+        let Row { secret_version, created_at, signing, .. } = *row;
+        Row { credential: row.credential.clone(), secret_version, created_at, signing, password: None }
+    }
 
     /// What was written before a dialect signed names another scheme, and is true all the same.
     #[test]
@@ -115,6 +139,7 @@ mod tests {
             origins: Box::default(),
             secret: SecretHash([1; 32]),
             signing: None,
+            own: None,
             tokens_since: 0,
         };
         let mut row = Row {
@@ -138,6 +163,12 @@ mod tests {
         let since = record(&keys, &row);
         row.credential.tokens_since = 0;
         assert_eq!(differs(&keys, &row, &since).as_deref(), Some("tokens_since"), "dead tokens live again");
+        let own = OwnRules { role: Some("admin".into()), ..OwnRules::default() };
+        let made_up = Row { credential: row.credential.clone().with_own(own), ..copy(&row) };
+        assert_eq!(differs(&keys, &made_up, &told).as_deref(), Some("role"), "nobody gave it that");
+        let given = record(&keys, &made_up);
+        assert_eq!(differs(&keys, &made_up, &given), None);
+        assert_eq!(differs(&keys, &row, &given).as_deref(), Some("role"), "it is gone");
         row.credential.secret = SecretHash([2; 32]);
         assert_eq!(differs(&keys, &row, &told).as_deref(), Some("secret_mark"));
     }

@@ -1,10 +1,12 @@
 //! Rows of the table `credential`.
 use crate::signing::Signing;
 use crate::{StoreError, Stored};
-use doorward_core::credential::{Credential, Kind, Status};
+use doorward_core::credential::{Credential, Kind, OwnRules, Status};
 use doorward_core::dialect::Dialect;
+use doorward_core::network::{Network, Networks};
 use doorward_core::origin::OriginEntry;
 use doorward_core::password::PasswordHash;
+use doorward_core::policy::Limit;
 use doorward_core::secret::{Keys, Seals, SecretHash};
 use doorward_core::time::UnixMillis;
 use sqlx::Row as _;
@@ -15,7 +17,7 @@ use std::sync::Arc;
 /// Separates the fields that come as one text: the ASCII unit separator.
 const SEPARATOR: char = '\u{1f}';
 /// How many fields there are in it. The last one, a name, may hold anything.
-const FIELDS: usize = 14;
+const FIELDS: usize = 17;
 
 /// The columns that [`Reader::read`] reads; the table is `c`. All but the secret's hash come as one text: the driver spends
 /// more on each column than on all that stands in it, and a million rows are read at the start.
@@ -25,7 +27,9 @@ macro_rules! columns {
          CAST(c.plain_key AS TEXT) || '\u{1f}' || c.status || '\u{1f}' || \
          COALESCE(CAST(c.expires_at AS TEXT), '') || '\u{1f}' || c.scopes || '\u{1f}' || c.origins || '\u{1f}' || \
          CAST(c.secret_version AS TEXT) || '\u{1f}' || CAST(c.created_at AS TEXT) || '\u{1f}' || \
-         CAST(c.tokens_since AS TEXT) || '\u{1f}' || CAST(c.password_grant AS TEXT) || '\u{1f}' || c.name, c.secret"
+         CAST(c.tokens_since AS TEXT) || '\u{1f}' || CAST(c.password_grant AS TEXT) || '\u{1f}' || \
+         COALESCE(c.role, '') || '\u{1f}' || COALESCE(c.networks, '') || '\u{1f}' || COALESCE(c.limit_rule, '') || '\u{1f}' || \
+         c.name, c.secret"
     };
 }
 pub(crate) use columns;
@@ -132,7 +136,9 @@ impl<'k> Reader<'k> {
         let (id, workspace, kind, dialect) = (next()?, next()?, next()?, next()?);
         let (plain_key, status, expires_at) = (next()?, next()?, next()?);
         let (scopes, origins, secret_version, created_at) = (next()?, next()?, next()?, next()?);
-        let (tokens_since, password_grant, name) = (next()?, next()?, next()?);
+        let (tokens_since, password_grant) = (next()?, next()?);
+        let own = own_rules(next()?, next()?, next()?)?;
+        let name = next()?;
         let plain_key = flag("plain_key", plain_key)?;
         let secret: &[u8] = row.try_get(1).map_err(|e| e.to_string())?;
         let secret =
@@ -152,6 +158,7 @@ impl<'k> Reader<'k> {
             origins: list(origins)?.iter().map(|o| OriginEntry::parse(o)).collect::<Result<_, _>>()?,
             secret: SecretHash(secret),
             signing: None,
+            own,
             tokens_since: number(tokens_since)?,
         };
         Ok(Row {
@@ -204,6 +211,34 @@ fn list(json: &str) -> Result<Vec<Box<str>>, String> {
         return Ok(Vec::new());
     }
     serde_json::from_str(json).map_err(|e| format!("`{json}` is not a list of texts: {e}"))
+}
+
+/// What holds for one credential alone; an empty text is nothing. A list of networks that can't be read is no list that lets
+/// everybody in: the credential is not read.
+fn own_rules(role: &str, networks: &str, limit: &str) -> Result<Option<Box<OwnRules>>, String> {
+    // Most credentials have none of it.
+    if role.is_empty() && networks.is_empty() && limit.is_empty() {
+        return Ok(None);
+    }
+    let read = |json: &str| {
+        let read: Result<Vec<Network>, String> = list(json)?.iter().map(|n| Network::parse(n)).collect();
+        read.map(Networks::new)
+    };
+    let own = OwnRules {
+        role: (!role.is_empty()).then(|| role.into()),
+        networks: (!networks.is_empty()).then(|| read(networks)).transpose()?,
+        limit: (!limit.is_empty()).then(|| Limit::parse(limit)).transpose()?,
+    };
+    Ok(own.boxed())
+}
+
+/// The columns `role`, `networks` and `limit_rule` of a credential.
+pub(crate) fn own_columns(c: &Credential) -> (Option<String>, Option<String>, Option<String>) {
+    let networks = c.networks().map(|networks| {
+        let all: Vec<String> = networks.iter().map(|network| network.to_string()).collect();
+        serde_json::to_string(&all).expect("a list of texts can be written as JSON")
+    });
+    (c.role().map(str::to_owned), networks, c.limit().map(|limit| limit.to_string()))
 }
 
 /// The columns `scopes` and `origins` of a credential.

@@ -8,8 +8,8 @@ use sqlx::{AnyConnection, AssertSqlSafe, Connection, Row};
 /// The schema that this program makes and knows.
 pub(crate) const VERSION: i64 = MIGRATIONS.len() as i64;
 
-const MIGRATIONS: [&[&str]; 8] =
-    [FIRST, NODES_AND_KEYS, LEASES, SIGNING, LEDGER, OBSERVED, TOKENS, PASSWORDS];
+const MIGRATIONS: [&[&str]; 9] =
+    [FIRST, NODES_AND_KEYS, LEASES, SIGNING, LEDGER, OBSERVED, TOKENS, PASSWORDS, RULES];
 
 const FIRST: &[&str] = &[
     "CREATE TABLE meta (key {text} NOT NULL PRIMARY KEY, value {text} NOT NULL) {keyed}",
@@ -179,6 +179,43 @@ const PASSWORDS: &[&str] = &[
     "ALTER TABLE credential ADD COLUMN password {text}",
     // Whether an OAuth client may ask for tokens with the passwords of users.
     "ALTER TABLE credential ADD COLUMN password_grant {bigint} NOT NULL DEFAULT 0",
+];
+
+const RULES: &[&str] = &[
+    // What holds for one credential alone: its role; from where it may be used, a list of networks; how often.
+    "ALTER TABLE credential ADD COLUMN role {text}",
+    "ALTER TABLE credential ADD COLUMN networks {text}",
+    "ALTER TABLE credential ADD COLUMN limit_rule {text}",
+    // Calls that a rule would have refused, were it enforced. Those without a signature are in `unsigned_use`.
+    "CREATE TABLE rule_use (
+        credential {text} NOT NULL REFERENCES credential (id) ON DELETE CASCADE,
+        api {text} NOT NULL,
+        rule {text} NOT NULL,
+        calls {bigint} NOT NULL,
+        first_at {bigint},
+        last_at {bigint},
+        PRIMARY KEY (credential, api, rule)
+    ) {keyed}",
+    // The newest of them, of every rule.
+    "CREATE TABLE rule_sample (
+        credential {text} NOT NULL REFERENCES credential (id) ON DELETE CASCADE,
+        api {text} NOT NULL,
+        rule {text} NOT NULL,
+        at {bigint} NOT NULL,
+        method {text} NOT NULL,
+        path {text} NOT NULL,
+        client {text},
+        PRIMARY KEY (credential, api, rule, at)
+    ) {keyed}",
+    // Who tells whether a workspace's captchas were solved. The secret is sealed.
+    "CREATE TABLE captcha (
+        workspace {text} NOT NULL PRIMARY KEY,
+        provider {text} NOT NULL,
+        hostnames {text} NOT NULL,
+        sealed {blob} NOT NULL,
+        key_version {bigint} NOT NULL,
+        created_at {bigint} NOT NULL
+    ) {keyed}",
 ];
 
 /// The first schema with a keyring.

@@ -22,7 +22,7 @@ pub(crate) struct Table {
 
 /// Every table but `node` (who runs on one store runs not on the other) and `head` (one number), in an order in which
 /// none refers to what is not there yet.
-pub(crate) const TABLES: [Table; 14] = [
+pub(crate) const TABLES: [Table; 17] = [
     Table { name: "meta", columns: &[("key", Text), ("value", Text)], key: 1, unless: "key = 'moved_to'" },
     Table { name: "keyring", columns: &[("master", Text), ("sealed", Bytes)], key: 1, unless: "" },
     Table {
@@ -50,6 +50,9 @@ pub(crate) const TABLES: [Table; 14] = [
             ("tokens_since", Number),
             ("password", Text),
             ("password_grant", Number),
+            ("role", Text),
+            ("networks", Text),
+            ("limit_rule", Text),
         ],
         key: 1,
         unless: "",
@@ -83,6 +86,46 @@ pub(crate) const TABLES: [Table; 14] = [
             ("signed_at", Number),
         ],
         key: 2,
+        unless: "",
+    },
+    Table {
+        name: "rule_use",
+        columns: &[
+            ("credential", Text),
+            ("api", Text),
+            ("rule", Text),
+            ("calls", Number),
+            ("first_at", Number),
+            ("last_at", Number),
+        ],
+        key: 3,
+        unless: "",
+    },
+    Table {
+        name: "rule_sample",
+        columns: &[
+            ("credential", Text),
+            ("api", Text),
+            ("rule", Text),
+            ("at", Number),
+            ("method", Text),
+            ("path", Text),
+            ("client", Text),
+        ],
+        key: 4,
+        unless: "",
+    },
+    Table {
+        name: "captcha",
+        columns: &[
+            ("workspace", Text),
+            ("provider", Text),
+            ("hostnames", Text),
+            ("sealed", Bytes),
+            ("key_version", Number),
+            ("created_at", Number),
+        ],
+        key: 1,
         unless: "",
     },
     Table {

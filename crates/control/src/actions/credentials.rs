@@ -131,6 +131,7 @@ pub(super) fn assemble(
         secret: secret.map_or(SecretHash([0; 32]), |secret| desk.keys.hash(id.as_bytes(), secret.as_bytes())),
         signing: secret.and_then(|secret| signs_with(wanted.kind.scheme(checked.dialect), secret)),
         // The store knows.
+        own: None,
         tokens_since: 0,
     };
     let shown = secret.or(wanted.password.as_ref().map(|chosen| chosen.0.as_str()));

@@ -3,16 +3,17 @@ use super::enforcement::{self, ModeChange};
 use super::{Desk, Error};
 use doorward_core::document::Mistake;
 use doorward_core::policy::compile;
-use doorward_core::policy::draft::{Draft, PolicyDraft, WorkspaceDraft};
+use doorward_core::policy::draft::{Draft, LicenceDraft, PolicyDraft, WorkspaceDraft};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 /// An object of the policy.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Object {
-    /// `workspace`, `api` or `policy`.
+    /// `workspace`, `api`, `licence` or `policy`.
     pub kind: &'static str,
-    /// Its id; a policy's is its workspace's and its API's, with a slash between.
+    /// Its id; a policy's is its workspace's and its API's, with a slash between; a licence's is its workspace's, its name,
+    /// and its user's.
     pub id: String,
 }
 
@@ -80,7 +81,8 @@ pub async fn apply(desk: Desk<'_>, new: &Draft, dry_run: bool) -> Result<Plan, E
         return Ok(plan);
     }
     // APIs name workspaces, and policies both: those come first, and go last.
-    let written = |o: &&Object| plan.added.contains(o) || plan.changed.contains(o);
+    let touched: HashSet<&Object> = plan.added.iter().chain(&plan.changed).collect();
+    let written = |o: &&Object| touched.contains(*o);
     for w in new.workspaces.iter().filter(|w| written(&&object(WORKSPACE, &w.id))) {
         write.put_workspace(w).await?;
     }
@@ -89,6 +91,12 @@ pub async fn apply(desk: Desk<'_>, new: &Draft, dry_run: bool) -> Result<Plan, E
     }
     for p in new.policies.iter().filter(|p| written(&&object(POLICY, &p.id()))) {
         write.put_policy(p).await?;
+    }
+    for l in new.licences.iter().filter(|l| written(&&object(LICENCE, &l.id()))) {
+        write.put_licence(l).await?;
+    }
+    for l in old.licences.iter().filter(|l| plan.removed.contains(&object(LICENCE, &l.id()))) {
+        write.delete_licence(&l.workspace, &l.key()).await?;
     }
     for p in old.policies.iter().filter(|p| plan.removed.contains(&object(POLICY, &p.id()))) {
         write.delete_policy(&p.workspace, &p.api).await?;
@@ -105,6 +113,7 @@ pub async fn apply(desk: Desk<'_>, new: &Draft, dry_run: bool) -> Result<Plan, E
 
 const WORKSPACE: &str = "workspace";
 const API: &str = "api";
+const LICENCE: &str = "licence";
 const POLICY: &str = "policy";
 
 fn object(kind: &'static str, id: &str) -> Object {
@@ -138,6 +147,14 @@ fn compare(old: &Draft, new: &Draft) -> Plan {
         API,
         old.apis.iter().map(|a| (a.id.as_str(), a)),
         new.apis.iter().map(|a| (a.id.as_str(), a)),
+    );
+    let ids = |draft: &Draft| draft.licences.iter().map(LicenceDraft::id).collect::<Vec<_>>();
+    let (before, after) = (ids(old), ids(new));
+    sort_out(
+        &mut plan,
+        LICENCE,
+        before.iter().map(String::as_str).zip(&old.licences),
+        after.iter().map(String::as_str).zip(&new.licences),
     );
     let ids = |draft: &Draft| draft.policies.iter().map(PolicyDraft::id).collect::<Vec<_>>();
     let (before, after) = (ids(old), ids(new));

@@ -2,7 +2,7 @@
 use super::enforcement::pairs;
 use super::view::instant;
 use super::{Desk, Error};
-use doorward_core::policy::{Api, Mode, Policy, Workspace, compile};
+use doorward_core::policy::{Api, Mode, Policy, Rule, Workspace, compile};
 use doorward_core::time::UnixMillis;
 use doorward_store::Observation;
 use serde::Serialize;
@@ -106,12 +106,15 @@ fn known(policy: &Policy, workspace: Option<&str>, api: Option<&str>) -> Result<
 
 /// Adds what was counted.
 async fn counted(desk: Desk<'_>, mut of: Readiness) -> Result<Readiness, Error> {
-    let since = desk.store.observed_since(&of.workspace, &of.api).await?;
+    let since = desk.store.observed_since(&of.workspace, &of.api, Rule::Signatures).await?;
     let (mut last, mut first) = (None::<String>, None);
     loop {
-        let page = desk.store.observed_page(&of.workspace, &of.api, last.as_deref(), PAGE as i64).await?;
+        let page = desk
+            .store
+            .observed_page(&of.workspace, &of.api, Rule::Signatures, last.as_deref(), PAGE as i64)
+            .await?;
         for one in &page {
-            let seen = &one.observed;
+            let seen = &one.refused;
             // What was seen when signatures were observed before says nothing about now.
             let now = |at: Option<UnixMillis>| {
                 at.filter(|at| since.is_none_or(|since| at.0 >= since.0.saturating_sub(CLOCKS_DIFFER_MS)))
@@ -119,7 +122,7 @@ async fn counted(desk: Desk<'_>, mut of: Readiness) -> Result<Readiness, Error> 
             if now(seen.last_at).is_some() {
                 first = [first, seen.first_at].into_iter().flatten().min();
                 of.credentials.push(caller(desk, one));
-            } else if now(seen.signed_at).is_some() {
+            } else if now(one.signed_at).is_some() {
                 of.signing_only += 1;
             }
         }
@@ -137,7 +140,7 @@ async fn counted(desk: Desk<'_>, mut of: Readiness) -> Result<Readiness, Error> 
 fn caller(desk: Desk<'_>, one: &Observation) -> Caller {
     let c = &one.stored.credential;
     let expired = c.expires_at.is_some_and(|at| at <= desk.now);
-    let seen = &one.observed;
+    let seen = &one.refused;
     Caller {
         credential: c.label().to_owned(),
         name: c.name.to_string(),
@@ -148,6 +151,6 @@ fn caller(desk: Desk<'_>, one: &Observation) -> Caller {
         calls: seen.calls,
         first_at: seen.first_at,
         last_at: seen.last_at,
-        signed_at: seen.signed_at,
+        signed_at: one.signed_at,
     }
 }

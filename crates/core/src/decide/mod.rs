@@ -13,18 +13,18 @@ mod signed;
 mod target;
 
 use crate::canonical::Hash;
-use crate::checks::{CHECKS, Subject};
+use crate::checks::{self, Subject};
 use crate::credential::{Credential, SchemeName};
 use crate::dialect::{Dialect, ErrorStyle};
 use crate::directory::Directory;
-use crate::policy::{Mode, Policy, RouteId, Workspace};
+use crate::policy::{Mode, Policy, RouteId, Rule, RuleSet, Scopes, Workspace};
 use crate::ports::{Once, OnceBy, Window};
 use crate::reason::Reason;
 pub use crate::refusal::Refusal;
 use crate::request::{PlainHttp, RequestView, Transport};
 use crate::schemes::escher::{self, KeptKeys};
 use crate::schemes::{self, Shown};
-use crate::scope::Granted;
+use crate::scope::{By, Granted};
 use crate::secret::Keys;
 use crate::token::{Cache, Tokens, Verified};
 pub use ask::{Duty, Received, Unclaimed};
@@ -35,9 +35,6 @@ pub use signed::Signed;
 use std::cell::RefCell;
 use std::sync::Arc;
 pub use target::{Forward, Target};
-
-/// The rule that requests must be signed, as events name it.
-const SIGNATURES: &str = "signatures";
 
 /// What bodies are hashed with that nobody signed.
 const UNSIGNED: Hash = Hash::Sha256;
@@ -68,8 +65,10 @@ pub struct Facts {
     pub exposed: bool,
     /// Whether the id alone was the proof.
     pub weak: bool,
-    /// The rule that would have refused the request, were it enforced.
-    pub would_refuse: Option<&'static str>,
+    /// The rules that would have refused the request, were they enforced.
+    pub would_refuse: RuleSet,
+    /// What the credential may do by its role.
+    pub role: Option<Scopes>,
     /// The token that was presented, once it was verified.
     pub token: Option<Arc<Verified>>,
     /// What is left of the token's scope, where its credential may do less now.
@@ -81,13 +80,17 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// What the caller may do: the scope of a token and its credential's scopes, both; else the credential's.
+    /// What the caller may do: the scope of a token and its credential's scopes, both; else the credential's, with those of
+    /// its role.
     pub fn scopes(&self) -> impl Iterator<Item = &str> {
         let of_token = self.token.as_ref().and_then(|token| token.scope.as_deref());
         let text = self.narrowed.as_deref().or(of_token);
         let of_credential = self.credential.as_ref().filter(|_| text.is_none());
+        let own = of_credential.into_iter().flat_map(|c| c.scopes.iter());
+        let of_role = self.role.iter().filter(move |_| text.is_none()).flat_map(|scopes| scopes.iter());
+        let twice = move |name: &&Box<str>| !of_credential.is_some_and(|c| c.scopes.contains(name));
         let names = text.unwrap_or_default().split(' ').filter(|name| !name.is_empty());
-        names.chain(of_credential.into_iter().flat_map(|c| c.scopes.iter().map(|name| &**name)))
+        names.chain(own.chain(of_role.filter(twice)).map(|name| &**name))
     }
 }
 
@@ -124,6 +127,8 @@ pub struct Denial {
     pub refusal: Refusal,
     /// The check that said no; `None` where it was the machine itself.
     pub rule: Option<&'static str>,
+    /// Whose rule it was, where somebody has made one.
+    pub stands: Option<Stands>,
     /// The methods that the path takes, for `method_not_allowed`.
     pub allow: Box<[String]>,
     /// How long the caller should wait before it tries again, in seconds.
@@ -132,9 +137,25 @@ pub struct Denial {
     pub explanation: Option<Box<str>>,
 }
 
+/// Where a rule stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stands {
+    /// In the policy of the caller's workspace at the API, or in what holds where that says nothing.
+    Policy,
+    /// In the credential.
+    Credential,
+}
+
 impl From<Refusal> for Denial {
     fn from(refusal: Refusal) -> Denial {
-        Denial { refusal, rule: None, allow: Box::default(), retry_after_s: None, explanation: None }
+        Denial {
+            refusal,
+            rule: None,
+            stands: None,
+            allow: Box::default(),
+            retry_after_s: None,
+            explanation: None,
+        }
     }
 }
 
@@ -262,22 +283,29 @@ fn judge(
         presented.dialect = Dialect::named(token.record.dialect).unwrap_or(presented.dialect);
         facts.presented = Some((presented.scheme, presented.dialect));
     }
-    let granted = token.as_deref().map(|token| Granted {
+    facts.role = workspace.role_scopes(&credential).cloned();
+    let granted = Granted {
         rule: presented.dialect.scopes,
-        token: token.scope.as_deref(),
+        by: match token.as_deref() {
+            Some(token) => By::Token(token.scope.as_deref()),
+            None => By::Key,
+        },
         credential: &credential.scopes,
-    });
-    facts.narrowed = granted.and_then(|granted| granted.narrowed()).map(Into::into);
+        role: credential.role().map(|_| facts.role.as_deref().unwrap_or_default()),
+    };
+    let narrowed = granted.narrowed().map(Into::into);
+    facts.narrowed = narrowed;
     facts.token = token.clone();
     facts.weak = presented.is_id_alone();
     facts.credential = Some(Arc::clone(&credential));
     if presented.can_be_used_again() && presented.scheme != SchemeName::Publishable {
         match api.signatures(&workspace) {
             Mode::Off => {}
-            Mode::Observe => facts.would_refuse = Some(SIGNATURES),
+            Mode::Observe => facts.would_refuse.add(Rule::Signatures),
             Mode::Enforce => {
                 let refusal = accepted::signature_required(api, "signatures-enforced-here");
-                return Err(Denial { rule: Some(SIGNATURES), ..refusal.into() });
+                let (rule, stands) = (Some(Rule::Signatures.name()), Some(Stands::Policy));
+                return Err(Denial { rule, stands, ..refusal.into() });
             }
         }
     }
@@ -289,11 +317,10 @@ fn judge(
         presented: &presented,
         credential: &credential,
         workspace: &workspace,
+        rules: api.rules(&workspace.id),
         granted,
     };
-    for check in CHECKS {
-        (check.run)(&subject).map_err(|refusal| Denial { rule: Some(check.name), ..refusal.into() })?;
-    }
+    checks::run(&subject, &mut facts.would_refuse)?;
     let Some(target) = Target::of(route, api, workspace.environment) else {
         return Err(Refusal::new(Reason::CredentialInvalid, "environment-not-served").into());
     };

@@ -7,11 +7,13 @@ use crate::document::Mistake;
 use crate::path::PathRules;
 use crate::schemes::bearer::{FIELD, PARAMETER};
 use crate::token::TokenRecord;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 mod bearer;
+mod rules;
 mod signing;
+mod tenancy;
 
 struct Compiler {
     policy: Policy,
@@ -26,8 +28,9 @@ pub fn compile(draft: &Draft, region: Option<&str>) -> Result<Policy, Vec<Mistak
     let policy = Policy { region: region.map(str::to_owned), ..Policy::default() };
     let mut c = Compiler { policy, mistakes: Vec::new() };
     c.workspaces(draft);
-    for (index, api) in draft.apis.iter().enumerate() {
-        if draft.apis[..index].iter().any(|other| other.id == api.id) {
+    let mut ids = HashSet::new();
+    for api in &draft.apis {
+        if !ids.insert(api.id.as_str()) {
             c.wrong(api.line.0, format!("api `{}`", api.id), "there is another API of this id");
         }
         c.api(api);
@@ -50,6 +53,7 @@ impl Compiler {
     }
 
     fn workspaces(&mut self, draft: &Draft) {
+        let mut all_licences = self.licences(draft);
         for w in &draft.workspaces {
             let environment = match Environment::parse(&w.environment) {
                 Ok(environment) => environment,
@@ -66,8 +70,20 @@ impl Compiler {
             }
             let region = w.region.clone();
             let (explain, password_grant) = (w.explain, w.password_grant);
-            let workspace =
-                Workspace { id: w.id.clone(), name, environment, region, explain, password_grant };
+            let (modules, roles) = (self.modules(w), self.roles(w));
+            let licences = all_licences.remove(&w.id).unwrap_or_default();
+            let id = w.id.clone();
+            let workspace = Workspace {
+                id,
+                name,
+                environment,
+                region,
+                explain,
+                password_grant,
+                modules,
+                roles,
+                licences,
+            };
             if self.policy.workspaces.insert(w.id.clone(), Arc::new(workspace)).is_some() {
                 self.wrong(
                     w.line.0,
@@ -132,7 +148,7 @@ impl Compiler {
             names,
             schemes,
             signing,
-            signatures: HashMap::new(),
+            rules: HashMap::new(),
             always_signed: false,
             sometimes_signed: false,
             explains: false,
@@ -175,8 +191,7 @@ impl Compiler {
         if let Some(endpoint) = local {
             self.local(r, endpoint, dialect, &methods, &place);
         }
-        let schemes = self.policy.apis[api].schemes.clone();
-        self.scope(r, &schemes, &place);
+        self.asks(r, &place);
         let id = RouteId(self.policy.routes.len());
         let hosts: Vec<Option<&str>> =
             if d.hosts.is_empty() { vec![None] } else { d.hosts.iter().map(|h| Some(h.as_str())).collect() };
@@ -199,7 +214,10 @@ impl Compiler {
         }
         let (client_side, public) = (r.client_side, r.public);
         let scope = r.scope.as_deref().map(Into::into);
-        self.policy.routes.push(Route { api, template, methods, client_side, public, scope, local });
+        let licences = r.licences.iter().map(|name| name.as_str().into()).collect();
+        let captcha = r.captcha;
+        let route = Route { api, template, methods, client_side, public, scope, licences, captcha, local };
+        self.policy.routes.push(route);
     }
 
     /// What a route can't be whose requests are answered here.

@@ -1,16 +1,22 @@
 //! What operators write: workspaces and APIs, in the form that `apply` reads and `export` writes.
 mod bearer;
+mod rules;
 mod signing;
+mod tenancy;
 
 pub use bearer::{CorsDraft, MAX_AUDIENCE_BYTES, MAX_SCOPE_BYTES};
-pub use signing::{PolicyDraft, SigningDraft};
+pub use rules::{LimitDraft, LimitsDraft, MAX_NETWORKS, NetworkDraft, PolicyDraft};
+pub use signing::SigningDraft;
+pub use tenancy::{LicenceDraft, RoleDraft};
 
-use super::{Endpoint, Methods, Template, Upstream};
+use super::{Endpoint, Methods, Module, Template, Upstream};
 use crate::credential::{Environment, SchemeName};
 use crate::dialect::Dialect;
 use crate::document::{Document, Mistake, Table};
+use rules::policy;
 use serde::Serialize;
-use signing::{policy, signing};
+use signing::signing;
+use tenancy::{licence, role};
 
 /// Longest id of a workspace or an API, in bytes.
 pub const MAX_NAME_BYTES: usize = 64;
@@ -26,13 +32,16 @@ pub struct Draft {
     /// APIs with their routes.
     #[serde(rename = "api", skip_serializing_if = "Vec::is_empty")]
     pub apis: Vec<ApiDraft>,
+    /// What workspaces and their users are licensed for.
+    #[serde(rename = "licence", skip_serializing_if = "Vec::is_empty")]
+    pub licences: Vec<LicenceDraft>,
     /// What holds for one workspace at one API.
     #[serde(rename = "policy", skip_serializing_if = "Vec::is_empty")]
     pub policies: Vec<PolicyDraft>,
 }
 
 /// A workspace as written.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct WorkspaceDraft {
     /// Unique.
     pub id: String,
@@ -50,6 +59,12 @@ pub struct WorkspaceDraft {
     /// Whether service users may ask for tokens with their passwords.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub password_grant: bool,
+    /// The modules that are on; every one where left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub modules: Option<Vec<String>>,
+    /// Its roles, besides those that every workspace has.
+    #[serde(rename = "role", skip_serializing_if = "Vec::is_empty")]
+    pub roles: Vec<RoleDraft>,
     /// Where it stands in the document.
     #[serde(skip)]
     pub line: Line,
@@ -140,9 +155,15 @@ pub struct RouteDraft {
     /// Whether it needs no credential.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub public: bool,
-    /// The scope that tokens need there.
+    /// The scope that callers need there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scope: Option<String>,
+    /// The licences that callers need there.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub licences: Vec<String>,
+    /// Whether callers solve a captcha there.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub captcha: bool,
     /// What answers it in the place of an upstream.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
@@ -182,9 +203,10 @@ pub fn read_what_can_be(text: &str) -> (Draft, Vec<Mistake>) {
     let root = document.root();
     let workspaces = root.tables("workspace").into_iter().filter_map(workspace).collect();
     let apis = root.tables("api").into_iter().filter_map(api).collect();
+    let licences = root.tables("licence").into_iter().filter_map(licence).collect();
     let policies = root.tables("policy").into_iter().filter_map(policy).collect();
     root.finish();
-    (Draft { workspaces, apis, policies }, document.finish())
+    (Draft { workspaces, apis, licences, policies }, document.finish())
 }
 
 impl Draft {
@@ -235,11 +257,14 @@ fn workspace(t: Table<'_, '_>) -> Option<WorkspaceDraft> {
     let region = t.parsed("region", self::id);
     let explain = t.boolean("explain").unwrap_or(false);
     let password_grant = t.boolean("password_grant").unwrap_or(false);
+    let modules = t.list("modules", kept(Module::parse));
+    let roles = t.tables("role").into_iter().filter_map(role).collect();
     let line = Line(t.line());
     t.finish();
     // Without a good environment it still stands, so that whatever names it is not called a mistake as well.
     let environment = environment.unwrap_or_else(|| Environment::Production.name().to_owned());
-    Some(WorkspaceDraft { id: id?, name, environment, region, explain, password_grant, line })
+    let id = id?;
+    Some(WorkspaceDraft { id, name, environment, region, explain, password_grant, modules, roles, line })
 }
 
 fn api(t: Table<'_, '_>) -> Option<ApiDraft> {
@@ -320,11 +345,24 @@ fn route(t: Table<'_, '_>) -> Option<RouteDraft> {
     let methods = t.list("methods", |m| Methods::new([m]).map(|_| m.to_owned()));
     let client_side = t.boolean("client_side").unwrap_or(false);
     let public = t.boolean("public").unwrap_or(false);
-    let scope = t.parsed("scope", bearer::scope);
+    let scope = t.parsed("scope", asked_scope);
+    let licences = t.list("licences", self::id).unwrap_or_default();
+    let captcha = t.boolean("captcha").unwrap_or(false);
     let target = t.parsed("target", kept(Endpoint::parse));
     let line = Line(t.line());
     t.finish();
-    Some(RouteDraft { path: path?, methods, client_side, public, scope, target, line })
+    let path = path?;
+    Some(RouteDraft { path, methods, client_side, public, scope, licences, captcha, target, line })
+}
+
+/// The scope of a route: one, and no pattern.
+fn asked_scope(text: &str) -> Result<String, String> {
+    match bearer::scope(text)? {
+        text if text.split(':').any(|part| part == "*") => {
+            Err(format!("`{text}`: a route asks for one scope; `*` stands in what callers hold"))
+        }
+        text => Ok(text),
+    }
 }
 
 #[cfg(test)]

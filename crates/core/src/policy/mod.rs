@@ -1,8 +1,9 @@
 //! What operators write ([`draft`]), and what is made of it ([`compile`]): an immutable policy, swapped whole.
-use crate::credential::{Environment, SchemeName};
+use crate::credential::{Credential, Environment, SchemeName};
 use crate::dialect::Dialect;
 use crate::origin::OriginEntry;
 use crate::path::PathRules;
+use crate::time::UnixMillis;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -10,12 +11,18 @@ mod compile;
 pub mod draft;
 mod endpoint;
 mod routes;
+mod rules;
 mod signing;
+mod tenancy;
 
 pub use compile::compile;
 pub use endpoint::Endpoint;
 pub use routes::{Methods, Routes, Template, host_name};
+pub use rules::{Limit, Limits, MAX_LIMIT_REQUESTS, MAX_LIMIT_S, NetworkRule, Rule, RuleSet, Rules};
 pub use signing::{DEFAULT_SKEW_S, MAX_PRESIGNED_S, MAX_SKEW_S, Mode, OnceOnly, Signing};
+pub use tenancy::{
+    BUILT_IN_ROLES, DEFAULT_WARN_DAYS, Licence, MAX_WARN_DAYS, Module, Modules, Roles, Scopes,
+};
 
 /// The policy in force.
 #[derive(Debug, Default)]
@@ -61,6 +68,26 @@ pub struct Workspace {
     pub explain: bool,
     /// Whether its service users may ask for tokens with their passwords (RFC 6749 4.3).
     pub password_grant: bool,
+    /// What is switched on.
+    pub modules: Modules,
+    /// Its roles.
+    pub roles: Roles,
+    /// Its licences, and those of its users.
+    pub licences: Vec<Licence>,
+}
+
+impl Workspace {
+    /// The scopes that a credential has from its role. One that names a role that is not there has none.
+    #[must_use]
+    pub fn role_scopes(&self, credential: &Credential) -> Option<&Scopes> {
+        self.roles.scopes(credential.role()?)
+    }
+
+    /// Whether a credential has a licence at an instant.
+    #[must_use]
+    pub fn has_licence(&self, name: &str, credential: &str, now: UnixMillis) -> bool {
+        self.licences.iter().any(|licence| *licence.name == *name && licence.covers(credential, now))
+    }
 }
 
 /// A named group of routes.
@@ -76,8 +103,8 @@ pub struct Api {
     pub schemes: Vec<SchemeName>,
     /// How requests are signed, for each dialect in `names` that has signatures; empty where signatures are not accepted.
     pub signing: Vec<Arc<Signing>>,
-    /// Where requests must be signed, by workspace, as far as operators have said so.
-    pub signatures: HashMap<String, Mode>,
+    /// What holds for a workspace, as far as operators have said so. A rule whose module is off there is off.
+    pub rules: HashMap<String, Rules>,
     /// Whether keys are refused whoever sends them: every workspace that it serves enforces signatures.
     pub always_signed: bool,
     /// Whether some workspace that it serves enforces signatures.
@@ -106,10 +133,16 @@ impl Api {
     pub fn serves(&self, workspace: &str) -> bool {
         self.workspaces.as_ref().is_none_or(|w| w.contains(workspace))
     }
+    /// What holds for a workspace.
+    #[must_use]
+    pub fn rules(&self, workspace: &str) -> &Rules {
+        static DEFAULT: Rules = Rules::DEFAULT;
+        self.rules.get(workspace).unwrap_or(&DEFAULT)
+    }
     /// Whether keys are refused because requests of that workspace have to be signed.
     #[must_use]
     pub fn signatures(&self, workspace: &Workspace) -> Mode {
-        self.signatures.get(&workspace.id).copied().unwrap_or_else(|| self.default_signatures(workspace))
+        self.rules(&workspace.id).signatures.unwrap_or_else(|| self.default_signatures(workspace))
     }
     /// The same where nobody has said anything: production starts with signatures enforced on APIs that take an id alone
     /// there, since whoever knows the id would be in.
@@ -148,8 +181,12 @@ pub struct Route {
     pub client_side: bool,
     /// Whether it needs no credential.
     pub public: bool,
-    /// The scope that tokens need there.
+    /// The scope that callers need there.
     pub scope: Option<Box<str>>,
+    /// The licences that callers need there, every one of them.
+    pub licences: Box<[Box<str>]>,
+    /// Whether callers solve a captcha there.
+    pub captcha: bool,
     /// What answers it here; `None`: the API's upstream does.
     pub local: Option<Endpoint>,
 }

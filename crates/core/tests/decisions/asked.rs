@@ -108,8 +108,8 @@ impl Request<'_> {
                 )
             }
         };
-        if let Some(rule) = decision.facts.would_refuse {
-            let _ = write!(said, ", {rule} would refuse it");
+        for rule in decision.facts.would_refuse.iter() {
+            let _ = write!(said, ", {} would refuse it", rule.name());
         }
         for (on, word) in [
             (decision.facts.exposed, "exposed"),

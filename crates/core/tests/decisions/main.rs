@@ -173,6 +173,7 @@ fn world_of(more: &str, issuer: Option<Issuer>) -> Live {
             },
             secret: keys.hash(id.as_bytes(), b"secret"),
             signing: Dialect::named(dialect).unwrap().signing.map(|_| SigningSecret::new(b"secret")),
+            own: None,
             tokens_since: 0,
         });
     }

@@ -58,6 +58,7 @@ pub(crate) fn credential(id: &str, dialect: &str) -> Credential {
         origins: Box::default(),
         secret: Keys::derive(&[3; 32]).hash(id.as_bytes(), b"secret"),
         signing: (dialect.avanan || dialect.signing.is_some()).then(|| SigningSecret::new(b"secret")),
+        own: None,
         tokens_since: SINCE,
     }
 }

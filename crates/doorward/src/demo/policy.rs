@@ -75,7 +75,7 @@ pub(super) fn draft(sample: SocketAddr) -> Draft {
         region: Some(REGION.to_owned()),
         explain: environment == Environment::Sandbox,
         password_grant: true,
-        line: Default::default(),
+        ..WorkspaceDraft::default()
     };
     let url = format!("http://{sample}");
     let api = |id: &str, name: &str, dialect: &str, paths: &mut dyn Iterator<Item = String>| ApiDraft {
@@ -127,6 +127,7 @@ pub(super) fn draft(sample: SocketAddr) -> Draft {
             workspace(SANDBOX, "Demo shop (sandbox)", Environment::Sandbox),
         ],
         apis,
+        licences: Vec::new(),
         policies: Vec::new(),
     }
 }
@@ -144,6 +145,7 @@ pub(super) fn merged(before: &Draft, demo: Draft) -> Draft {
             all.apis.push(a.clone());
         }
     }
+    all.licences.extend(before.licences.iter().cloned());
     all.policies.extend(before.policies.iter().cloned());
     all
 }

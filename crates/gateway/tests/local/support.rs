@@ -147,6 +147,7 @@ fn live() -> Arc<Live> {
             origins: Box::default(),
             secret: keys.hash(id.as_bytes(), b"secret"),
             signing: Dialect::named(dialect).unwrap().signing.map(|_| SigningSecret::new(b"secret")),
+            own: None,
             tokens_since: 0,
         });
     }

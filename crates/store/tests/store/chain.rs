@@ -76,7 +76,9 @@ async fn what_was_tampered_with_is_found() {
         "UPDATE credential SET id = 'd' WHERE id = 'c'",
         "DELETE FROM credential WHERE id = 'c'",
         "INSERT INTO credential SELECT 'd', workspace, kind, name, dialect, plain_key, status, expires_at, scopes, \
-         origins, secret, secret_version, created_at, tokens_since, password, password_grant FROM credential WHERE id = 'a'",
+         origins, secret, secret_version, created_at, tokens_since, password, password_grant, role, networks, limit_rule FROM credential WHERE id = 'a'",
+        "UPDATE credential SET role = 'admin' WHERE id = 'a'",
+        "UPDATE credential SET networks = '[]' WHERE id = 'a'",
         "UPDATE object SET body = replace(body, '9000', '9009') WHERE id = 'vouchers'",
         "UPDATE object SET body = 'id = ' WHERE id = 'vouchers'",
         "UPDATE object SET body = '' WHERE id = 'vouchers'",

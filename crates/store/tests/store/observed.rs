@@ -1,7 +1,8 @@
 //! Calls without a signature, where signatures are observed: they add up, and go with their credential.
 use crate::place::on_both_engines;
 use crate::support::*;
-use doorward_core::observed::Observed;
+use doorward_core::observed::{Observed, Refused};
+use doorward_core::policy::Rule;
 use doorward_core::policy::draft::PolicyDraft;
 use doorward_core::time::UnixMillis;
 use doorward_store::{Fact, Store};
@@ -20,10 +21,16 @@ fn fact(id: &str, at: i64, observed: Vec<Observed>) -> Fact {
     Fact { credential: id.to_owned(), last_used: UnixMillis(at), exposed_at: None, observed }
 }
 
+/// So many calls without a signature at one instant.
+pub(crate) fn unsigned(api: &str, calls: u64, at: Option<UnixMillis>) -> Observed {
+    let refused = Refused { calls, first_at: at, last_at: at, ..Refused::nothing(Rule::Signatures) };
+    Observed { refused: vec![refused], ..Observed::nothing(api) }
+}
+
 /// So many calls without a signature, all at once.
 pub(crate) async fn call(store: &Store, id: &str, api: &str, calls: u64, at: i64) {
     let time = Some(UnixMillis(at));
-    let seen = Observed { calls, first_at: time, last_at: time, ..Observed::nothing(api) };
+    let seen = unsigned(api, calls, time);
     store.record(&[fact(id, at, vec![seen])]).await.unwrap();
 }
 
@@ -34,8 +41,8 @@ async fn sign(store: &Store, id: &str, api: &str, at: i64) {
 
 /// The credentials that have called an API, and how often.
 pub(crate) async fn calls(store: &Store, api: &str) -> Vec<(String, u64)> {
-    let page = store.observed_page("acme", api, None, 100).await.unwrap();
-    page.into_iter().map(|o| (o.stored.credential.id.to_string(), o.observed.calls)).collect()
+    let page = store.observed_page("acme", api, Rule::Signatures, None, 100).await.unwrap();
+    page.into_iter().map(|o| (o.stored.credential.id.to_string(), o.refused.calls)).collect()
 }
 
 async fn calls_add_up_and_times_keep_their_ends() {
@@ -45,9 +52,9 @@ async fn calls_add_up_and_times_keep_their_ends() {
     create(&store, "k", "s", None).await;
     let head = store.head().await.unwrap();
     let seen = async || {
-        let page = store.observed_page("acme", "vouchers", None, 9).await.unwrap();
-        let o = &page[0].observed;
-        [Some(o.calls as i64), o.first_at.map(|t| t.0), o.last_at.map(|t| t.0), o.signed_at.map(|t| t.0)]
+        let page = store.observed_page("acme", "vouchers", Rule::Signatures, None, 9).await.unwrap();
+        let (o, signed_at) = (&page[0].refused, page[0].signed_at);
+        [Some(o.calls as i64), o.first_at.map(|t| t.0), o.last_at.map(|t| t.0), signed_at.map(|t| t.0)]
     };
     // Nodes tell late, and in any order.
     sign(&store, "k", "vouchers", 15).await;
@@ -107,7 +114,7 @@ async fn pages_are_of_one_workspace_and_api() {
     }
     call(&store, "k1", "other", 1, 5).await;
     let page = async |after: Option<&str>| {
-        let page = store.observed_page("acme", "vouchers", after, 2).await.unwrap();
+        let page = store.observed_page("acme", "vouchers", Rule::Signatures, after, 2).await.unwrap();
         page.iter().map(|o| (o.stored.credential.id.to_string(), o.can_sign)).collect::<Vec<_>>()
     };
     let of = |id: &str, can_sign| (id.to_owned(), can_sign);
@@ -138,7 +145,8 @@ async fn observation_begins_with_the_change_that_says_so() {
     let place = Place::new();
     let store = place.store().await;
     put_policy(&store).await;
-    let since = async || store.observed_since("acme", "vouchers").await.unwrap().map(|t| t.0);
+    let since =
+        async || store.observed_since("acme", "vouchers", Rule::Signatures).await.unwrap().map(|t| t.0);
     assert_eq!(since().await, None);
     for (signatures, at, expected) in [
         (Some("off"), 10, None),
@@ -179,7 +187,7 @@ async fn a_deletion_and_facts_do_not_wait_for_each_other() {
     for round in 0..20 {
         create(&store, "k", "s", None).await;
         call(&store, "k", "api0", 1, 5).await;
-        let seen = |n: usize| Observed { calls: 1, ..Observed::nothing(&format!("api{n}")) };
+        let seen = |n: usize| unsigned(&format!("api{n}"), 1, None);
         let facts = [fact("k", 9, (0..40).map(seen).collect())];
         let recorder = store.clone();
         let recording = tokio::spawn(async move { recorder.record(&facts).await });

@@ -2,7 +2,8 @@
 use crate::place::on_both_engines;
 use crate::support::*;
 use doorward_core::guessing::{Delays, Network};
-use doorward_core::observed::Observed;
+use doorward_core::observed::{Observed, Refused, Sample};
+use doorward_core::policy::Rule;
 use doorward_core::time::UnixMillis;
 use doorward_store::{Address, Display, Fact, Filter, Moved, Store, StoreError, Target, TokenFilter};
 use std::sync::Arc;
@@ -90,7 +91,10 @@ async fn fill(store: &Store, many: usize) {
     // More rows than are read at a time, where there are many of everything; one page ends among those of a credential.
     let seen = |n: usize| {
         let api = format!("api{n}");
-        Observed { calls: n as u64 + 1, first_at: Some(NOW), last_at: Some(NOW), ..Observed::nothing(&api) }
+        let seen = crate::observed::unsigned(&api, n as u64 + 1, Some(NOW));
+        let sample = Sample { at: NOW, method: "GET".into(), path: "/v1".into(), client: None };
+        let scope = Refused { calls: 1, samples: vec![sample], ..Refused::nothing(Rule::Scope) };
+        Observed { refused: seen.refused.into_iter().chain([scope]).collect(), ..seen }
     };
     let observed: Vec<_> = (0..=many / 2).map(seen).collect();
     let full = Fact { observed: observed.clone(), ..fact("full", None) };

@@ -1,6 +1,7 @@
 use super::super::{policy as verbs, readiness};
 use super::*;
-use doorward_core::observed::Observed;
+use doorward_core::observed::{Observed, Refused};
+use doorward_core::policy::Rule;
 use doorward_store::Fact;
 
 const SIGNED: &str = r#"
@@ -56,13 +57,10 @@ async fn caller(office: &Office, id: &str, plain_key: bool) -> String {
 
 async fn call(office: &Office, id: &str, calls: u64, at_ms: i64, signed_ms: Option<i64>) {
     let at = NOW.plus_ms(at_ms);
-    let observed = Observed {
-        calls,
-        first_at: (calls > 0).then_some(at),
-        last_at: (calls > 0).then_some(at),
-        signed_at: signed_ms.map(|ms| NOW.plus_ms(ms)),
-        ..Observed::nothing("club")
-    };
+    let time = (calls > 0).then_some(at);
+    let refused = Refused { calls, first_at: time, last_at: time, ..Refused::nothing(Rule::Signatures) };
+    let signed_at = signed_ms.map(|ms| NOW.plus_ms(ms));
+    let observed = Observed { refused: vec![refused], signed_at, ..Observed::nothing("club") };
     let fact = Fact { credential: id.to_owned(), last_used: at, exposed_at: None, observed: vec![observed] };
     office.store.record(&[fact]).await.unwrap();
 }

@@ -29,18 +29,19 @@ impl Compiler {
         Bearer { audiences: d.audiences.iter().map(|a| a.as_str().into()).collect(), cors }
     }
 
-    /// A scope that nobody is asked for would be taken for a wall.
-    pub(super) fn scope(&mut self, r: &RouteDraft, schemes: &[SchemeName], place: &str) {
-        let Some(scope) = &r.scope else { return };
-        let wrong = match () {
-            () if !schemes.contains(&SchemeName::Bearer) => {
-                "tokens alone are asked for scopes, and this API does not accept the scheme bearer"
-            }
-            () if r.public => "a public route lets in whoever has no token at all",
-            () if r.target.is_some() => "what is answered here is never opened by a token",
+    /// What nobody is asked for would be taken for a wall.
+    pub(super) fn asks(&mut self, r: &RouteDraft, place: &str) {
+        let why = match () {
+            () if r.public => "a public route lets in whoever has no credential at all",
+            () if r.target.is_some() => "what is answered here has rules of its own",
             () => return,
         };
-        self.wrong(r.line.0, place, format!("it asks for the scope `{scope}`, but {wrong}"));
+        let scope = r.scope.iter().map(|scope| format!("the scope `{scope}`"));
+        let licences = r.licences.iter().map(|licence| format!("the licence `{licence}`"));
+        let captcha = r.captcha.then(|| "a captcha".to_owned());
+        for asked in scope.chain(licences).chain(captcha) {
+            self.wrong(r.line.0, place, format!("it asks for {asked}, but {why}"));
+        }
     }
 }
 
@@ -103,20 +104,19 @@ mod tests {
             [
                 "line 1, api `a`: it has `audiences`, but does not accept the scheme bearer",
                 "line 1, api `a`: it has `cors`, but does not accept the scheme bearer",
-                "line 7, api `a`, /x: it asks for the scope `read`, but tokens alone are asked for scopes, and this API does not accept the scheme bearer",
             ]
         );
         let takes = "schemes = [\"bearer\"]";
         assert_eq!(
             told(&api("standard", takes, "scope = \"read\"\npublic = true")),
             [
-                "line 6, api `a`, /x: it asks for the scope `read`, but a public route lets in whoever has no token at all"
+                "line 6, api `a`, /x: it asks for the scope `read`, but a public route lets in whoever has no credential at all"
             ]
         );
         assert_eq!(
             told(&api("standard", takes, "scope = \"read\"\ntarget = \"jwks\"")),
             [
-                "line 6, api `a`, /x: it asks for the scope `read`, but what is answered here is never opened by a token"
+                "line 6, api `a`, /x: it asks for the scope `read`, but what is answered here has rules of its own"
             ]
         );
         for (more, route, line, what) in [

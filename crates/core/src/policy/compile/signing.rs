@@ -2,7 +2,7 @@
 use super::Compiler;
 use crate::dialect::{Dialect, SigningForm};
 use crate::policy::draft::{ApiDraft, Draft, SigningDraft};
-use crate::policy::{DEFAULT_SKEW_S, Mode, OnceOnly, Signing};
+use crate::policy::{DEFAULT_SKEW_S, OnceOnly, Signing};
 use crate::schemes::escher::{Config, ConfigError, Flavour};
 use std::sync::Arc;
 
@@ -63,45 +63,6 @@ impl Compiler {
                 );
                 self.wrong(line, format!("api `{id}`, signing"), why);
             }
-        }
-    }
-
-    /// What holds for one workspace at one API.
-    pub(super) fn policies(&mut self, draft: &Draft) {
-        for (index, p) in draft.policies.iter().enumerate() {
-            let place = format!("policy of `{}` at `{}`", p.workspace, p.api);
-            if draft.policies[..index].iter().any(|other| other.id() == p.id()) {
-                self.wrong(p.line.0, &place, "there is another one");
-            }
-            if !self.policy.workspaces.contains_key(&p.workspace) {
-                self.wrong(p.line.0, &place, format!("there is no workspace `{}`", p.workspace));
-            }
-            let Some(at) = self.policy.apis.iter().position(|a| a.id == p.api) else {
-                if !draft.apis.iter().any(|a| a.id == p.api) {
-                    self.wrong(p.line.0, &place, format!("there is no API `{}`", p.api));
-                }
-                continue;
-            };
-            let mode = match p.signatures.as_deref().map(Mode::parse) {
-                None => continue,
-                Some(Ok(mode)) => mode,
-                Some(Err(why)) => {
-                    self.wrong(p.line.0, &place, why);
-                    continue;
-                }
-            };
-            if mode != Mode::Off && self.policy.apis[at].signing.is_empty() {
-                let why = format!("`signatures` is {}, but the API accepts none", mode.name());
-                self.wrong(p.line.0, &place, why);
-            }
-            self.policy.apis[at].signatures.insert(p.workspace.clone(), mode);
-        }
-        for api in &mut self.policy.apis {
-            let served: Vec<_> = self.policy.workspaces.values().filter(|w| api.serves(&w.id)).collect();
-            let enforced = served.iter().filter(|w| api.signatures(w) == Mode::Enforce).count();
-            api.sometimes_signed = enforced > 0;
-            api.always_signed = enforced > 0 && enforced == served.len();
-            api.explains = !api.signing.is_empty() && served.iter().any(|w| w.explain);
         }
     }
 }

@@ -1,8 +1,8 @@
 //! What operators write about signatures.
-use super::{Line, id, kept};
+use super::{Line, kept};
 use crate::dialect::Dialect;
 use crate::document::Table;
-use crate::policy::signing::{MAX_PRESIGNED_S, MAX_SKEW_S, Mode, OnceOnly};
+use crate::policy::signing::{MAX_PRESIGNED_S, MAX_SKEW_S, OnceOnly};
 use serde::Serialize;
 
 /// How requests to an API are signed under the names of one dialect. What is left out is as the dialect has it.
@@ -52,29 +52,6 @@ pub struct SigningDraft {
     pub line: Line,
 }
 
-/// What holds for one workspace at one API.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct PolicyDraft {
-    /// The workspace.
-    pub workspace: String,
-    /// The API.
-    pub api: String,
-    /// Whether requests must be signed: a mode.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub signatures: Option<String>,
-    /// Where it stands in the document.
-    #[serde(skip)]
-    pub line: Line,
-}
-
-impl PolicyDraft {
-    /// Names it: the workspace and the API.
-    #[must_use]
-    pub fn id(&self) -> String {
-        format!("{}/{}", self.workspace, self.api)
-    }
-}
-
 /// The name of a header field, in lower case (RFC 9110 5.1).
 fn field_name(text: &str) -> Result<String, String> {
     let ok = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
@@ -111,12 +88,4 @@ pub(super) fn signing(t: Table<'_, '_>) -> SigningDraft {
     };
     t.finish();
     draft
-}
-
-pub(super) fn policy(t: Table<'_, '_>) -> Option<PolicyDraft> {
-    let (workspace, api) = (t.required("workspace", id), t.required("api", id));
-    let signatures = t.parsed("signatures", kept(Mode::parse));
-    let line = Line(t.line());
-    t.finish();
-    Some(PolicyDraft { workspace: workspace?, api: api?, signatures, line })
 }
