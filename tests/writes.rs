@@ -207,6 +207,7 @@ fn write(order: &Value) {
             plain_key: false,
             origins: Vec::new(),
             scopes: Vec::new(),
+            networks: None,
             expires_at: None,
             import: None,
             password: None,

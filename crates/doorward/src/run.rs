@@ -1,4 +1,5 @@
 //! Starts a node and stops it again: the only place where everything meets.
+use crate::callers::{self, Sight};
 use crate::config::Config;
 use crate::front::{Doors, Front, listen, url};
 use crate::heartbeat::Heartbeat;
@@ -154,6 +155,7 @@ impl Node {
                 follow(store, live, following, woken, monotonic_ms, ready_to).await;
             }
         }));
+        others.push(tokio::spawn(callers::watch(Sight::of(config), Arc::clone(&live), ready.clone())));
         let once = ledger.as_ref().map(|running| Arc::clone(&running.ledger));
         let board = Arc::new(Board::new(metrics::about(config), live, ready.clone(), gateway, once));
         if let Some(listener) = operations {

@@ -1,7 +1,8 @@
 //! A credential as somebody asks for it, and everything that can be wrong with that.
-use super::Error;
+use super::{Error, networks};
 use doorward_core::credential::{Environment, Kind, MAX_ID_BYTES, MAX_SECRET_BYTES, SchemeName};
 use doorward_core::dialect::{DIALECTS, Dialect, KeyForm};
+use doorward_core::network::Networks;
 use doorward_core::origin::OriginEntry;
 use doorward_core::password;
 use doorward_core::policy::draft::Draft;
@@ -36,6 +37,8 @@ pub struct Wanted {
     pub origins: Vec<String>,
     /// What it may do.
     pub scopes: Vec<String>,
+    /// From where it may be used, as written; `None`: from anywhere, as far as policies let it.
+    pub networks: Option<Vec<String>>,
     /// From when on it is expired.
     pub expires_at: Option<UnixMillis>,
     /// An id, and perhaps a secret, that exist already. A user's name is his id.
@@ -60,6 +63,7 @@ impl Wanted {
             plain_key: false,
             origins: Vec::new(),
             scopes: Vec::new(),
+            networks: None,
             expires_at: None,
             import: None,
             password: None,
@@ -127,6 +131,7 @@ pub(super) struct Checked {
     pub(super) region: Option<String>,
     pub(super) scopes: Box<[Box<str>]>,
     pub(super) origins: Box<[OriginEntry]>,
+    pub(super) networks: Option<Networks>,
 }
 
 /// Holds a wish against the rules.
@@ -145,6 +150,8 @@ pub(super) fn check(wanted: &Wanted, policy: &Draft, now: UnixMillis) -> Result<
     }
     let origins = origins(wanted, dialect, &mut wrong);
     let scopes = scopes(wanted, &mut wrong);
+    let own = policy.workspaces.iter().find(|w| w.id == wanted.workspace);
+    let networks = wanted.networks.as_ref().map(|texts| networks::read(texts, own, &mut wrong));
     if let Some(at) = wanted.expires_at.filter(|at| *at <= now) {
         wrong.push(format!("it would have expired already, at {at}"));
     }
@@ -154,9 +161,8 @@ pub(super) fn check(wanted: &Wanted, policy: &Draft, now: UnixMillis) -> Result<
     password(wanted, &mut wrong);
     match (environment, dialect) {
         (Some(environment), Some(dialect)) if wrong.is_empty() => {
-            let own = policy.workspaces.iter().find(|w| w.id == wanted.workspace);
             let region = own.and_then(|w| w.region.clone());
-            Ok(Checked { environment, dialect, region, scopes, origins })
+            Ok(Checked { environment, dialect, region, scopes, origins, networks })
         }
         _ => Err(Error::Credential(wrong)),
     }

@@ -10,6 +10,7 @@ pub mod credentials;
 mod draft;
 mod enforcement;
 pub mod import;
+pub mod networks;
 pub mod nodes;
 pub mod policy;
 pub mod readiness;

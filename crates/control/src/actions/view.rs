@@ -1,5 +1,6 @@
 //! A credential as it is shown to whoever manages it.
 use doorward_core::credential::Credential;
+use doorward_core::network::Networks;
 use doorward_core::time::UnixMillis;
 use doorward_store::Stored;
 use serde::{Serialize, Serializer};
@@ -52,6 +53,9 @@ pub struct CredentialView {
     pub origins: Vec<String>,
     /// What it may do.
     pub scopes: Vec<String>,
+    /// From where it may be used, and from nowhere else. Left out where it has no list of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub networks: Option<Vec<String>>,
     /// `active` or `blocked`.
     pub status: &'static str,
     /// From when on it is expired.
@@ -83,6 +87,7 @@ impl CredentialView {
             weak: c.plain_key,
             origins: c.origins.iter().map(ToString::to_string).collect(),
             scopes: c.scopes.iter().map(ToString::to_string).collect(),
+            networks: c.networks().map(Networks::texts),
             status: c.status.name(),
             expires_at: c.expires_at,
             created_at: Some(created_at),

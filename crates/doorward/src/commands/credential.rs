@@ -1,13 +1,15 @@
 //! `doorward credential ...`.
 use super::{ACTOR, import, list, print};
-use crate::cli::{Create, Credential, One, Output};
+use crate::cli::{Create, Credential, Network, One, Output};
 use crate::{Failure, clock, place, random};
-use doorward_control::actions::{CredentialView, Import, Password, Showing, Wanted, credentials};
+use doorward_control::actions::{CredentialView, Import, Password, Showing, Wanted, credentials, networks};
 use std::io::{self, Read as _};
 use std::path::Path;
 
 /// Most bytes that are read as a secret: more than any has.
 const MAX_SECRET_FILE_BYTES: u64 = 4096;
+/// What is told in the place of a list that holds nobody.
+const NOWHERE: &str = "none  (it can't be used from anywhere)";
 
 pub(super) async fn run(command: Credential) -> Result<(), Failure> {
     match command {
@@ -30,6 +32,14 @@ pub(super) async fn run(command: Credential) -> Result<(), Failure> {
         Credential::Unblock(one) => {
             let opened = place::open(&one.place).await?;
             Ok(told(&credentials::unblock(opened.desk(ACTOR), &one.id).await?, one.output)?)
+        }
+        Credential::Network(Network::Set { one, networks }) => {
+            let opened = place::open(&one.place).await?;
+            Ok(told(&networks::set(opened.desk(ACTOR), &one.id, &networks).await?, one.output)?)
+        }
+        Credential::Network(Network::Clear(one)) => {
+            let opened = place::open(&one.place).await?;
+            Ok(told(&networks::clear(opened.desk(ACTOR), &one.id).await?, one.output)?)
         }
         Credential::Delete(one) => delete(one).await,
         Credential::Regenerate { one, keep_tokens, revoke_tokens } => {
@@ -64,6 +74,7 @@ async fn create(options: Create) -> Result<(), Failure> {
         plain_key: options.plain_key,
         origins: options.origins,
         scopes: options.scopes,
+        networks: options.networks,
         expires_at: options.expires,
         import: options.id.map(|id| Import { id, secret }),
         password,
@@ -137,6 +148,7 @@ fn card(c: &CredentialView) -> io::Result<()> {
         ("status", Some(status(c))),
         ("origins", some(&c.origins)),
         ("scopes", some(&c.scopes)),
+        ("networks", c.networks.as_ref().map(|all| some(all).unwrap_or_else(|| NOWHERE.to_owned()))),
         ("expires", time(c.expires_at)),
         ("last used", time(c.last_used)),
         ("exposed", time(c.exposed_at).map(|t| format!("{t}  (sent over plain HTTP)"))),

@@ -195,6 +195,9 @@ fn line(number: usize, text: &[u8]) -> Result<Line, Vec<String>> {
         false => (secret, None),
     };
     let (origins, scopes) = (fields.texts("origins"), fields.texts("scopes"));
+    // An empty list lets nobody in, and none everybody.
+    let listed = fields.fields.get("networks").is_some_and(|value| !value.is_null());
+    let networks = fields.texts("networks");
     let expires_at = fields.named("expires_at", |text| {
         UnixMillis::parse(text).ok_or_else(|| "write it as 2026-12-31T00:00:00Z".to_owned())
     });
@@ -220,6 +223,7 @@ fn line(number: usize, text: &[u8]) -> Result<Line, Vec<String>> {
                 plain_key,
                 origins,
                 scopes,
+                networks: listed.then_some(networks),
                 expires_at,
                 import: Some(Import { id, secret }),
                 password,
