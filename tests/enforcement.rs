@@ -179,7 +179,7 @@ fn what_is_observed_is_let_through_and_counted() {
     const CALLS: usize = 37;
     let answer = club.gateway.ask(club.plain.get("/club/x"));
     answer.expect_ok();
-    assert_eq!(club.gateway.event(answer.id())["would_refuse"], "signatures");
+    assert_eq!(club.gateway.event(answer.id())["would_refuse"], serde_json::json!(["signatures"]));
     club.call(&club.plain, "/club/x", CALLS - 1);
     let signed = club.gateway.ask(Signer::of(&club.signer).get("/club/x"));
     signed.expect_ok();
@@ -195,7 +195,7 @@ fn what_is_observed_is_let_through_and_counted() {
     assert!(seen["first_at"].as_str() >= Some(&began.to_string()[..19]), "{seen}");
     let report = club.report("acme", "club");
     assert_eq!((&report["ready"], &report["would_be_refused"]), (&false.into(), &1.into()), "{report}");
-    assert_eq!((&report["signatures"], &report["signing_only"]), (&"observe".into(), &1.into()), "{report}");
+    assert_eq!((&report["mode"], &report["signing_only"]), (&"observe".into(), &1.into()), "{report}");
     let since = report["since"].as_str().expect("since when");
     assert!(since <= &*began.to_string(), "it began with the policy: {since}");
 
@@ -266,8 +266,8 @@ fn enforcement_is_obeyed_at_once_and_loosening_it_is_said_and_written_down() {
     assert!(eventually("it to be off", || by_id().is_empty()) < OBEYED_WHEN_BUSY);
     let json = gateway.folder.write("json.toml", &written(&club.upstream, &[]));
     let told = rows(&gateway.command(&["apply", "--dry-run", "--json", "-f", &json]).ok().stdout).remove(0);
-    let expected = serde_json::json!([{"workspace": "acme", "api": "club", "from": "off", "to": "enforce", "loosened": false}]);
-    assert_eq!(told["signatures"], expected);
+    let expected = serde_json::json!([{"workspace": "acme", "api": "club", "rule": "signatures", "from": "off", "to": "enforce", "loosened": false}]);
+    assert_eq!(told["modes"], expected);
 
     // Who did what, and what it was before.
     let changes = club.changes();
@@ -300,7 +300,7 @@ fn a_signed_address_is_not_good_enough() {
     address("/till/x").expect(401, "signature_required");
     let answer = address("/club/x");
     answer.expect_ok();
-    assert_eq!(gateway.event(answer.id())["would_refuse"], "signatures");
+    assert_eq!(gateway.event(answer.id())["would_refuse"], serde_json::json!(["signatures"]));
     let seen = wait_for("the call", || club.reported(""));
     assert_eq!((&seen["credential"], &seen["calls"]), (&signer.id.clone().into(), &1.into()));
     club.apply(&[]);
@@ -314,7 +314,7 @@ fn the_report_reads_well() {
     let Club { gateway, plain, signer, .. } = &club;
     let report = |more: &[&str]| gateway.command(&[&["report", "readiness"], more].concat()).ok().stdout;
     let ready = report(&[]);
-    assert!(ready.lines().any(|l| l.starts_with("acme at club: observed since 2")), "{ready}");
+    assert!(ready.lines().any(|l| l.starts_with("acme at club: signatures observed since 2")), "{ready}");
     for line in [
         "  ready, but nobody has called yet, with a signature or without",
         "acme at till: signatures are enforced",
@@ -325,10 +325,7 @@ fn the_report_reads_well() {
     ] {
         assert!(ready.lines().any(|l| l == line), "{line}: {ready}");
     }
-    assert_eq!(
-        ready.lines().last(),
-        Some("ready: no credential would be refused where signatures are observed")
-    );
+    assert_eq!(ready.lines().last(), Some("ready: no credential would be refused where rules are observed"));
 
     let blocked = gateway.actor("acme", "server", &["--dialect", "antavo", "--plain-key", "--name", "gone"]);
     eventually("it to be known", || gateway.ask(blocked.get("/club/x")).status == 200);
@@ -356,8 +353,7 @@ fn the_report_reads_well() {
         );
     }
     let json = rows(&report(&["--json"]));
-    let modes: Vec<_> =
-        json.iter().map(|r| [&r["workspace"], &r["api"], &r["signatures"], &r["ready"]]).collect();
+    let modes: Vec<_> = json.iter().map(|r| [&r["workspace"], &r["api"], &r["mode"], &r["ready"]]).collect();
     let off = [&"acme-test".into(), &"club".into(), &"off".into(), &Value::Null];
     let enforced = [&"acme".into(), &"till".into(), &"enforce".into(), &Value::Null];
     assert_eq!(modes, [[&"acme".into(), &"club".into(), &"observe".into(), &false.into()], off, enforced]);

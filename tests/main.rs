@@ -7,6 +7,7 @@
 
 mod support;
 
+mod authorization;
 mod backup;
 mod bearer;
 mod bearer_end;

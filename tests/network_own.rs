@@ -166,7 +166,10 @@ fn lists_are_shown_and_travel() {
     assert!(same.ok().stdout.contains("1 were there already"), "the same addresses are the same list");
     for other in [None, Some(serde_json::json!([])), Some(serde_json::json!(["10.0.0.1"]))] {
         let run = import(other.clone());
-        assert!(run.code == 1 && run.said().contains("not the same: networks"), "{other:?}: {run:?}");
+        assert!(
+            run.code == 1 && run.said().contains("not the same: role, networks, limit"),
+            "{other:?}: {run:?}"
+        );
     }
     // An empty list lets nobody in.
     let mut closed = made.clone();

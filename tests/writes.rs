@@ -207,7 +207,7 @@ fn write(order: &Value) {
             plain_key: false,
             origins: Vec::new(),
             scopes: Vec::new(),
-            networks: None,
+            own: Default::default(),
             expires_at: None,
             import: None,
             password: None,

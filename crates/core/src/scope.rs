@@ -3,9 +3,14 @@
 //! A name is `thing:verb`, or any other word. Who holds `vouchers:*` may do everything with vouchers, who holds `*:read` may
 //! read everything, and who holds `*` may do everything; but names under `admin:` are held by name, or by `admin:*`.
 //!
-//! A token opens what its scope and its credential do, both. A token that does not say, and a credential that has no names,
-//! leave it to the other. Without a token, a credential that has no names opens what asks for none.
+//! A token opens what its scope and its credential do, both; a token that does not say leaves it to its credential. A
+//! credential that has no names opens what asks for none. Where paths have scopes, which keys are not asked for, it leaves
+//! those to its token.
 use crate::path;
+
+mod held;
+
+pub use held::Held;
 
 /// What names of management begin with. No token of any dialect carries one.
 const RESERVED: &str = "admin";
@@ -110,7 +115,7 @@ impl ScopeRule {
     /// Whether who holds a name may do what another one opens.
     #[must_use]
     pub fn covers(self, held: &str, name: &str) -> bool {
-        covers(held, name) || self.all_of(name) == Some(held)
+        covers(held, name) || !reserved(name) && self.all_of(name) == Some(held)
     }
 }
 
@@ -173,21 +178,24 @@ impl<'a> Granted<'a> {
         };
         let of_path = own_side.filter(|_| by_path).map(|side| side.of(asked.path).unwrap_or(side.all));
         let alls = [own_side.map(|side| side.all), other_side.map(|side| side.all)];
-        match asked.scope.or(of_path) {
-            Some(name) if !self.has(name, alls) => Err(name),
+        match (asked.scope, of_path) {
+            // What a key does not open, no token of its opens either.
+            (Some(name), _) if !self.has(name, alls, false) => Err(name),
+            (None, Some(name)) if !self.has(name, alls, true) => Err(name),
             _ => Ok(()),
         }
     }
 
-    /// Whether both token and credential have a name, or one that stands for all of its side.
-    fn has(&self, name: &str, alls: [Option<&str>; 2]) -> bool {
-        let fits = |own: &str| covers(own, name) || alls.contains(&Some(own));
+    /// Whether both token and credential have a name, or one that stands for all of its side. `lenient`: a credential of
+    /// which nobody has said anything leaves it to its token.
+    fn has(&self, name: &str, alls: [Option<&str>; 2], lenient: bool) -> bool {
+        let fits = |own: &str| covers(own, name) || !reserved(name) && alls.contains(&Some(own));
         match self.by {
             By::Key => self.held().any(fits),
             By::Token(_) => {
                 !reserved(name)
                     && self.token_names().is_none_or(|mut names| names.any(fits))
-                    && (self.says_nothing() || self.held().any(fits))
+                    && (lenient && self.says_nothing() || self.held().any(fits))
             }
         }
     }
@@ -216,7 +224,7 @@ impl<'a> Granted<'a> {
             return None;
         }
         for name in of_token.chain(self.held()) {
-            if self.has(name, [self.rule.all_of(name), None]) && !left.contains(&name) {
+            if self.has(name, [self.rule.all_of(name), None], false) && !left.contains(&name) {
                 left.push(name);
             }
         }
@@ -225,164 +233,4 @@ impl<'a> Granted<'a> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::dialect::Dialect;
-
-    fn voucherify() -> ScopeRule {
-        Dialect::named("voucherify").unwrap().scopes
-    }
-
-    fn allows(
-        rule: ScopeRule,
-        token: Option<&str>,
-        credential: &[&str],
-        asked: Asked<'_>,
-    ) -> Result<(), String> {
-        let credential: Vec<Box<str>> = credential.iter().map(|name| Box::from(*name)).collect();
-        let granted = Granted { rule, by: By::Token(token), credential: &credential, role: None };
-        granted.allows(&asked).map_err(str::to_owned)
-    }
-
-    fn at(path: &str) -> Asked<'_> {
-        Asked { scope: None, client_side: path.starts_with("/client/"), path: path.as_bytes() }
-    }
-
-    /// The whole list, as it is published: each scope opens its segment and what is below, and nothing else.
-    #[test]
-    fn each_scope_opens_its_own_segment() {
-        let ScopeRule::Paths(paths) = voucherify() else { panic!("voucherify has scopes for paths") };
-        let all: Vec<(&Side, &str, &str)> = [&paths.server, &paths.client]
-            .into_iter()
-            .flat_map(|s| s.names.iter().map(move |(n, p)| (s, *n, *p)))
-            .collect();
-        assert_eq!(all.len() + 2, 42);
-        for (side, name, segment) in &all {
-            let expected = match *name {
-                "skus" => "SKUs",
-                name => name.strip_prefix("client_").unwrap_or(name),
-            };
-            assert_eq!(*segment, expected);
-            assert_eq!(name.starts_with("client_"), side.all == "client_api");
-            for (other, path_of, segment) in &all {
-                for path in [format!("{}{segment}", other.under), format!("{}{segment}/x/y", other.under)] {
-                    let expected = if path_of == name { Ok(()) } else { Err((*path_of).to_owned()) };
-                    assert_eq!(
-                        allows(voucherify(), Some(name), &[], at(&path)),
-                        expected,
-                        "{name} at {path}"
-                    );
-                    let whole = allows(voucherify(), Some(side.all), &[], at(&path));
-                    assert_eq!(whole.is_ok(), side.all == other.all, "{} at {path}", side.all);
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn only_whole_segments_count() {
-        for path in [
-            "/v1/validation-rules-assignments",
-            "/v1/validation-rule",
-            "/v1/validation-rulesx/1",
-            "/v1/Validation-rules",
-            "/v1/validation%2drules",
-            "/v1/validation-rules;a=1",
-            "/v1/validation-rules/../vouchers",
-            "/v1/validation-rules/%2e%2e/vouchers",
-            "/v1/validation-rules/..%2fvouchers",
-            "/v1/validation-rules//vouchers",
-            "/v1//validation-rules",
-            "//v1/validation-rules",
-            "/v2/validation-rules",
-            "/validation-rules",
-            "/v1/",
-            "/v1",
-            "/",
-        ] {
-            assert!(allows(voucherify(), Some("validation-rules"), &[], at(path)).is_err(), "{path}");
-            assert_eq!(allows(voucherify(), Some("validation-rules api"), &[], at(path)), Ok(()), "{path}");
-        }
-        assert_eq!(
-            allows(voucherify(), Some("validation-rules"), &[], at("/v1/validation-rules/a%20b")),
-            Ok(())
-        );
-    }
-
-    #[test]
-    fn token_and_credential_must_both_allow_it() {
-        for (token, credential, path, expected) in [
-            (Some("vouchers"), &[][..], "/v1/vouchers", true),
-            (Some("vouchers"), &["api"], "/v1/vouchers", true),
-            (Some("vouchers"), &["vouchers", "orders"], "/v1/vouchers", true),
-            (Some("vouchers"), &["orders"], "/v1/vouchers", false),
-            (Some("api"), &["orders"], "/v1/orders", true),
-            (Some("api"), &["orders"], "/v1/vouchers", false),
-            (Some("api"), &["client_api"], "/v1/vouchers", false),
-            (Some("client_api"), &["client_api"], "/client/v1/vouchers", true),
-            (Some("client_vouchers"), &["client_api"], "/client/v1/vouchers", true),
-            (Some("vouchers"), &["api", "client_api"], "/client/v1/vouchers", false),
-            (Some("api"), &[], "/client/v1/vouchers", false),
-            (Some("client_api"), &[], "/v1/vouchers", false),
-            (Some(""), &[], "/v1/vouchers", false),
-            (None, &["vouchers"], "/v1/vouchers", true),
-            (None, &["vouchers"], "/v1/orders", false),
-            (None, &[], "/v1/orders", true),
-        ] {
-            let said = allows(voucherify(), token, credential, at(path));
-            assert_eq!(said.is_ok(), expected, "{token:?} {credential:?} {path}");
-        }
-    }
-
-    #[test]
-    fn a_route_names_its_scope() {
-        let asks = |scope| Asked { scope, client_side: false, path: b"/v1/vouchers" };
-        let named =
-            |token, credential: &[&str], scope| allows(ScopeRule::Named, token, credential, asks(scope));
-        assert_eq!(named(Some("a b"), &[], Some("b")), Ok(()));
-        assert_eq!(named(Some("a b"), &["a"], Some("b")), Err("b".to_owned()));
-        assert_eq!(named(Some("a b"), &[], Some("B")), Err("B".to_owned()), "names are compared as they are");
-        assert_eq!(named(Some("ab"), &[], Some("a")), Err("a".to_owned()));
-        assert_eq!(named(Some(""), &[], None), Ok(()));
-        assert_eq!(
-            (named(None, &[], Some("b")), named(None, &["a"], Some("b"))),
-            (Ok(()), Err("b".to_owned()))
-        );
-        // Where paths have scopes too, the route's own comes first.
-        let own = |token| allows(voucherify(), Some(token), &[], asks(Some("orders")));
-        assert_eq!((own("orders"), own("vouchers"), own("api")), (Ok(()), Err("orders".to_owned()), Ok(())));
-    }
-
-    #[test]
-    fn the_whole_of_a_side_covers_its_parts() {
-        for (held, name, expected) in [
-            ("api", "vouchers", true),
-            ("api", "api", true),
-            ("client_api", "client_vouchers", true),
-            ("vouchers", "api", false),
-            ("api", "client_vouchers", false),
-            ("api", "client_api", false),
-            ("client_api", "vouchers", false),
-            ("vouchers", "orders", false),
-        ] {
-            assert_eq!(voucherify().covers(held, name), expected, "{held} {name}");
-            assert_eq!(ScopeRule::Named.covers(held, name), held == name);
-        }
-    }
-
-    #[test]
-    fn what_is_left_is_told() {
-        let narrowed = |rule, token, credential: &[&str]| {
-            let credential: Vec<Box<str>> = credential.iter().map(|name| Box::from(*name)).collect();
-            Granted { rule, by: By::Token(token), credential: &credential, role: None }.narrowed()
-        };
-        let some = |text: &str| Some(text.to_owned());
-        assert_eq!(narrowed(voucherify(), Some("api"), &["vouchers", "client_api"]), some("vouchers"));
-        assert_eq!(narrowed(voucherify(), Some("vouchers orders"), &["api"]), some("vouchers orders"));
-        assert_eq!(narrowed(voucherify(), Some("api orders"), &["api"]), some("api orders"));
-        assert_eq!(narrowed(ScopeRule::Named, Some("api b"), &["b", "vouchers"]), some("b"));
-        assert_eq!(narrowed(ScopeRule::Named, Some("a"), &["b"]), some(""));
-        assert_eq!(narrowed(ScopeRule::Named, Some("a"), &[]), None);
-        assert_eq!(narrowed(ScopeRule::Named, None, &["a"]), None);
-    }
-}
+mod tests;

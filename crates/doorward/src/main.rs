@@ -15,6 +15,7 @@ mod harden;
 mod heartbeat;
 mod housekeeping;
 mod ledger;
+mod licences;
 mod local;
 mod log;
 mod master_key;

@@ -40,6 +40,8 @@ pub(crate) struct Gauges {
     pub(crate) clock_jumps: u64,
     /// How far the wall clock is behind the time that expiry is judged by.
     pub(crate) clock_behind_ms: u64,
+    /// When licences end that end soon, or have ended: labels, and seconds since 1970.
+    pub(crate) licences: Vec<(String, i64)>,
     /// `None`: this node has no ledger, since it takes no callers.
     pub(crate) ledger: Option<Status>,
 }
@@ -94,6 +96,8 @@ pub(crate) fn render(about: &About, s: &Snapshot, g: &Gauges) -> String {
     if let Some(ledger) = &g.ledger {
         once_only(&mut page, ledger);
     }
+    let help = "When licences end that end soon, or have ended, in seconds since 1970.";
+    page.family("licence_until_seconds", "gauge", help, g.licences.iter().map(|(labels, at)| (labels, at)));
     let classes = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
     let of_class = classes.iter().zip(s.classes).map(|(c, n)| (format!("{{class=\"{c}\"}}"), n));
     page.family("requests_total", "counter", "Requests by the class of the answer's status.", of_class);
@@ -168,6 +172,7 @@ mod tests {
             store_outages: 2,
             clock_jumps: 4,
             clock_behind_ms: 3_600_000,
+            licences: vec![("{licence=\"p\"}".to_owned(), 1_800_000_000)],
             ledger: Some(ledger),
         };
         let about = About("{name=\"edge-1\"}".to_owned());
@@ -191,6 +196,8 @@ mod tests {
             "doorward_store_outages_total 2",
             "doorward_clock_jumps_total 4",
             "doorward_clock_behind_seconds 3600",
+            "doorward_licence_until_seconds{licence=\"p\"} 1800000000",
+            "doorward_would_refuse_total{rule=\"scope\"} 0",
             "doorward_ledger_up 1",
             "doorward_ledger_entries 9",
             "doorward_ledger_fence_until_seconds 1800000000.5",

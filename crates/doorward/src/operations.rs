@@ -1,5 +1,6 @@
 //! What operators and their tools ask a node: `/metrics`, `/healthz`, `/readyz`, on an address of their own.
 use crate::ledger::OnceOnly;
+use crate::licences;
 use crate::metrics::{self, About, Gauges};
 use axum::Router;
 use axum::extract::State;
@@ -129,6 +130,7 @@ async fn metrics(State(board): State<Arc<Board>>) -> impl IntoResponse {
         store_outages,
         clock_jumps: clock.jumps(),
         clock_behind_ms: clock.behind_ms(now(), monotonic_ms()),
+        licences: licences::samples(&board.live.policy.load(), now()),
         ledger: board.ledger.as_ref().map(|ledger| ledger.status()),
     };
     ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], metrics::render(&board.about, &counts, &gauges))

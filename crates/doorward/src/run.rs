@@ -8,7 +8,7 @@ use crate::operations::{self, Board};
 use crate::outage::Outage;
 use crate::place::Opened;
 use crate::signals::{Asked, Signals};
-use crate::{Failure, clock, facts, housekeeping, ledger, metrics, random, token_keys};
+use crate::{Failure, clock, facts, housekeeping, ledger, licences, metrics, random, token_keys};
 use doorward_control::oauth::{self, Server};
 use doorward_core::live::Live;
 use doorward_gateway::tls::{Certificates, TlsError};
@@ -135,6 +135,7 @@ impl Node {
         let mut others = vec![
             tokio::spawn(clock::watch(Arc::clone(&live))),
             tokio::spawn(housekeeping::forget_revoked(Arc::clone(&live))),
+            tokio::spawn(licences::watch(Arc::clone(&live))),
         ];
         if config.role.keeps_house() {
             others.push(tokio::spawn(housekeeping::keep(

@@ -1,7 +1,7 @@
 //! What is done with credentials.
 use super::draft::{self, Checked};
 use super::{CredentialView, Desk, Error, Password, Showing, Wanted};
-use doorward_core::credential::{Credential, Environment, Kind, OwnRules, SchemeName, Status};
+use doorward_core::credential::{Credential, Environment, Kind, SchemeName, Status};
 use doorward_core::dialect::Dialect;
 use doorward_core::ids;
 use doorward_core::password::{self, PasswordHash};
@@ -130,8 +130,8 @@ pub(super) fn assemble(
         // A user has none: the store puts what binds the password there.
         secret: secret.map_or(SecretHash([0; 32]), |secret| desk.keys.hash(id.as_bytes(), secret.as_bytes())),
         signing: secret.and_then(|secret| signs_with(wanted.kind.scheme(checked.dialect), secret)),
-        own: OwnRules { networks: checked.networks, ..OwnRules::default() }.boxed(),
         // The store knows.
+        own: checked.own.boxed(),
         tokens_since: 0,
     };
     let shown = secret.or(wanted.password.as_ref().map(|chosen| chosen.0.as_str()));
@@ -202,7 +202,7 @@ pub async fn list(desk: Desk<'_>, workspace: Option<&str>) -> Result<Vec<Credent
     }
 }
 
-pub(super) async fn find(desk: Desk<'_>, id: &str) -> Result<Stored, Error> {
+async fn find(desk: Desk<'_>, id: &str) -> Result<Stored, Error> {
     desk.store.credential(id).await?.ok_or_else(|| Error::UnknownCredential(id.to_owned()))
 }
 

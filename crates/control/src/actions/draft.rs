@@ -1,8 +1,8 @@
 //! A credential as somebody asks for it, and everything that can be wrong with that.
-use super::{Error, networks};
-use doorward_core::credential::{Environment, Kind, MAX_ID_BYTES, MAX_SECRET_BYTES, SchemeName};
+use super::Error;
+use super::own::{self, OwnWanted};
+use doorward_core::credential::{Environment, Kind, MAX_ID_BYTES, MAX_SECRET_BYTES, OwnRules, SchemeName};
 use doorward_core::dialect::{DIALECTS, Dialect, KeyForm};
-use doorward_core::network::Networks;
 use doorward_core::origin::OriginEntry;
 use doorward_core::password;
 use doorward_core::policy::draft::Draft;
@@ -37,8 +37,8 @@ pub struct Wanted {
     pub origins: Vec<String>,
     /// What it may do.
     pub scopes: Vec<String>,
-    /// From where it may be used, as written; `None`: from anywhere, as far as policies let it.
-    pub networks: Option<Vec<String>>,
+    /// What holds for it alone.
+    pub own: OwnWanted,
     /// From when on it is expired.
     pub expires_at: Option<UnixMillis>,
     /// An id, and perhaps a secret, that exist already. A user's name is his id.
@@ -63,7 +63,7 @@ impl Wanted {
             plain_key: false,
             origins: Vec::new(),
             scopes: Vec::new(),
-            networks: None,
+            own: OwnWanted::default(),
             expires_at: None,
             import: None,
             password: None,
@@ -130,8 +130,8 @@ pub(super) struct Checked {
     /// Where its workspace is served.
     pub(super) region: Option<String>,
     pub(super) scopes: Box<[Box<str>]>,
+    pub(super) own: OwnRules,
     pub(super) origins: Box<[OriginEntry]>,
-    pub(super) networks: Option<Networks>,
 }
 
 /// Holds a wish against the rules.
@@ -150,8 +150,7 @@ pub(super) fn check(wanted: &Wanted, policy: &Draft, now: UnixMillis) -> Result<
     }
     let origins = origins(wanted, dialect, &mut wrong);
     let scopes = scopes(wanted, &mut wrong);
-    let own = policy.workspaces.iter().find(|w| w.id == wanted.workspace);
-    let networks = wanted.networks.as_ref().map(|texts| networks::read(texts, own, &mut wrong));
+    let own_rules = own::check(&wanted.own, &wanted.workspace, policy, &mut wrong);
     if let Some(at) = wanted.expires_at.filter(|at| *at <= now) {
         wrong.push(format!("it would have expired already, at {at}"));
     }
@@ -161,8 +160,9 @@ pub(super) fn check(wanted: &Wanted, policy: &Draft, now: UnixMillis) -> Result<
     password(wanted, &mut wrong);
     match (environment, dialect) {
         (Some(environment), Some(dialect)) if wrong.is_empty() => {
+            let own = policy.workspaces.iter().find(|w| w.id == wanted.workspace);
             let region = own.and_then(|w| w.region.clone());
-            Ok(Checked { environment, dialect, region, scopes, origins, networks })
+            Ok(Checked { environment, dialect, region, scopes, own: own_rules, origins })
         }
         _ => Err(Error::Credential(wrong)),
     }

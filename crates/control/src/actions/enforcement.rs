@@ -1,14 +1,17 @@
-//! Where a new policy changes whether requests must be signed.
-use doorward_core::policy::{Api, Mode, Policy, Workspace};
+//! Where a new policy changes how far a rule goes.
+use doorward_core::policy::{Api, Mode, Policy, Rule, Rules, Workspace};
 use serde::Serialize;
+use std::collections::HashMap;
 
-/// A workspace's requests to an API must be signed from now on, or no longer.
+/// A rule goes further for a workspace at an API from now on, or less far.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ModeChange {
     /// The workspace.
     pub workspace: String,
     /// The API.
     pub api: String,
+    /// The rule, as a `[[policy]]` names it.
+    pub rule: &'static str,
     /// `off`, `observe` or `enforce` before; for what is new, what it would be if the policy said nothing about it.
     pub from: &'static str,
     /// Likewise, from now on.
@@ -27,26 +30,42 @@ pub(super) fn pairs(policy: &Policy) -> impl Iterator<Item = (&Workspace, &Api)>
     })
 }
 
+/// How far a rule goes.
+pub(super) fn mode(rule: Rule, workspace: &Workspace, api: &Api) -> Mode {
+    match rule {
+        Rule::Signatures => api.signatures(workspace),
+        other => api.rules(&workspace.id).mode(other),
+    }
+}
+
 /// What changes from one policy to the next.
 pub(super) fn changes(old: Option<&Policy>, new: &Policy) -> Vec<ModeChange> {
-    let before = |w: &Workspace, api: &Api| {
-        let old = old?;
-        let was = old.workspaces.get(&w.id)?;
-        let api = old.apis.iter().find(|a| a.id == api.id && a.serves(&w.id))?;
-        Some(api.signatures(was))
-    };
-    let change = |(w, api): (&Workspace, &Api)| {
-        let from = before(w, api).unwrap_or_else(|| api.default_signatures(w));
-        let to = api.signatures(w);
-        (from != to).then(|| ModeChange {
-            workspace: w.id.clone(),
-            api: api.id.clone(),
-            from: from.name(),
-            to: to.name(),
-            loosened: strictness(to) < strictness(from),
-        })
-    };
-    pairs(new).filter_map(change).collect()
+    let apis: HashMap<&str, &Api> =
+        old.into_iter().flat_map(|old| &old.apis).map(|api| (api.id.as_str(), api)).collect();
+    let mut all = Vec::new();
+    for (w, api) in pairs(new) {
+        let was = old.and_then(|old| old.workspaces.get(&w.id));
+        let was = was.zip(apis.get(api.id.as_str()).filter(|api| api.serves(&w.id)));
+        for rule in Rule::ALL.iter().copied() {
+            let from = match (was, rule) {
+                (Some((workspace, api)), rule) => mode(rule, workspace, api),
+                (None, Rule::Signatures) => api.default_signatures(w),
+                (None, rule) => Rules::DEFAULT.mode(rule),
+            };
+            let to = mode(rule, w, api);
+            if from != to {
+                all.push(ModeChange {
+                    workspace: w.id.clone(),
+                    api: api.id.clone(),
+                    rule: rule.key(),
+                    from: from.name(),
+                    to: to.name(),
+                    loosened: strictness(to) < strictness(from),
+                });
+            }
+        }
+    }
+    all
 }
 
 fn strictness(mode: Mode) -> u8 {

@@ -154,7 +154,7 @@ fn differences(desk: Desk<'_>, stored: &Stored, line: &Line, checked: &Checked) 
         ("password_grant", there.password_grant == wanted.password_grant),
         ("origins", there.origins == checked.origins),
         ("scopes", there.scopes == checked.scopes),
-        ("networks", there.networks() == checked.networks.as_ref()),
+        ("role, networks, limit", there.own_rules() == checked.own),
         ("expires_at", there.expires_at == wanted.expires_at),
         ("status", there.status == line.status || there.status == Status::Blocked),
         ("secret", same_secret),

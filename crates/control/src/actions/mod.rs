@@ -12,6 +12,7 @@ mod enforcement;
 pub mod import;
 pub mod networks;
 pub mod nodes;
+pub mod own;
 pub mod policy;
 pub mod readiness;
 pub mod token_keys;
@@ -20,6 +21,7 @@ mod view;
 
 pub use draft::{Import, Password, Showing, Wanted};
 pub use enforcement::ModeChange;
+pub use own::OwnWanted;
 pub use view::{CredentialView, Revealed};
 
 /// What every verb needs: where it is remembered, who acts, and when.

@@ -1,7 +1,5 @@
 //! From where a credential may be used: a list of networks of its own, besides what policies say.
-use super::credentials::find;
-use super::{CredentialView, Desk, Error};
-use doorward_core::credential::OwnRules;
+use super::{CredentialView, Desk, Error, own};
 use doorward_core::document::Mistake;
 use doorward_core::network::{Network, Networks};
 use doorward_core::policy::Module;
@@ -12,19 +10,14 @@ use doorward_store::Filter;
 pub const MAX_NETWORKS: usize = 1_000;
 
 /// Reads the networks of a credential of some workspace, and notes everything that is wrong.
-pub(super) fn read(
-    texts: &[String],
-    workspace: Option<&WorkspaceDraft>,
-    wrong: &mut Vec<String>,
-) -> Networks {
+pub(super) fn read(texts: &[String], workspace: &str, policy: &Draft, wrong: &mut Vec<String>) -> Networks {
     if texts.len() > MAX_NETWORKS {
         wrong.push(format!("it has {} networks; {MAX_NETWORKS} are possible", texts.len()));
         return Networks::default();
     }
-    if let Some(workspace) = workspace.filter(|workspace| is_off(workspace)) {
-        let id = &workspace.id;
+    if policy.workspaces.iter().any(|w| w.id == workspace && is_off(w)) {
         wrong.push(format!(
-            "the module `network` of workspace `{id}` is off; switch it on first, or list no networks"
+            "the module `network` of workspace `{workspace}` is off; switch it on first, or list no networks"
         ));
     }
     Networks::new(texts.iter().filter_map(|text| Network::parse(text).map_err(|why| wrong.push(why)).ok()))
@@ -39,7 +32,12 @@ fn is_off(workspace: &WorkspaceDraft) -> bool {
 /// # Errors
 /// [`Error::UnknownCredential`], [`Error::Credential`] with every mistake, or the store's.
 pub async fn set(desk: Desk<'_>, id: &str, texts: &[String]) -> Result<CredentialView, Error> {
-    change(desk, id, Some(texts)).await
+    own::change(desk, id, "networks_given", |own, c, policy| {
+        let mut wrong = Vec::new();
+        own.networks = Some(read(texts, &c.workspace, policy, &mut wrong));
+        if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n")) }
+    })
+    .await
 }
 
 /// Lets a credential be used from anywhere, as far as policies do.
@@ -47,27 +45,11 @@ pub async fn set(desk: Desk<'_>, id: &str, texts: &[String]) -> Result<Credentia
 /// # Errors
 /// [`Error::UnknownCredential`], or the store's.
 pub async fn clear(desk: Desk<'_>, id: &str) -> Result<CredentialView, Error> {
-    change(desk, id, None).await
-}
-
-async fn change(desk: Desk<'_>, id: &str, texts: Option<&[String]>) -> Result<CredentialView, Error> {
-    // The write comes first: nobody can switch the module off between the look at it and the commit.
-    let mut write = desk.store.write(desk.actor, desk.now).await?;
-    let mut stored = find(desk, id).await?;
-    let policy = desk.store.policy().await?;
-    let workspace = policy.workspaces.iter().find(|w| *w.id == *stored.credential.workspace);
-    let mut wrong = Vec::new();
-    let networks = texts.map(|texts| read(texts, workspace, &mut wrong));
-    if !wrong.is_empty() {
-        return Err(Error::Credential(wrong));
-    }
-    let own = OwnRules { networks, ..stored.credential.own_rules() };
-    if own != stored.credential.own_rules() {
-        write.set_own_rules(id, own.clone(), "networks").await?;
-        write.commit().await?;
-        stored.credential = stored.credential.with_own(own);
-    }
-    Ok(CredentialView::stored(&stored, None))
+    own::change(desk, id, "networks_taken", |own, _, _| {
+        own.networks = None;
+        Ok(())
+    })
+    .await
 }
 
 /// The module stays on while credentials of the workspace have lists of their own.

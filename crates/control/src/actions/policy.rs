@@ -4,6 +4,7 @@ use super::{Desk, Error, networks};
 use doorward_core::document::Mistake;
 use doorward_core::policy::compile;
 use doorward_core::policy::draft::{Draft, LicenceDraft, PolicyDraft, WorkspaceDraft};
+use doorward_core::time::UnixMillis;
 use serde::Serialize;
 use std::collections::{BTreeMap, HashSet};
 
@@ -28,8 +29,8 @@ pub struct Plan {
     pub removed: Vec<Object>,
     /// Those that stay as they are.
     pub unchanged: Vec<Object>,
-    /// Where it changes whether requests must be signed, by what is written or by what is left out.
-    pub signatures: Vec<ModeChange>,
+    /// Where it changes how far a rule goes, by what is written or by what is left out.
+    pub modes: Vec<ModeChange>,
 }
 
 impl Plan {
@@ -57,13 +58,14 @@ pub async fn apply(desk: Desk<'_>, new: &Draft, dry_run: bool) -> Result<Plan, E
     // The write comes first: nobody can make a credential for a workspace that is about to go.
     let mut write = desk.store.write(desk.actor, desk.now).await?;
     let old = desk.store.policy().await?;
-    let (signatures, mut mistakes) = match compile(new, None) {
+    let (modes, mut mistakes) = match compile(new, None) {
         Ok(policy) => (enforcement::changes(compile(&old, None).ok().as_ref(), &policy), Vec::new()),
         Err(mistakes) => (Vec::new(), mistakes),
     };
     fixed_environments(&old, new, &mut mistakes);
     networks::needed(desk, new, &mut mistakes).await?;
-    let plan = Plan { signatures, ..compare(&old, new) };
+    let plan = Plan { modes, ..compare(&old, new) };
+    licences_that_are_over(desk, &plan, new, &mut mistakes);
     for gone in plan.removed.iter().filter(|o| o.kind == WORKSPACE) {
         let held = desk.store.credentials_held(&gone.id).await?;
         if held > 0 {
@@ -132,6 +134,20 @@ fn fixed_environments(old: &Draft, new: &Draft, mistakes: &mut Vec<Mistake>) {
             was.environment, w.environment
         );
         mistakes.push(Mistake { line: w.line.0, place: format!("workspace `{}`", w.id), message });
+    }
+}
+
+/// A licence that is written now and is over already was meant otherwise. One that is there stays when it is over.
+fn licences_that_are_over(desk: Desk<'_>, plan: &Plan, new: &Draft, mistakes: &mut Vec<Mistake>) {
+    let touched: HashSet<&Object> = plan.added.iter().chain(&plan.changed).collect();
+    for l in &new.licences {
+        let over = l.until.as_deref().and_then(UnixMillis::parse).is_some_and(|until| until <= desk.now);
+        if over && touched.contains(&object(LICENCE, &l.id())) {
+            let until = l.until.as_deref().unwrap_or_default();
+            let message =
+                format!("`until` is {until}, which is over; write a later one, or leave the licence out");
+            mistakes.push(Mistake { line: l.line.0, place: format!("licence `{}`", l.id()), message });
+        }
     }
 }
 

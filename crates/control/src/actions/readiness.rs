@@ -1,7 +1,8 @@
-//! What breaks if signatures are enforced now: who has called without one while they were observed.
-use super::enforcement::pairs;
+//! What breaks if a rule is enforced now: whose calls it would have refused while it was observed.
+use super::enforcement::{mode, pairs};
 use super::view::instant;
 use super::{Desk, Error};
+use doorward_core::observed::Sample;
 use doorward_core::policy::{Api, Mode, Policy, Rule, Workspace, compile};
 use doorward_core::time::UnixMillis;
 use doorward_store::Observation;
@@ -12,15 +13,17 @@ const PAGE: usize = 1_000;
 /// Clocks of nodes differ: so much earlier than observation began, a call still counts, in milliseconds.
 const CLOCKS_DIFFER_MS: i64 = 60_000;
 
-/// A workspace at an API that accepts signatures.
+/// A rule for a workspace at an API.
 #[derive(Clone, Debug, Serialize)]
 pub struct Readiness {
     /// The workspace.
     pub workspace: String,
     /// The API.
     pub api: String,
-    /// `off`: nothing is counted. `observe`: it is. `enforce`: who does not sign is refused already.
-    pub signatures: &'static str,
+    /// The rule, as events name it.
+    pub rule: &'static str,
+    /// `off`: nothing is counted. `observe`: it is. `enforce`: it refuses already.
+    pub mode: &'static str,
     /// Since when it has been counted.
     #[serde(serialize_with = "instant")]
     pub since: Option<UnixMillis>,
@@ -28,13 +31,14 @@ pub struct Readiness {
     pub ready: Option<bool>,
     /// How many credentials would be refused that are not refused anyway.
     pub would_be_refused: usize,
-    /// How many have signed, and done nothing else.
-    pub signing_only: usize,
-    /// Those that have called without a signature, in the order of their ids.
+    /// How many have signed, and done nothing else, where the rule is that requests must be signed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signing_only: Option<usize>,
+    /// Those whose calls it would have refused, in the order of their ids.
     pub credentials: Vec<Caller>,
 }
 
-/// A credential that has called without a signature.
+/// A credential whose calls a rule would have refused.
 #[derive(Clone, Debug, Serialize)]
 pub struct Caller {
     /// Its id, or its pseudonym where the id opens doors by itself.
@@ -49,7 +53,7 @@ pub struct Caller {
     pub refused_anyway: bool,
     /// Whether it has something to sign with; if not, its owner needs another secret, or another credential.
     pub can_sign: bool,
-    /// How often it was let through without a signature, since the first time.
+    /// How often it was let through, since the first time.
     pub calls: u64,
     /// The first time.
     #[serde(serialize_with = "instant")]
@@ -57,12 +61,29 @@ pub struct Caller {
     /// The last time.
     #[serde(serialize_with = "instant")]
     pub last_at: Option<UnixMillis>,
-    /// When it last signed.
+    /// When it last signed, where the rule is that requests must be signed.
     #[serde(serialize_with = "instant")]
     pub signed_at: Option<UnixMillis>,
+    /// The newest of its calls.
+    pub samples: Vec<Call>,
 }
 
-/// Every workspace at every API that accepts signatures, or those that are asked for.
+/// One call.
+#[derive(Clone, Debug, Serialize)]
+pub struct Call {
+    /// When.
+    #[serde(serialize_with = "instant")]
+    pub at: Option<UnixMillis>,
+    /// Its method.
+    pub method: String,
+    /// Its path, without the query.
+    pub path: String,
+    /// The caller's address, where it was known.
+    pub client: Option<String>,
+}
+
+/// Every rule that is observed for a workspace at an API, and of signatures also where they are enforced or only accepted;
+/// or those of them that are asked for.
 ///
 /// # Errors
 /// There is no such workspace or API, the policy in the store has a mistake, or the store fails.
@@ -70,26 +91,36 @@ pub async fn report(
     desk: Desk<'_>,
     workspace: Option<&str>,
     api: Option<&str>,
+    rule: Option<Rule>,
 ) -> Result<Vec<Readiness>, Error> {
     let policy = compile(&desk.store.policy().await?, None).map_err(Error::Policy)?;
     known(&policy, workspace, api)?;
-    let asked = |w: &Workspace, a: &Api| {
-        !a.signing.is_empty() && workspace.is_none_or(|id| w.id == id) && api.is_none_or(|id| a.id == id)
-    };
+    let asked =
+        |w: &Workspace, a: &Api| workspace.is_none_or(|id| w.id == id) && api.is_none_or(|id| a.id == id);
     let mut all = Vec::new();
     for (w, a) in pairs(&policy).filter(|(w, a)| asked(w, a)) {
-        let mode = a.signatures(w);
-        let nothing = Readiness {
-            workspace: w.id.clone(),
-            api: a.id.clone(),
-            signatures: mode.name(),
-            since: None,
-            ready: None,
-            would_be_refused: 0,
-            signing_only: 0,
-            credentials: Vec::new(),
-        };
-        all.push(if mode == Mode::Observe { counted(desk, nothing).await? } else { nothing });
+        for of in Rule::ALL.iter().copied().filter(|of| rule.is_none_or(|rule| rule == *of)) {
+            let mode = mode(of, w, a);
+            let told = match of {
+                Rule::Signatures => !a.signing.is_empty(),
+                _ => mode == Mode::Observe,
+            };
+            if !told {
+                continue;
+            }
+            let nothing = Readiness {
+                workspace: w.id.clone(),
+                api: a.id.clone(),
+                rule: of.name(),
+                mode: mode.name(),
+                since: None,
+                ready: None,
+                would_be_refused: 0,
+                signing_only: (of == Rule::Signatures).then_some(0),
+                credentials: Vec::new(),
+            };
+            all.push(if mode == Mode::Observe { counted(desk, of, nothing).await? } else { nothing });
+        }
     }
     Ok(all)
 }
@@ -105,17 +136,15 @@ fn known(policy: &Policy, workspace: Option<&str>, api: Option<&str>) -> Result<
 }
 
 /// Adds what was counted.
-async fn counted(desk: Desk<'_>, mut of: Readiness) -> Result<Readiness, Error> {
-    let since = desk.store.observed_since(&of.workspace, &of.api, Rule::Signatures).await?;
+async fn counted(desk: Desk<'_>, rule: Rule, mut of: Readiness) -> Result<Readiness, Error> {
+    let since = desk.store.observed_since(&of.workspace, &of.api, rule).await?;
     let (mut last, mut first) = (None::<String>, None);
     loop {
-        let page = desk
-            .store
-            .observed_page(&of.workspace, &of.api, Rule::Signatures, last.as_deref(), PAGE as i64)
-            .await?;
+        let page =
+            desk.store.observed_page(&of.workspace, &of.api, rule, last.as_deref(), PAGE as i64).await?;
         for one in &page {
             let seen = &one.refused;
-            // What was seen when signatures were observed before says nothing about now.
+            // What was seen when it was observed before says nothing about now.
             let now = |at: Option<UnixMillis>| {
                 at.filter(|at| since.is_none_or(|since| at.0 >= since.0.saturating_sub(CLOCKS_DIFFER_MS)))
             };
@@ -123,7 +152,7 @@ async fn counted(desk: Desk<'_>, mut of: Readiness) -> Result<Readiness, Error> 
                 first = [first, seen.first_at].into_iter().flatten().min();
                 of.credentials.push(caller(desk, one));
             } else if now(one.signed_at).is_some() {
-                of.signing_only += 1;
+                of.signing_only = of.signing_only.map(|n| n + 1);
             }
         }
         if page.len() < PAGE {
@@ -152,5 +181,15 @@ fn caller(desk: Desk<'_>, one: &Observation) -> Caller {
         first_at: seen.first_at,
         last_at: seen.last_at,
         signed_at: one.signed_at,
+        samples: seen.samples.iter().map(call).collect(),
+    }
+}
+
+fn call(sample: &Sample) -> Call {
+    Call {
+        at: Some(sample.at),
+        method: sample.method.to_string(),
+        path: sample.path.to_string(),
+        client: sample.client.as_deref().map(str::to_owned),
     }
 }

@@ -1,10 +1,11 @@
 //! What operators do with tokens: give one, look at one, and end one or all of a credential's.
 use super::token_keys::signed_with;
 use super::view::{Revealed, instant};
-use super::{Desk, Error, credentials::Random};
+use super::{Desk, Error, credentials::Random, own};
 use doorward_core::credential::{Credential, Kind, Status};
 use doorward_core::jwt::{Algorithm, SigningKey};
 use doorward_core::live::Live;
+use doorward_core::scope::Held;
 use doorward_core::time::UnixMillis;
 use doorward_core::token::{
     Audience, AudienceRule, Grant, Issuer, JTI_BYTES, Jti, MAX_RESOURCES, TokenFault, TokenRecord, Verified,
@@ -16,8 +17,6 @@ use std::sync::Arc;
 
 /// Tokens read at a time.
 pub const PAGE: usize = 500;
-/// Scopes of management begin so; no token carries one.
-const RESERVED: &str = "admin:";
 
 /// Who issues, and how.
 #[derive(Clone, Debug)]
@@ -127,7 +126,8 @@ pub async fn give(
     let stored = stored.ok_or_else(|| Error::UnknownCredential(wanted.credential.clone()))?;
     let c = &stored.credential;
     let record = record_of(c, desk.now)?;
-    let scope = scope(c, record, wanted.scopes.as_deref())?;
+    let held = own::held(desk, c).await?;
+    let scope = scope(c, &held, record, wanted.scopes.as_deref())?;
     resources(record, &wanted.resources)?;
     let asked_s = match wanted.life_s {
         Some(s) if !(1..=record.life_s).contains(&s) => {
@@ -229,10 +229,14 @@ fn record_of(c: &Credential, now: UnixMillis) -> Result<&'static TokenRecord, Er
 }
 
 /// What the token may do: what was asked for, if its credential may; all that it may, where nothing was.
-fn scope(c: &Credential, record: &TokenRecord, asked: Option<&[String]>) -> Result<String, Error> {
+fn scope(
+    c: &Credential,
+    held: &Held,
+    record: &TokenRecord,
+    asked: Option<&[String]>,
+) -> Result<String, Error> {
     let Some(asked) = asked else {
-        let may = c.scopes.iter().filter(|s| !s.starts_with(RESERVED));
-        return Ok(may.map(|s| &**s).collect::<Vec<_>>().join(" "));
+        return Ok(held.names().collect::<Vec<_>>().join(" "));
     };
     if !record.scope {
         return refused(format!(
@@ -240,10 +244,10 @@ fn scope(c: &Credential, record: &TokenRecord, asked: Option<&[String]>) -> Resu
             record.dialect
         ));
     }
-    let has = |name: &str| c.scopes.is_empty() || c.scopes.iter().any(|s| c.dialect.scopes.covers(s, name));
+    let has = |name: &str| held.hands_on(name, |own, name| c.dialect.scopes.covers(own, name));
     let mut names: Vec<&str> = Vec::new();
     for name in asked.iter().flat_map(|some| some.split(' ')).filter(|name| !name.is_empty()) {
-        if name.starts_with(RESERVED) || !has(name) {
+        if !has(name) {
             return refused(format!("`{}` has not the scope `{}`", c.label(), name.escape_default()));
         }
         if !names.contains(&name) {

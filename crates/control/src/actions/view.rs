@@ -53,9 +53,15 @@ pub struct CredentialView {
     pub origins: Vec<String>,
     /// What it may do.
     pub scopes: Vec<String>,
-    /// From where it may be used, and from nowhere else. Left out where it has no list of its own.
+    /// Its role. Left out where it has none; so are the next two.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
+    /// From where it may be used, and from nowhere else.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub networks: Option<Vec<String>>,
+    /// How often it may be used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<String>,
     /// `active` or `blocked`.
     pub status: &'static str,
     /// From when on it is expired.
@@ -87,7 +93,9 @@ impl CredentialView {
             weak: c.plain_key,
             origins: c.origins.iter().map(ToString::to_string).collect(),
             scopes: c.scopes.iter().map(ToString::to_string).collect(),
+            role: c.role().map(str::to_owned),
             networks: c.networks().map(Networks::texts),
+            limit: c.limit().map(|limit| limit.to_string()),
             status: c.status.name(),
             expires_at: c.expires_at,
             created_at: Some(created_at),

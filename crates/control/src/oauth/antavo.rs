@@ -4,6 +4,7 @@ use super::form::Form;
 use super::issue::Wish;
 use super::{Answer, Asked, Outcome, Server, client, scope};
 use doorward_core::decide::Refusal;
+use doorward_core::scope::covers;
 use serde::Serialize;
 use std::sync::Arc;
 
@@ -95,7 +96,7 @@ async fn try_token(server: &Server, asked: &Asked) -> Result<Answer, Fault> {
     }
     let wanted = form.get("scope").filter(|wanted| *wanted == SCOPE);
     let wanted = wanted.ok_or_else(|| Fault::scope("scope-unknown").of(&client))?;
-    let scope = scope::narrowed(wanted, &client, |held, wanted| held == wanted);
+    let scope = scope::narrowed(wanted, &server.held(&client), covers);
     let scope = scope.map_err(|fault| fault.of(&client))?;
     let wish =
         Wish { credential: &client, client: None, label: None, scope: &scope, resources: &[], cap: None };

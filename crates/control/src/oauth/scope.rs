@@ -1,9 +1,8 @@
 //! What a token may do: never more than its credential.
+use super::Server;
 use super::fault::Fault;
 use doorward_core::credential::Credential;
-
-/// Scopes of management. No token of any dialect carries one.
-const RESERVED: &str = "admin:";
+use doorward_core::scope::Held;
 
 /// The names in a scope, each once, in the order in which they came. `None`: it is no list of names (RFC 6749 3.3).
 pub(super) fn names(scope: &str) -> Option<Vec<&str>> {
@@ -21,21 +20,18 @@ pub(super) fn names(scope: &str) -> Option<Vec<&str>> {
     Some(all)
 }
 
-/// Whether a credential may hand on a name. One without scopes is not bound to any.
-fn has(credential: &Credential, name: &str, covers: fn(&str, &str) -> bool) -> bool {
-    !name.starts_with(RESERVED)
-        && (credential.scopes.is_empty() || credential.scopes.iter().any(|held| covers(held, name)))
+impl Server {
+    /// What a credential may do now.
+    pub(super) fn held(&self, credential: &Credential) -> Held {
+        Held::of(credential, self.live.policy.load().workspaces.get(&*credential.workspace).map(|w| &**w))
+    }
 }
 
 /// What a token for `wanted` may do: that, if the credential may. `covers`: whether the first name means the second one
 /// as well.
-pub(super) fn narrowed(
-    wanted: &str,
-    credential: &Credential,
-    covers: fn(&str, &str) -> bool,
-) -> Result<String, Fault> {
+pub(super) fn narrowed(wanted: &str, held: &Held, covers: fn(&str, &str) -> bool) -> Result<String, Fault> {
     let names = names(wanted).ok_or_else(|| Fault::scope("scope-unreadable"))?;
-    if names.iter().all(|name| has(credential, name, covers)) {
+    if names.iter().all(|name| held.hands_on(name, covers)) {
         Ok(names.join(" "))
     } else {
         Err(Fault::scope("scope-too-wide"))
@@ -43,8 +39,8 @@ pub(super) fn narrowed(
 }
 
 /// All that a credential may do, as far as tokens can carry it.
-pub(super) fn whole(credential: &Credential) -> String {
-    let fits = |name: &&str| !name.starts_with(RESERVED) && names(name).is_some_and(|all| all.len() == 1);
-    let all: Vec<&str> = credential.scopes.iter().map(|name| &**name).filter(fits).collect();
+pub(super) fn whole(held: &Held) -> String {
+    let fits = |name: &&str| names(name).is_some_and(|all| all.len() == 1);
+    let all: Vec<&str> = held.names().filter(fits).collect();
     all.join(" ")
 }

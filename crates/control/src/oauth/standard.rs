@@ -8,6 +8,7 @@ use client::Presented;
 use doorward_core::credential::{Credential, Kind};
 use doorward_core::decide::Refusal;
 use doorward_core::reason::Reason;
+use doorward_core::scope::covers;
 use doorward_core::token::{Audience, MAX_RESOURCES};
 use serde::Serialize;
 use std::sync::Arc;
@@ -118,16 +119,17 @@ async fn given(
     credential: &Arc<Credential>,
     client: Option<&Arc<Credential>>,
 ) -> Result<Answer, Fault> {
-    let same = |held: &str, wanted: &str| held == wanted;
+    let held = server.held(credential);
     let scope = match form.get("scope") {
-        Some(wanted) => scope::narrowed(wanted, credential, same),
-        None => Ok(scope::whole(credential)),
+        Some(wanted) => scope::narrowed(wanted, &held, covers),
+        None => Ok(scope::whole(&held)),
     };
     let mut scope = scope.map_err(|fault| fault.of(credential))?;
     if let Some(client) = client {
         // Nobody gets more through a client than the client may do itself.
+        let held = server.held(client);
         let both: Vec<&str> =
-            scope.split(' ').filter(|name| scope::narrowed(name, client, same).is_ok()).collect();
+            scope.split(' ').filter(|name| scope::narrowed(name, &held, covers).is_ok()).collect();
         if form.get("scope").is_some() && both.len() != scope.split(' ').count() {
             return Err(Fault::scope("scope-wider-than-client").of(credential));
         }

@@ -8,7 +8,7 @@ use doorward_core::credential::{Credential, SchemeName};
 use doorward_core::decide::Refusal;
 use doorward_core::dialect::Dialect;
 use doorward_core::reason::Reason;
-use doorward_core::scope::{ScopeRule, Side};
+use doorward_core::scope::{ScopeRule, Side, covers as scope_covers};
 use serde::Serialize;
 use std::sync::Arc;
 
@@ -38,7 +38,7 @@ struct Token<'a> {
 
 /// Whether a scope that a credential has means another one as well: the one that stands for all of a side.
 fn covers(held: &str, wanted: &str) -> bool {
-    held == wanted || side_of(wanted).is_some_and(|side| side.all == held)
+    scope_covers(held, wanted) || side_of(wanted).is_some_and(|side| side.all == held)
 }
 
 /// The side that a scope opens something of; `None`: there is no such scope.
@@ -115,7 +115,7 @@ async fn try_token(
         return Err(Fault::grant_type("grant-type"));
     }
     let wanted = form.get("scope").ok_or_else(missing)?;
-    let scope = scope::narrowed(wanted, credential, covers)?;
+    let scope = scope::narrowed(wanted, &server.held(credential), covers)?;
     if !scope.split(' ').all(|name| side_of(name).is_some()) {
         return Err(Fault::scope("scope-unknown"));
     }

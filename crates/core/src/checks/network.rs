@@ -35,7 +35,7 @@ fn on_list(networks: &Networks, client: Option<IpAddr>) -> Result<(), Refusal> {
     match client {
         Some(client) if networks.contains(client) => Ok(()),
         Some(client) => Err(Refusal::new(Reason::NetworkDenied, "network-foreign")
-            .saying(format!("Calls from {client} are not accepted."))),
+            .saying(format!("The address {client} may not call this."))),
         None => Err(Refusal::new(Reason::NetworkDenied, "client-unknown")
             .saying("It can't be told from which address the call comes.")),
     }

@@ -11,6 +11,7 @@ mod prove;
 mod route;
 mod signed;
 mod target;
+mod walk;
 
 use crate::canonical::Hash;
 use crate::checks::{self, Subject};
@@ -35,6 +36,7 @@ pub use signed::Signed;
 use std::cell::RefCell;
 use std::sync::Arc;
 pub use target::{Forward, Target};
+pub use walk::{Walk, claimed_id, walk};
 
 /// What bodies are hashed with that nobody signed.
 const UNSIGNED: Hash = Hash::Sha256;

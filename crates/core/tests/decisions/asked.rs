@@ -1,16 +1,18 @@
 //! One request of a table, and what is decided about it.
 use crate::{NOW, place};
-use doorward_core::decide::{self, Decision, Duty, Received, Step};
+use doorward_core::decide::{self, Decision, Duty, Received, Stands, Step};
 use doorward_core::live::Live;
 use doorward_core::reason::Reason;
 use doorward_core::request::{Field, FieldKind, RequestView, Span, Transport};
 use doorward_core::schemes::Outgoing;
 use doorward_core::schemes::escher::KeptKeys;
+use doorward_core::time::UnixMillis;
 use doorward_core::token::Cache;
 use hashbrown::DefaultHashBuilder;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fmt::Write;
+use std::net::IpAddr;
 
 /// What one core remembers.
 pub(crate) struct Core {
@@ -33,6 +35,8 @@ pub(crate) struct Request<'a> {
     pub(crate) transport: Transport,
     pub(crate) body: Received<'a>,
     pub(crate) now_ms: u64,
+    pub(crate) client: Option<IpAddr>,
+    pub(crate) now: UnixMillis,
 }
 
 impl Request<'_> {
@@ -45,6 +49,8 @@ impl Request<'_> {
             transport: Transport::Secure,
             body: Received::Nothing,
             now_ms: 1,
+            client: None,
+            now: NOW,
         }
     }
 
@@ -76,9 +82,9 @@ impl Request<'_> {
             query: self.out.target.trim_start_matches(self.path).strip_prefix('?').map(str::as_bytes),
             host: b"api.example",
             fields: &fields,
-            client: None,
+            client: self.client,
             transport: self.transport,
-            now: NOW,
+            now: self.now,
         };
         let policy = live.policy.load_full();
         decide::start(&req, self.body, live.world(&policy, &core.keys, &core.seen, self.now_ms))
@@ -100,8 +106,12 @@ impl Request<'_> {
             Step::Denied(denial) => {
                 seen.insert(denial.refusal.reason);
                 let rule = denial.rule.map(|r| format!(", check {r}")).unwrap_or_default();
+                let of = match denial.stands {
+                    Some(Stands::Credential) => " of the credential",
+                    Some(Stands::Policy) | None => "",
+                };
                 format!(
-                    "{} {} ({}{rule})",
+                    "{} {} ({}{rule}{of})",
                     denial.refusal.reason.status(),
                     denial.refusal.reason.code(),
                     denial.refusal.detail

@@ -9,6 +9,7 @@ mod bearer;
 mod bearer_pages;
 mod keys;
 mod local;
+mod rules;
 mod signed;
 mod tokens;
 
@@ -116,9 +117,12 @@ fn place(permit: &Permit) -> String {
 /// The instant of every request.
 const NOW: UnixMillis = UnixMillis(1_000_000_000);
 
-/// Reasons that no decision gives: the engine does, before or after it. The black-box tests provoke each of them.
+/// Reasons that no decision gives by itself: the engine does, before or after it, or whoever was asked outside. The black-box tests provoke each of them.
 const OF_THE_ENGINE: &[Reason] = &[
     Reason::RequestTimeout,
+    Reason::RateLimited,
+    Reason::CaptchaRequired,
+    Reason::CaptchaInvalid,
     Reason::BodyTooLarge,
     Reason::ExpectationFailed,
     Reason::HeadTooLarge,
@@ -278,6 +282,7 @@ fn every_decision_is_as_the_table_says() {
 
     signed::table(&mut table, &live, &mut seen);
     bearer::table(&mut seen);
+    rules::table(&mut seen);
 
     compare("table.txt", &table);
     let missing: Vec<_> =

@@ -42,6 +42,11 @@ pub(crate) fn world_with_tokens(policy: &str) -> Live {
 }
 
 pub(crate) fn credential(id: &str, dialect: &str) -> Credential {
+    let scopes: &[&str] = match dialect {
+        "standard" => &["read", "write"],
+        "antavo" => &["loyalty.async_events"],
+        _ => &[],
+    };
     let dialect = Dialect::named(dialect).unwrap();
     Credential {
         id: id.into(),
@@ -54,7 +59,7 @@ pub(crate) fn credential(id: &str, dialect: &str) -> Credential {
         password_grant: false,
         status: Status::Active,
         expires_at: None,
-        scopes: Box::default(),
+        scopes: scopes.iter().map(|name| Box::from(*name)).collect(),
         origins: Box::default(),
         secret: Keys::derive(&[3; 32]).hash(id.as_bytes(), b"secret"),
         signing: (dialect.avanan || dialect.signing.is_some()).then(|| SigningSecret::new(b"secret")),

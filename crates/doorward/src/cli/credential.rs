@@ -42,6 +42,17 @@ pub(crate) enum Credential {
         #[arg(long)]
         revoke_tokens: bool,
     },
+    /// Give it a role of its workspace, whose scopes it has besides its own
+    Role {
+        #[command(flatten)]
+        one: One,
+        /// admin, user, viewer, merchant, or a role of its workspace's own
+        #[arg(value_name = "ROLE", required_unless_present = "clear")]
+        role: Option<String>,
+        /// Take its role away
+        #[arg(long, conflicts_with = "role")]
+        clear: bool,
+    },
     /// Give a user another password; the old one opens nothing from then on
     Password {
         #[command(flatten)]
@@ -109,9 +120,12 @@ pub(crate) struct Create {
     /// pages may
     #[arg(long = "origin", value_name = "ORIGIN")]
     pub(crate) origins: Vec<String>,
-    /// What it may do; upstreams are told
+    /// What it may do, as in vouchers:read, vouchers:*, *:read; upstreams are told
     #[arg(long = "scope", value_name = "SCOPE")]
     pub(crate) scopes: Vec<String>,
+    /// Its role, whose scopes it has besides: admin, user, viewer, merchant, or one of the workspace's own
+    #[arg(long, value_name = "ROLE")]
+    pub(crate) role: Option<String>,
     /// From where it may be used, and from nowhere else, as in 192.0.2.7, 10.0.0.0/8 or 2001:db8::/32; left out, from
     /// anywhere, as far as policies let it
     #[arg(long = "network", value_name = "NETWORK")]
@@ -147,7 +161,7 @@ pub(crate) struct Import {
     /// Lines of JSON, a credential each, with the fields that `create --json` prints; `-` for standard input
     ///
     /// `workspace`, `kind`, `id` and `secret` (of a user: the password) are needed, or `plain_key` for an id that stands
-    /// alone. `dialect`, `name`, `origins`, `scopes`, `networks`, `expires_at`, `password_grant` and `status` may be there. All mistakes are told with their lines, and then
+    /// alone. `dialect`, `name`, `origins`, `scopes`, `role`, `networks`, `limit`, `expires_at`, `password_grant` and `status` may be there. All mistakes are told with their lines, and then
     /// nothing is written. What is there already and is the same is passed over; what differs is a mistake.
     #[arg(short, long, value_name = "FILE")]
     pub(crate) file: PathBuf,

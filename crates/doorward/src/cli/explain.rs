@@ -3,12 +3,14 @@ use super::sign::instant;
 use super::{Names, Output, Place, SchemeChoice};
 use clap::Args;
 use doorward_core::time::UnixMillis;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
 Examples:
   doorward explain --config doorward.toml < request          # a raw request, as it was sent
   pbpaste | doorward explain --data demo                     # a curl line
+  doorward explain --checks --client 192.0.2.7 --config doorward.toml < request   # what each check says
   doorward explain --scheme antavo --secret-file secret --string-to-sign mine.txt < request
 
 Nothing is claimed or kept: a request that was explained can still be sent. Neither the secret nor the signature that would
@@ -56,6 +58,18 @@ pub(crate) struct Explain {
     /// The file with the string to sign that the client computed
     #[arg(long, value_name = "FILE")]
     pub(crate) string_to_sign: Option<PathBuf>,
+    /// Walk the checks instead: what each says about the request and its credential, from the first to the last
+    ///
+    /// Nothing is proved, so no secret is needed. Limits, captchas and what is accepted once only are asked while a request
+    /// is served, and not here.
+    #[arg(long, conflicts_with_all = ["scheme", "canonical_request", "string_to_sign"])]
+    pub(crate) checks: bool,
+    /// With --checks: the id of the credential; left out, the one that the request names
+    #[arg(long, value_name = "ID", requires = "checks")]
+    pub(crate) credential: Option<String>,
+    /// With --checks: the address that the request comes from
+    #[arg(long, value_name = "ADDRESS", requires = "checks")]
+    pub(crate) client: Option<IpAddr>,
     /// When the request arrived, as in 2015-08-30T12:36:00Z; left out, now
     #[arg(long, value_name = "TIME", value_parser = instant)]
     pub(crate) at: Option<UnixMillis>,

@@ -41,11 +41,11 @@ pub(super) async fn run(place: &Place, file: &Path, dry_run: bool, output: Outpu
         }
     }
     print::line(format_args!("= {} unchanged", plan.unchanged.len()))?;
-    for c in &plan.signatures {
+    for c in &plan.modes {
         let (sign, told) = if c.loosened { ('!', ", loosened") } else { ('*', "") };
         print::line(format_args!(
-            "{sign} policy {}/{}: signatures {} -> {}{told}",
-            c.workspace, c.api, c.from, c.to
+            "{sign} policy {}/{}: {} {} -> {}{told}",
+            c.workspace, c.api, c.rule, c.from, c.to
         ))?;
     }
     if dry_run {

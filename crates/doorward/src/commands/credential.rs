@@ -2,7 +2,9 @@
 use super::{ACTOR, import, list, print};
 use crate::cli::{Create, Credential, Network, One, Output};
 use crate::{Failure, clock, place, random};
-use doorward_control::actions::{CredentialView, Import, Password, Showing, Wanted, credentials, networks};
+use doorward_control::actions::{
+    CredentialView, Import, OwnWanted, Password, Showing, Wanted, credentials, networks, own,
+};
 use std::io::{self, Read as _};
 use std::path::Path;
 
@@ -53,6 +55,10 @@ pub(super) async fn run(command: Credential) -> Result<(), Failure> {
             }
             Ok(told(&made, one.output)?)
         }
+        Credential::Role { one, role, clear: _ } => {
+            let opened = place::open(&one.place).await?;
+            Ok(told(&own::set_role(opened.desk(ACTOR), &one.id, role.as_deref()).await?, one.output)?)
+        }
         Credential::Password { one, password_file, keep_tokens } => {
             let chosen = Password(secret(&password_file)?);
             let opened = place::open(&one.place).await?;
@@ -74,7 +80,7 @@ async fn create(options: Create) -> Result<(), Failure> {
         plain_key: options.plain_key,
         origins: options.origins,
         scopes: options.scopes,
-        networks: options.networks,
+        own: OwnWanted { role: options.role, networks: options.networks, ..OwnWanted::default() },
         expires_at: options.expires,
         import: options.id.map(|id| Import { id, secret }),
         password,
@@ -148,7 +154,9 @@ fn card(c: &CredentialView) -> io::Result<()> {
         ("status", Some(status(c))),
         ("origins", some(&c.origins)),
         ("scopes", some(&c.scopes)),
+        ("role", c.role.clone()),
         ("networks", c.networks.as_ref().map(|all| some(all).unwrap_or_else(|| NOWHERE.to_owned()))),
+        ("limit", c.limit.clone()),
         ("expires", time(c.expires_at)),
         ("last used", time(c.last_used)),
         ("exposed", time(c.exposed_at).map(|t| format!("{t}  (sent over plain HTTP)"))),

@@ -5,7 +5,7 @@ use crate::cli;
 use crate::{Failure, place, random};
 use doorward_control::actions::credentials::BATCH;
 use doorward_control::actions::import::{self, Done, Line};
-use doorward_control::actions::{Import, Password, Showing, Wanted};
+use doorward_control::actions::{Import, OwnWanted, Password, Showing, Wanted};
 use doorward_core::credential::{Kind, SchemeName, Status};
 use doorward_core::dialect::Dialect;
 use doorward_core::time::UnixMillis;
@@ -195,9 +195,11 @@ fn line(number: usize, text: &[u8]) -> Result<Line, Vec<String>> {
         false => (secret, None),
     };
     let (origins, scopes) = (fields.texts("origins"), fields.texts("scopes"));
-    // An empty list lets nobody in, and none everybody.
-    let listed = fields.fields.get("networks").is_some_and(|value| !value.is_null());
-    let networks = fields.texts("networks");
+    let own = OwnWanted {
+        role: fields.text("role"),
+        networks: fields.optional_texts("networks"),
+        limit: fields.text("limit"),
+    };
     let expires_at = fields.named("expires_at", |text| {
         UnixMillis::parse(text).ok_or_else(|| "write it as 2026-12-31T00:00:00Z".to_owned())
     });
@@ -223,7 +225,7 @@ fn line(number: usize, text: &[u8]) -> Result<Line, Vec<String>> {
                 plain_key,
                 origins,
                 scopes,
-                networks: listed.then_some(networks),
+                own,
                 expires_at,
                 import: Some(Import { id, secret }),
                 password,
@@ -282,6 +284,13 @@ impl Fields {
                 false
             }
         }
+    }
+
+    /// A list, which says something else when it is empty than when it is not there.
+    fn optional_texts(&mut self, name: &str) -> Option<Vec<String>> {
+        let there = self.fields.get(name).is_some_and(|value| !value.is_null());
+        let texts = self.texts(name);
+        there.then_some(texts)
     }
 
     fn texts(&mut self, name: &str) -> Vec<String> {

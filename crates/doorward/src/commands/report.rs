@@ -8,7 +8,7 @@ use doorward_core::time::UnixMillis;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
-const HEADINGS: [&str; 7] = [
+const UNSIGNED: [&str; 7] = [
     "  CREDENTIAL",
     "CALLS",
     "FIRST WITHOUT SIGNATURE",
@@ -17,12 +17,16 @@ const HEADINGS: [&str; 7] = [
     "NOTE",
     "NAME",
 ];
+const REFUSED: [&str; 6] = ["  CREDENTIAL", "CALLS", "FIRST", "LAST", "NOTE", "NAME"];
+/// Calls that are shown of a credential, to people.
+const CALLS_SHOWN: usize = 3;
 
 pub(super) async fn run(command: Report) -> Result<(), Failure> {
     let Report::Readiness(options) = command;
     let opened = place::open(&options.place).await?;
     let desk = opened.desk(ACTOR);
-    let all = readiness::report(desk, options.workspace.as_deref(), options.api.as_deref()).await?;
+    let all =
+        readiness::report(desk, options.workspace.as_deref(), options.api.as_deref(), options.rule).await?;
     if options.output.json {
         return Ok(all.iter().try_for_each(print::json)?);
     }
@@ -34,15 +38,15 @@ fn told(all: &[readiness::Readiness], asked: &Readiness) -> io::Result<()> {
     if all.is_empty() {
         let of = asked.api.as_ref().map(|id| format!(" of `{id}`")).unwrap_or_default();
         return print::line(format_args!(
-            "no requests{of} can be signed: no API that is asked for accepts signatures"
+            "nothing{of} is observed, and no requests can be signed: no rule that is asked for counts anything"
         ));
     }
-    let of = |mode: Mode| all.iter().filter(move |r| r.signatures == mode.name());
+    let of = |mode: Mode| all.iter().filter(move |r| r.mode == mode.name());
     for one in of(Mode::Observe) {
         observed(one)?;
     }
     for one in of(Mode::Enforce) {
-        print::line(format_args!("{} at {}: signatures are enforced", one.workspace, one.api))?;
+        print::line(format_args!("{} at {}: {} are enforced", one.workspace, one.api, one.rule))?;
     }
     let mut off: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     of(Mode::Off).for_each(|one| off.entry(&one.api).or_default().push(&one.workspace));
@@ -64,42 +68,52 @@ fn told(all: &[readiness::Readiness], asked: &Readiness) -> io::Result<()> {
     print::line(verdict(all))
 }
 
-/// One workspace at one API where signatures are observed.
+/// A rule that is observed for one workspace at one API.
 fn observed(one: &readiness::Readiness) -> io::Result<()> {
     let since = one.since.map_or_else(|| "lately".to_owned(), |t| t.to_string());
-    print::line(format_args!("{} at {}: observed since {since}", one.workspace, one.api))?;
-    if one.credentials.is_empty() && one.signing_only == 0 {
-        return print::line("  ready, but nobody has called yet, with a signature or without");
+    print::line(format_args!("{} at {}: {} observed since {since}", one.workspace, one.api, one.rule))?;
+    if let Some(signing) = one.signing_only {
+        if one.credentials.is_empty() && signing == 0 {
+            return print::line("  ready, but nobody has called yet, with a signature or without");
+        }
+        if !one.credentials.is_empty() {
+            print::table(&UNSIGNED, one.credentials.iter().map(|c| cells(c, true)))?;
+        }
+        let signing = match signing {
+            0 => "none was seen to sign only".to_owned(),
+            1 => "1 was seen to sign only".to_owned(),
+            n => format!("{n} were seen to sign only"),
+        };
+        return print::line(format_args!("  {}; {signing}", refused(one.would_be_refused)));
     }
     if !one.credentials.is_empty() {
-        print::table(&HEADINGS, one.credentials.iter().map(cells))?;
+        print::table(&REFUSED, one.credentials.iter().map(|c| cells(c, false)))?;
     }
-    let signing = match one.signing_only {
-        0 => "none was seen to sign only".to_owned(),
-        1 => "1 was seen to sign only".to_owned(),
-        n => format!("{n} were seen to sign only"),
-    };
-    print::line(format_args!("  {}; {signing}", refused(one.would_be_refused)))
+    for c in one.credentials.iter().filter(|c| !c.refused_anyway) {
+        for call in c.samples.iter().take(CALLS_SHOWN) {
+            let at = call.at.map_or_else(|| "-".to_owned(), |at| at.to_string());
+            let from = call.client.as_deref().unwrap_or("an unknown address");
+            let told = format_args!("  {}: {at} {} {} from {from}", c.credential, call.method, call.path);
+            print::line(told)?;
+        }
+    }
+    print::line(format_args!("  {}", refused(one.would_be_refused)))
 }
 
-fn cells(c: &Caller) -> Vec<String> {
+fn cells(c: &Caller, signs: bool) -> Vec<String> {
     let time = |at: Option<UnixMillis>| at.map_or_else(|| "-".to_owned(), |at| at.to_string());
     let note = match (c.refused_anyway, c.status, c.can_sign) {
         (true, "blocked", _) => "blocked",
         (true, ..) => "expired",
+        (false, ..) if !signs => "-",
         (false, _, false) => "can't sign",
         (false, _, true) if c.signed_at > c.last_at => "signs by now",
         _ => "-",
     };
-    vec![
-        format!("  {}", c.credential),
-        c.calls.to_string(),
-        time(c.first_at),
-        time(c.last_at),
-        time(c.signed_at),
-        note.to_owned(),
-        c.name.clone(),
-    ]
+    let mut all = vec![format!("  {}", c.credential), c.calls.to_string(), time(c.first_at), time(c.last_at)];
+    all.extend(signs.then(|| time(c.signed_at)));
+    all.extend([note.to_owned(), c.name.clone()]);
+    all
 }
 
 fn refused(count: usize) -> String {
@@ -117,6 +131,6 @@ fn verdict(all: &[readiness::Readiness]) -> String {
     }
     let callers = all.iter().flat_map(|one| &one.credentials).filter(|c| !c.refused_anyway);
     let told = refused(callers.map(|c| c.credential.as_str()).collect::<BTreeSet<_>>().len());
-    let blind = all.iter().any(|one| one.signatures == Mode::Off.name());
-    if blind { format!("{told} where signatures are observed") } else { told }
+    let blind = all.iter().any(|one| one.mode == Mode::Off.name());
+    if blind { format!("{told} where rules are observed") } else { told }
 }

@@ -38,7 +38,7 @@ async fn apply(office: &Office, at_ms: i64, rows: &[(&str, &str)]) -> Vec<String
     let dry = verbs::apply(office.later(at_ms), &with(rows), true).await.unwrap();
     let plan = verbs::apply(office.later(at_ms), &with(rows), false).await.unwrap();
     assert_eq!(dry, plan);
-    plan.signatures
+    plan.modes
         .iter()
         .map(|c| format!("{}/{} {} -> {} {}", c.workspace, c.api, c.from, c.to, c.loosened))
         .collect()
@@ -84,7 +84,7 @@ async fn a_plan_tells_where_signatures_are_loosened() {
     // An API that takes no signatures any more takes keys from everybody.
     let keys = SIGNED.replace("[\"escher\", \"api_key\"]", "[\"api_key\"]");
     let plan = verbs::apply(office.desk(), &draft::read(&keys).unwrap(), true).await.unwrap();
-    let told: Vec<_> = plan.signatures.iter().map(|c| (c.from, c.to, c.loosened)).collect();
+    let told: Vec<_> = plan.modes.iter().map(|c| (c.from, c.to, c.loosened)).collect();
     assert_eq!(told, [("enforce", "off", true)]);
     // Each is in the table of changes, with who did it.
     let changes = office.store.changes_after(0, 100).await.unwrap();
@@ -115,8 +115,8 @@ async fn readiness_tells_who_would_be_refused() {
     {
         caller(&office, id, plain_key).await;
     }
-    let none = readiness::report(office.desk(), None, None).await.unwrap();
-    let told: Vec<_> = none.iter().map(|r| (&*r.workspace, &*r.api, r.signatures, r.ready)).collect();
+    let none = readiness::report(office.desk(), None, None, None).await.unwrap();
+    let told: Vec<_> = none.iter().map(|r| (&*r.workspace, &*r.api, r.mode, r.ready)).collect();
     assert_eq!(told, [("live", "club", "observe", Some(true)), ("try", "club", "enforce", None)]);
 
     call(&office, "busy", 3, 10, None).await;
@@ -125,9 +125,9 @@ async fn readiness_tells_who_would_be_refused() {
     call(&office, "signs", 0, 10, Some(20)).await;
     call(&office, "stopped", 9, 20, None).await;
     super::super::credentials::block(office.desk(), "stopped").await.unwrap();
-    let report = readiness::report(office.later(100), Some("live"), Some("club")).await.unwrap();
+    let report = readiness::report(office.later(100), Some("live"), Some("club"), None).await.unwrap();
     let [live] = &report[..] else { panic!("{report:?}") };
-    assert_eq!((live.ready, live.would_be_refused, live.signing_only), (Some(false), 2, 1));
+    assert_eq!((live.ready, live.would_be_refused, live.signing_only), (Some(false), 2, Some(1)));
     assert_eq!(live.since, Some(NOW));
     let busy = live.credentials.iter().find(|c| c.name == "the busy").unwrap();
     assert!(busy.credential.starts_with("weak-") && !format!("{live:?}").contains("\"busy\""), "{live:?}");
@@ -144,20 +144,23 @@ async fn readiness_tells_who_would_be_refused() {
     // Observed anew, what was seen long before says nothing.
     apply(&office, 1_000, &[("live", "off")]).await;
     apply(&office, 10_000_000, &[("live", "observe")]).await;
-    let report = readiness::report(office.desk(), Some("live"), None).await.unwrap();
-    assert_eq!((report[0].ready, report[0].credentials.len(), report[0].signing_only), (Some(true), 0, 0));
+    let report = readiness::report(office.desk(), Some("live"), None, None).await.unwrap();
+    assert_eq!(
+        (report[0].ready, report[0].credentials.len(), report[0].signing_only),
+        (Some(true), 0, Some(0))
+    );
     call(&office, "busy", 1, 10_000_001, None).await;
-    let report = readiness::report(office.desk(), Some("live"), None).await.unwrap();
+    let report = readiness::report(office.desk(), Some("live"), None, None).await.unwrap();
     assert_eq!((report[0].would_be_refused, report[0].credentials[0].calls), (1, 8));
 
     for (workspace, api, said) in [
         (Some("nobody"), None, "there is no workspace `nobody`"),
         (None, Some("none"), "there is no API `none`"),
     ] {
-        let refused = readiness::report(office.desk(), workspace, api).await.unwrap_err().to_string();
+        let refused = readiness::report(office.desk(), workspace, api, None).await.unwrap_err().to_string();
         assert_eq!(refused, said);
     }
-    assert!(readiness::report(office.desk(), None, Some("keys")).await.unwrap().is_empty());
+    assert!(readiness::report(office.desk(), None, Some("keys"), None).await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -171,7 +174,8 @@ async fn who_is_expired_would_not_be_refused_for_that() {
     };
     let id = office.create(&expired).await.unwrap().id;
     call(&office, &id, 2, 10, None).await;
-    let report = async |ms| readiness::report(office.later(ms), Some("live"), None).await.unwrap().remove(0);
+    let report =
+        async |ms| readiness::report(office.later(ms), Some("live"), None, None).await.unwrap().remove(0);
     assert_eq!((report(49).await.would_be_refused, report(50).await.would_be_refused), (1, 0));
     assert_eq!(report(50).await.credentials.len(), 1);
 }

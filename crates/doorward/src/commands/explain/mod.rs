@@ -1,16 +1,17 @@
 //! `doorward explain`: why a signature is refused. Nothing is claimed, and nothing is written.
+mod checks;
 mod curl;
 
 use super::signing;
 use super::{ACTOR, print};
-use crate::cli::{Explain, Rules};
+use crate::cli::{Explain, Place, Rules};
 use crate::place::{Opened, open};
 use crate::{Failure, clock, config, demo};
 use doorward_control::actions::policy;
 use doorward_core::credential::SchemeName;
 use doorward_core::decide;
 use doorward_core::explain::{Body, Explanation, Part, Question, Theirs, explain};
-use doorward_core::policy::{Signing, compile};
+use doorward_core::policy::{Policy, Signing, compile};
 use doorward_core::request::{PlainHttp, RequestView, Transport};
 use doorward_core::schemes::escher::{self, Config, DEFAULT_SKEW_MS, SigningSecret};
 use doorward_gateway::wire::{self, Head};
@@ -47,6 +48,9 @@ pub(super) async fn run(options: &Explain) -> Result<(), Failure> {
     wire::request(&asked.head, &wire::Limits::default(), &mut head)
         .map_err(|reject| format!("the request can't be read: {}", reject.sentence()))?;
     let req = view(&asked.head, &head, options.at.unwrap_or_else(clock::now));
+    if options.checks {
+        return checks::run(options, &RequestView { client: options.client, ..req }).await;
+    }
     let body = asked.body.unwrap_or_default();
     let known = known(options, &req).await?;
     // The first way that recognises its own; where none does, the first one says so.
@@ -175,16 +179,7 @@ async fn known(options: &Explain, req: &RequestView<'_>) -> Result<Known, Failur
         }
         Rules::Stored(place) => place,
     };
-    let region = match &place.config {
-        Some(file) => config::load_as(file, Some(crate::role::Role::Control))?.region,
-        None => Some(demo::REGION.to_owned()),
-    };
-    let opened = open(&place).await?;
-    let draft = policy::export(opened.desk(ACTOR)).await?;
-    let policy = compile(&draft, region.as_deref()).map_err(|mistakes| {
-        let all: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
-        format!("the policy in the store has mistakes: {}", all.join("; "))
-    })?;
+    let (opened, policy) = policy_in(&place).await?;
     let Some(api) = decide::api_of(req, &policy) else {
         return Err("no API answers at this host and path: callers get route_unknown".into());
     };
@@ -196,6 +191,21 @@ async fn known(options: &Explain, req: &RequestView<'_>) -> Result<Known, Failur
         );
     }
     Ok(Known { ways, secret: Secret::Stored(Box::new(opened)) })
+}
+
+/// The policy of a store, for a node of its region.
+async fn policy_in(place: &Place) -> Result<(Opened, Policy), Failure> {
+    let region = match &place.config {
+        Some(file) => config::load_as(file, Some(crate::role::Role::Control))?.region,
+        None => Some(demo::REGION.to_owned()),
+    };
+    let opened = open(place).await?;
+    let draft = policy::export(opened.desk(ACTOR)).await?;
+    let policy = compile(&draft, region.as_deref()).map_err(|mistakes| {
+        let all: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+        format!("the policy in the store has mistakes: {}", all.join("; "))
+    })?;
+    Ok((opened, policy))
 }
 
 /// What the client computed, and whether it is its canonical request.

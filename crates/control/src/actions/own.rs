@@ -1,0 +1,90 @@
+//! What holds for one credential alone: its role, from where it may be used, and how often.
+use super::{CredentialView, Desk, Error, networks};
+use doorward_core::credential::{Credential, OwnRules};
+use doorward_core::policy::draft::Draft;
+use doorward_core::policy::{BUILT_IN_ROLES, Limit, compile};
+use doorward_core::scope::Held;
+
+/// What is asked for a credential alone, as written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OwnWanted {
+    /// Its role, whose scopes it has besides its own.
+    pub role: Option<String>,
+    /// From where it may be used; `None`: from anywhere.
+    pub networks: Option<Vec<String>>,
+    /// How often it may be used, as in `600/60/100`; `None`: as policies say.
+    pub limit: Option<String>,
+}
+
+/// The rules that are asked for, with every mistake in them.
+pub(super) fn check(
+    wanted: &OwnWanted,
+    workspace: &str,
+    policy: &Draft,
+    wrong: &mut Vec<String>,
+) -> OwnRules {
+    if let Some(role) = &wanted.role {
+        wrong.extend(known_role(role, workspace, policy).err());
+    }
+    let networks = wanted.networks.as_ref().map(|all| networks::read(all, workspace, policy, wrong));
+    let limit = wanted.limit.as_ref().and_then(|text| Limit::parse(text).map_err(|e| wrong.push(e)).ok());
+    OwnRules { role: wanted.role.as_deref().map(Into::into), networks, limit }
+}
+
+fn known_role(role: &str, workspace: &str, policy: &Draft) -> Result<(), String> {
+    let own = policy.workspaces.iter().filter(|w| w.id == workspace).flat_map(|w| &w.roles);
+    let mut all: Vec<&str> = BUILT_IN_ROLES.iter().map(|(name, _)| *name).collect();
+    all.extend(own.map(|role| role.name.as_str()));
+    if all.contains(&role) {
+        return Ok(());
+    }
+    all.sort_unstable();
+    Err(format!("the workspace `{workspace}` has no role `{role}`; it has {}", all.join(", ")))
+}
+
+/// Gives a credential a role, or takes its role away.
+///
+/// # Errors
+/// [`Error::UnknownCredential`]; [`Error::Credential`] where its workspace has no such role; or the store's.
+pub async fn set_role(desk: Desk<'_>, id: &str, role: Option<&str>) -> Result<CredentialView, Error> {
+    let action = if role.is_some() { "role_given" } else { "role_taken" };
+    change(desk, id, action, |own, c, policy| {
+        if let Some(role) = role {
+            known_role(role, &c.workspace, policy)?;
+        }
+        own.role = role.map(Into::into);
+        Ok(())
+    })
+    .await
+}
+
+/// Changes what holds for a credential alone. Where that changes nothing, nothing is written. `action` names it in the
+/// table of changes.
+///
+/// # Errors
+/// [`Error::UnknownCredential`]; [`Error::Credential`] with what `with` says; or the store's.
+pub async fn change(
+    desk: Desk<'_>,
+    id: &str,
+    action: &'static str,
+    with: impl FnOnce(&mut OwnRules, &Credential, &Draft) -> Result<(), String>,
+) -> Result<CredentialView, Error> {
+    let mut write = desk.store.write(desk.actor, desk.now).await?;
+    let stored = desk.store.credential(id).await?;
+    let mut stored = stored.ok_or_else(|| Error::UnknownCredential(id.to_owned()))?;
+    let policy = desk.store.policy().await?;
+    let mut own = stored.credential.own_rules();
+    with(&mut own, &stored.credential, &policy).map_err(|why| Error::Credential(vec![why]))?;
+    if own != stored.credential.own_rules() {
+        write.set_own_rules(id, own.clone(), action).await?;
+        write.commit().await?;
+        stored.credential = stored.credential.with_own(own);
+    }
+    Ok(CredentialView::stored(&stored, None))
+}
+
+/// What a credential may do now, by itself and by its role.
+pub(super) async fn held(desk: Desk<'_>, c: &Credential) -> Result<Held, Error> {
+    let policy = compile(&desk.store.policy().await?, None).map_err(Error::Policy)?;
+    Ok(Held::of(c, policy.workspaces.get(&*c.workspace).map(|w| &**w)))
+}
