@@ -76,8 +76,10 @@ fn the_first_address_that_is_not_trusted_is_the_caller() {
             Some("192.0.2.7"),
         ),
         ("X-Forwarded-For: 10.1.1.1, 10.1.1.2\r\n", None),
-        // Empty elements of a list count for nothing (RFC 9110 5.6.1).
-        ("X-Forwarded-For: 192.0.2.7,,10.1.1.1\r\n", Some("192.0.2.7")),
+        // Whoever wrote an empty element did not tell who called.
+        ("X-Forwarded-For: 192.0.2.7,,10.1.1.1\r\n", None),
+        ("X-Forwarded-For: 192.0.2.7,\r\n", None),
+        ("X-Forwarded-For: ,192.0.2.7\r\n", Some("192.0.2.7")),
         // SXFF-3: mapped addresses are the addresses that they map.
         ("X-Forwarded-For: ::ffff:192.0.2.7\r\n", Some("192.0.2.7")),
         ("X-Forwarded-For: 192.0.2.7, ::ffff:10.1.1.1\r\n", Some("192.0.2.7")),

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 /// Every code there is, with its status.
-const REASONS: [(&str, u16); 30] = [
+const REASONS: [(&str, u16); 35] = [
     ("request_ambiguous", 400),
     ("credential_ambiguous", 400),
     ("credential_missing", 401),
@@ -23,8 +23,12 @@ const REASONS: [(&str, u16); 30] = [
     ("token_invalid", 401),
     ("token_expired", 401),
     ("token_revoked", 401),
+    ("network_denied", 403),
     ("origin_denied", 403),
     ("scope_missing", 403),
+    ("captcha_required", 403),
+    ("captcha_invalid", 403),
+    ("licence_required", 403),
     ("region_denied", 403),
     ("insecure_transport", 403),
     ("route_unknown", 404),
@@ -32,6 +36,7 @@ const REASONS: [(&str, u16); 30] = [
     ("request_timeout", 408),
     ("body_too_large", 413),
     ("expectation_failed", 417),
+    ("rate_limited", 429),
     ("head_too_large", 431),
     ("upstream_failed", 502),
     ("unavailable", 503),
@@ -69,6 +74,7 @@ fn every_reason_is_provoked() {
     by_asking().iter().for_each(&mut note);
     by_signing().iter().for_each(&mut note);
     by_tokens().iter().for_each(&mut note);
+    by_rules().iter().for_each(&mut note);
     by_time(&mut note);
     by_settings(&mut note);
     let all: BTreeSet<String> = REASONS.iter().map(|(code, _)| (*code).to_owned()).collect();
@@ -165,6 +171,50 @@ fn by_tokens() -> Vec<Answer> {
     let revoked = || Some(world.ask("/t/x", &narrow)).filter(|a| a.code() == "token_revoked");
     answers.push(wait_for("the end of all tokens", revoked));
     answers
+}
+
+/// Three APIs, each with a rule that lets nobody in, or nobody twice.
+const RULED: &str = r#"
+[[api]]
+id = "walled"
+dialect = "voucherify"
+upstream = { production = "http://{upstream}" }
+route = [{ path = "/walled" }]
+[[api]]
+id = "counted"
+dialect = "voucherify"
+upstream = { production = "http://{upstream}" }
+route = [{ path = "/counted" }]
+[[api]]
+id = "asking"
+dialect = "voucherify"
+upstream = { production = "http://{upstream}" }
+route = [{ path = "/licensed", licences = ["premium"] }, { path = "/captcha", captcha = true }]
+[[policy]]
+workspace = "acme-live"
+api = "walled"
+network = { allow = [] }
+[[policy]]
+workspace = "acme-live"
+api = "counted"
+limits = { credential = { requests = 1, per_s = 3600 } }
+"#;
+
+/// What the rules of a workspace bring about.
+fn by_rules() -> Vec<Answer> {
+    let world = World::new();
+    let ruled = RULED.replace("{upstream}", &world.production.address.to_string());
+    world.gateway.apply(&(World::policy(&world.production, &world.sandbox) + &ruled)).ok();
+    let ask = |path: &str| world.ask(world.server.get(path));
+    eventually("the rules to be obeyed", || ask("/walled").code() == "network_denied");
+    let limited = || Some(ask("/counted")).filter(|a| a.code() == "rate_limited");
+    vec![
+        ask("/walled"),
+        ask("/licensed"),
+        ask("/captcha"),
+        world.ask(world.server.request("GET", "/captcha", "CaptchaResponse: solved\r\n")),
+        wait_for("the limit", limited),
+    ]
 }
 
 /// What time brings about.

@@ -9,6 +9,7 @@ mod events;
 mod fake_clock;
 mod gateway;
 mod message;
+mod nginx;
 mod oauth;
 mod process;
 #[allow(dead_code, reason = "the store's own tests use the rest")]
@@ -31,6 +32,7 @@ pub(crate) use engine::{Database, Engine, skips_unless_postgres, skips_unless_sq
 pub(crate) use fake_clock::FakeClock;
 pub(crate) use gateway::{Gateway, Setup};
 pub(crate) use message::{Answer, Fault, Inbox};
+pub(crate) use nginx::Nginx;
 pub(crate) use oauth::{
     ISSUER, Office, PASSWORD, POLICY as OAUTH_POLICY, basic, encoded, get, post, raw, text_of,
 };

@@ -121,6 +121,17 @@ impl Directory {
         self.shards.iter().map(|s| read(s).len()).sum()
     }
 
+    /// Up to `most` of those that are `wanted`, in no order. It looks at every one.
+    #[must_use]
+    pub fn some(&self, most: usize, wanted: impl Fn(&Credential) -> bool) -> Vec<Arc<Credential>> {
+        let mut found = Vec::new();
+        for shard in &self.shards {
+            let room = most - found.len();
+            found.extend(read(shard).iter().filter(|c| wanted(c)).take(room).cloned());
+        }
+        found
+    }
+
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -12,7 +12,7 @@ mod sign;
 mod token;
 mod whole;
 pub(crate) use captcha::Captcha;
-pub(crate) use credential::{Create, Credential, Import, List, One};
+pub(crate) use credential::{Create, Credential, Import, List, Network, One};
 pub(crate) use explain::{Explain, Rules};
 pub(crate) use report::{Readiness, Report};
 pub(crate) use sign::{DateChoice, HashChoice, Names, SchemeChoice, Shape, Sign};

@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 done, 1 refused or failed, 2 wrong usage.
 mod base64;
+mod callers;
 mod captcha;
 mod cli;
 mod clock;

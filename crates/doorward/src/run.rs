@@ -1,4 +1,5 @@
 //! Starts a node and stops it again: the only place where everything meets.
+use crate::callers::{self, Sight};
 use crate::captcha::Verifier;
 use crate::config::Config;
 use crate::front::{Doors, Front, listen, upstream_roots, url};
@@ -164,6 +165,7 @@ impl Node {
                 follow(store, live, following, woken, monotonic_ms, ready_to).await;
             }
         }));
+        others.push(tokio::spawn(callers::watch(Sight::of(config), Arc::clone(&live), ready.clone())));
         let board = Arc::new(Board::new(metrics::about(config), live, ready.clone(), gateway, asked));
         if let Some(listener) = operations {
             others.push(operations::serve(listener, Arc::clone(&board))?);

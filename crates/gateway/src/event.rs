@@ -59,6 +59,9 @@ pub(crate) fn begin(
     plain(out, "at", Some(at));
     plain(out, "request_id", Some(request_id));
     plain(out, "client", peer.client.map(|_| peer.text.as_str()));
+    if let Some(proxy) = peer.proxy {
+        plain(out, "proxy", Some(&proxy.to_string()));
+    }
     let Some((req, policy, facts)) = seen else {
         out.extend_from_slice(
             b"\"method\":null,\"path\":null,\"host\":null,\"api\":null,\"route\":null,\"workspace\":null,\
@@ -146,8 +149,8 @@ mod tests {
 
     #[test]
     fn an_event_is_one_line_of_json() {
-        let peer =
-            Peer { client: None, text: String::new(), transport: doorward_core::request::Transport::Secure };
+        let transport = doorward_core::request::Transport::Secure;
+        let peer = Peer { client: None, text: String::new(), proxy: None, transport };
         let mut out = Vec::new();
         begin(&mut out, "1970-01-01T00:00:00.000Z", "id", &peer, None);
         let o = Outcome {

@@ -20,7 +20,8 @@ use doorward_core::credential::SchemeName;
 use doorward_core::decide::{self, Decision, Denial, Duty, Forward, Received, Refusal, Step, Target};
 use doorward_core::dialect::ErrorStyle;
 use doorward_core::observed::{self, MAX_SAMPLE_PATH_BYTES, Sample};
-use doorward_core::policy::Policy;
+use doorward_core::policy::{Policy, Rule};
+use doorward_core::reason::Reason;
 use doorward_core::request::{Lookup, RequestView, Transport};
 use doorward_core::time::UnixMillis;
 use std::rc::Rc;
@@ -172,7 +173,8 @@ impl<S: Io, D: Dial> Connection<S, D> {
                     verdict: if refused { Verdict::Deny } else { Verdict::Permit },
                     reason: answer.code(),
                     detail: answer.detail(),
-                    rule: None,
+                    // Clients that prove themselves in a form are held to their networks there.
+                    rule: (answer.code() == Some(Reason::NetworkDenied)).then_some(Rule::Network.name()),
                     status: answer.status(),
                 }
             }

@@ -1,7 +1,7 @@
 //! Settings of the process that the data plane obeys. Every limit and every time-out is here, with its unit.
+use doorward_core::network::Networks;
 use doorward_core::request::PlainHttp;
 use doorward_core::token::cache;
-use ipnet::IpNet;
 use std::sync::Arc;
 
 /// How long each phase may take, in milliseconds. The clock is coarse: up to 50 ms may come on top.
@@ -115,7 +115,7 @@ pub enum TrustedHeader {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trusted {
     /// Their addresses.
-    pub networks: Vec<IpNet>,
+    pub networks: Networks,
     /// Where they name the caller.
     pub header: TrustedHeader,
 }

@@ -26,6 +26,8 @@ pub struct Filter {
     /// Those whose id starts with this text, or whose name contains it; ASCII letters of names in either case. An id that
     /// opens doors by itself is not found by its beginning, only by the whole of it.
     pub search: Option<String>,
+    /// Those that have a list of networks of their own.
+    pub with_networks: bool,
 }
 
 impl Filter {
@@ -45,6 +47,9 @@ impl Filter {
             if let Some(value) = value {
                 let _ = write!(sql, " AND c.{column} = {}", bind(value));
             }
+        }
+        if self.with_networks {
+            sql.push_str(" AND c.networks IS NOT NULL");
         }
         if let Some(text) = &self.search {
             let (from, to) = (bind(text.clone()), bind(format!("{text}{}", char::MAX)));

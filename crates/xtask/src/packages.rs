@@ -17,6 +17,8 @@ pub(crate) struct Need {
     present: fn() -> bool,
 }
 
+const NGINX: Need = Need { what: "nginx", package: "nginx", present: || nginx().is_some() };
+
 /// What `cargo xtask test` needs.
 pub(crate) const FOR_TESTS: &[Need] = &[
     Need { what: "libfaketime", package: "faketime", present: || libfaketime().is_some() },
@@ -25,12 +27,13 @@ pub(crate) const FOR_TESTS: &[Need] = &[
     Need { what: "node 18 or newer", package: "nodejs", present: has_node },
     Need { what: "npm", package: "npm", present: || on_path("npm").is_some() },
     Need { what: "Redis' server", package: "redis-server", present: || redis().is_some() },
+    NGINX,
     Need { what: "PostgreSQL's server", package: "postgresql", present: || postgres::binaries().is_some() },
 ];
 
 /// What `cargo xtask bench` needs.
 pub(crate) const FOR_BENCH: &[Need] = &[
-    Need { what: "nginx", package: "nginx", present: || on_path("nginx").is_some() },
+    NGINX,
     Need { what: "haproxy", package: "haproxy", present: || on_path("haproxy").is_some() },
     Need { what: "wrk", package: "wrk", present: || on_path("wrk").is_some() },
     Need { what: "h2load", package: "nghttp2-client", present: || on_path("h2load").is_some() },
@@ -147,12 +150,20 @@ pub(crate) fn test_environment() -> Vec<(&'static str, PathBuf)> {
     if let Some(program) = redis() {
         environment.push(("DOORWARD_TEST_REDIS", program));
     }
+    if let Some(program) = nginx() {
+        environment.push(("DOORWARD_TEST_NGINX", program));
+    }
     environment
 }
 
 /// The program of which each test that needs a Redis server starts one of its own.
 fn redis() -> Option<PathBuf> {
     on_path("redis-server")
+}
+
+/// The proxy in front of some tests' gateways.
+fn nginx() -> Option<PathBuf> {
+    on_path("nginx")
 }
 
 /// The library that shows a process another time.

@@ -116,6 +116,14 @@ const PROOFS: &[Proof] = &[
         n: &[1_000],
     },
     Proof {
+        name: "networks",
+        what: "an address looked up in a list of so many ranges of either family: less than 300 ns",
+        binary: &["--package", "doorward-core", "--test", "network"],
+        filter: Some("measure::"),
+        engines: &[],
+        n: &[100_000],
+    },
+    Proof {
         name: "mutations",
         what: "mutations of one byte through sockets: none is accepted that changes what the upstream sees",
         binary: BLACK_BOX,

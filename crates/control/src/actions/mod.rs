@@ -11,6 +11,7 @@ pub mod credentials;
 mod draft;
 mod enforcement;
 pub mod import;
+pub mod networks;
 pub mod nodes;
 pub mod own;
 pub mod policy;

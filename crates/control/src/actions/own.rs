@@ -1,7 +1,6 @@
 //! What holds for one credential alone: its role, from where it may be used, and how often.
-use super::{CredentialView, Desk, Error};
+use super::{CredentialView, Desk, Error, networks};
 use doorward_core::credential::{Credential, OwnRules};
-use doorward_core::network::{Network, Networks};
 use doorward_core::policy::draft::Draft;
 use doorward_core::policy::{BUILT_IN_ROLES, Limit, compile};
 use doorward_core::scope::Held;
@@ -27,8 +26,7 @@ pub(super) fn check(
     if let Some(role) = &wanted.role {
         wrong.extend(known_role(role, workspace, policy).err());
     }
-    let mut network = |text: &String| Network::parse(text).map_err(|e| wrong.push(e)).ok();
-    let networks = wanted.networks.as_ref().map(|all| Networks::new(all.iter().filter_map(&mut network)));
+    let networks = wanted.networks.as_ref().map(|all| networks::read(all, workspace, policy, wrong));
     let limit = wanted.limit.as_ref().and_then(|text| Limit::parse(text).map_err(|e| wrong.push(e)).ok());
     OwnRules { role: wanted.role.as_deref().map(Into::into), networks, limit }
 }

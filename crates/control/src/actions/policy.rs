@@ -1,6 +1,6 @@
 //! What is done with workspaces and APIs.
 use super::enforcement::{self, ModeChange};
-use super::{Desk, Error};
+use super::{Desk, Error, networks};
 use doorward_core::document::Mistake;
 use doorward_core::policy::compile;
 use doorward_core::policy::draft::{Draft, LicenceDraft, PolicyDraft, WorkspaceDraft};
@@ -53,7 +53,7 @@ pub async fn export(desk: Desk<'_>) -> Result<Draft, Error> {
 ///
 /// # Errors
 /// [`Error::Policy`] with every mistake: what does not compile, a workspace whose environment would change, a workspace
-/// that would go while it has credentials. Or the store's.
+/// that would go while it has credentials, a module that would be off while credentials need it. Or the store's.
 pub async fn apply(desk: Desk<'_>, new: &Draft, dry_run: bool) -> Result<Plan, Error> {
     // The write comes first: nobody can make a credential for a workspace that is about to go.
     let mut write = desk.store.write(desk.actor, desk.now).await?;
@@ -63,6 +63,7 @@ pub async fn apply(desk: Desk<'_>, new: &Draft, dry_run: bool) -> Result<Plan, E
         Err(mistakes) => (Vec::new(), mistakes),
     };
     fixed_environments(&old, new, &mut mistakes);
+    networks::needed(desk, new, &mut mistakes).await?;
     let plan = Plan { modes, ..compare(&old, new) };
     licences_that_are_over(desk, &plan, new, &mut mistakes);
     for gone in plan.removed.iter().filter(|o| o.kind == WORKSPACE) {

@@ -1,5 +1,6 @@
 //! A credential as it is shown to whoever manages it.
 use doorward_core::credential::Credential;
+use doorward_core::network::Networks;
 use doorward_core::time::UnixMillis;
 use doorward_store::Stored;
 use serde::{Serialize, Serializer};
@@ -55,7 +56,7 @@ pub struct CredentialView {
     /// Its role. Left out where it has none; so are the next two.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
-    /// From where it may be used.
+    /// From where it may be used, and from nowhere else.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub networks: Option<Vec<String>>,
     /// How often it may be used.
@@ -93,7 +94,7 @@ impl CredentialView {
             origins: c.origins.iter().map(ToString::to_string).collect(),
             scopes: c.scopes.iter().map(ToString::to_string).collect(),
             role: c.role().map(str::to_owned),
-            networks: c.networks().map(|all| all.iter().map(|network| network.to_string()).collect()),
+            networks: c.networks().map(Networks::texts),
             limit: c.limit().map(|limit| limit.to_string()),
             status: c.status.name(),
             expires_at: c.expires_at,

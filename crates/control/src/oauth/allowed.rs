@@ -1,7 +1,8 @@
 //! Whether a credential that is proved may call here now, by the rules that hold for every request.
 use super::{Asked, Server};
+use doorward_core::checks;
 use doorward_core::credential::{Credential, Status};
-use doorward_core::policy::Workspace;
+use doorward_core::policy::{Api, Workspace};
 use doorward_core::reason::Reason;
 use std::sync::Arc;
 
@@ -26,9 +27,10 @@ impl Server {
         }
         // An API that is gone serves nobody.
         let api = policy.apis.iter().find(|api| *api.id == *asked.api);
-        if !api.is_some_and(|api| api.serves(&workspace.id) && api.answers(workspace.environment)) {
-            return Err((Reason::CredentialInvalid, "workspace-not-served"));
-        }
+        let serving = |api: &&Api| api.serves(&workspace.id) && api.answers(workspace.environment);
+        let api = api.filter(serving).ok_or((Reason::CredentialInvalid, "workspace-not-served"))?;
+        let rules = api.rules(&workspace.id);
+        checks::within_networks(rules, credential, asked.client).map_err(|why| (why.reason, why.detail))?;
         Ok(Arc::clone(workspace))
     }
 }

@@ -51,6 +51,7 @@ pub(super) fn told(fault: Fault) -> Outcome {
             220_013,
             "The authenticated client is not authorized to use this authorization grant type",
         ),
+        What::Elsewhere => ("access_denied", 0, fault.note),
         What::GrantType => (
             "unsupported_grant_type",
             220_014,
@@ -61,6 +62,7 @@ pub(super) fn told(fault: Fault) -> Outcome {
     };
     let (status, r#type) = match fault.what {
         What::Client => (401, "UnauthorizedException"),
+        What::Elsewhere => (403, "ForbiddenException"),
         _ => (400, "BadRequestException"),
     };
     let mut answer = Answer::new(status).unkept();

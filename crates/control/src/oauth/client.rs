@@ -105,6 +105,7 @@ pub(super) fn authenticated(server: &Server, asked: &Asked, form: &Form) -> Resu
     };
     match server.allowed(asked, &client) {
         Ok(_) => Ok(client),
+        Err((Reason::NetworkDenied, detail)) => Err(Fault::elsewhere(detail).of(&client)),
         Err((code, detail)) => Err(Fault::client(code, detail).of(&client)),
     }
 }

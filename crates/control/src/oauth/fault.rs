@@ -14,6 +14,8 @@ pub(super) enum What {
     Grant,
     /// The client may not have tokens this way.
     Unauthorized,
+    /// It may, from another address.
+    Elsewhere,
     /// There is no such way.
     GrantType,
     /// More than the client may do, or nothing that there is.
@@ -69,6 +71,11 @@ impl Fault {
     pub(super) fn unauthorized(detail: &'static str) -> Fault {
         let note = "this client gets no tokens this way";
         Fault::new(What::Unauthorized, Reason::SchemeNotAccepted, detail, note)
+    }
+
+    pub(super) fn elsewhere(detail: &'static str) -> Fault {
+        let note = "calls from this address are not accepted";
+        Fault::new(What::Elsewhere, Reason::NetworkDenied, detail, note)
     }
 
     pub(super) fn grant_type(detail: &'static str) -> Fault {

@@ -112,6 +112,7 @@ impl Server {
         match self.allowed(asked, &user) {
             Ok(workspace) if workspace.password_grant => Ok(user),
             Ok(_) => Err(Fault::unauthorized("password-grant-off").of(&user)),
+            Err((Reason::NetworkDenied, detail)) => Err(Fault::elsewhere(detail).of(&user)),
             Err((code, detail)) => Err(Fault::grant(code, detail).of(&user)),
         }
     }

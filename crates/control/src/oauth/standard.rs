@@ -30,6 +30,7 @@ pub(super) fn told(fault: Fault, realm: &str) -> Outcome {
         What::Client => (401, "invalid_client"),
         What::Grant => (400, "invalid_grant"),
         What::Unauthorized => (400, "unauthorized_client"),
+        What::Elsewhere => (403, "access_denied"),
         What::GrantType => (400, "unsupported_grant_type"),
         What::Scope => (400, "invalid_scope"),
         What::Target => (400, "invalid_target"),

@@ -66,7 +66,9 @@ pub(super) fn told(fault: Fault, scope: &str) -> Outcome {
             error("missing_parameters", "Missing parameters", fault)
         }
         What::Request | What::Target | What::Grant => error("invalid_request", "Invalid request", fault),
-        What::Client | What::Unauthorized | What::Away => Err(Refusal::new(fault.code, fault.detail)),
+        What::Client | What::Unauthorized | What::Elsewhere | What::Away => {
+            Err(Refusal::new(fault.code, fault.detail))
+        }
     }
 }
 

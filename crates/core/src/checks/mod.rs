@@ -17,6 +17,8 @@ mod scope;
 mod served;
 mod status;
 
+pub use network::within as within_networks;
+
 /// What a check may look at.
 #[derive(Clone, Copy)]
 pub struct Subject<'a> {

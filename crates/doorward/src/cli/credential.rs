@@ -26,6 +26,9 @@ pub(crate) enum Credential {
     Block(One),
     /// Let a blocked one in again
     Unblock(One),
+    /// From where it may be used, besides what policies say
+    #[command(subcommand)]
+    Network(Network),
     /// Remove it for good
     Delete(One),
     /// Make a new secret for it; the old one opens nothing from then on
@@ -61,6 +64,20 @@ pub(crate) enum Credential {
         #[arg(long)]
         keep_tokens: bool,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Network {
+    /// Let it be used from these networks alone; every node obeys within a second
+    Set {
+        #[command(flatten)]
+        one: One,
+        /// An address or a range, as in 192.0.2.7, 10.0.0.0/8 or 2001:db8::/32; again for more
+        #[arg(long = "network", value_name = "NETWORK", required = true)]
+        networks: Vec<String>,
+    },
+    /// Let it be used from anywhere again, as far as policies do
+    Clear(One),
 }
 
 #[derive(Debug, Args)]
@@ -109,6 +126,10 @@ pub(crate) struct Create {
     /// Its role, whose scopes it has besides: admin, user, viewer, merchant, or one of the workspace's own
     #[arg(long, value_name = "ROLE")]
     pub(crate) role: Option<String>,
+    /// From where it may be used, and from nowhere else, as in 192.0.2.7, 10.0.0.0/8 or 2001:db8::/32; left out, from
+    /// anywhere, as far as policies let it
+    #[arg(long = "network", value_name = "NETWORK")]
+    pub(crate) networks: Option<Vec<String>>,
     /// From when on it is expired, as in 2026-12-31T00:00:00Z
     #[arg(long, value_name = "TIME", value_parser = instant)]
     pub(crate) expires: Option<UnixMillis>,

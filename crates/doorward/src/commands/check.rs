@@ -1,11 +1,12 @@
 //! `doorward check`: tells everything that is wrong at once, and changes nothing.
 use super::print;
+use crate::callers::{Listed, MOST_CREDENTIALS, Sight};
 use crate::config::{self, Config, LedgerPlace};
 use crate::{Failure, clock, front, ledger, master_key, place};
 use doorward_control::actions::token_keys;
-use doorward_core::policy::compile;
+use doorward_core::policy::{Policy, compile};
 use doorward_core::token_keys::KeyState;
-use doorward_store::{Purpose, Store};
+use doorward_store::{Filter, Purpose, Store};
 use std::path::Path;
 
 pub(super) async fn run(file: &Path) -> Result<(), Failure> {
@@ -62,6 +63,19 @@ async fn keys(config: &Config, store: &Store) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Rules about where callers are, which this node may not be able to see.
+async fn callers(config: &Config, policy: &Policy, store: &Store) -> Result<(), Failure> {
+    let mut rules = Listed::of_policies(policy);
+    let filter = Filter { with_networks: true, ..Filter::default() };
+    let own = store.credentials_page(&filter, None, MOST_CREDENTIALS as i64).await?;
+    rules.extend(own.iter().filter_map(|stored| Listed::of_credential(&stored.credential)));
+    let sight = Sight::of(config);
+    for doubt in sight.doubts(&rules) {
+        print::line(format_args!("warning: {doubt}"))?;
+    }
+    sight.note(&rules).map_or(Ok(()), |note| Ok(print::line(format_args!("note: {note}"))?))
+}
+
 async fn store(config: &Config) -> Result<Option<String>, Failure> {
     if !Store::is_at(&place::address(&config.store)?).await? {
         // Looking must not make it.
@@ -90,6 +104,7 @@ async fn store(config: &Config) -> Result<Option<String>, Failure> {
                 policy.apis.len(),
                 policy.routes.len()
             ))?;
+            callers(config, &policy, &opened.store).await?;
             Ok(None)
         }
         Err(mistakes) => {

@@ -1,15 +1,17 @@
 //! `doorward credential ...`.
 use super::{ACTOR, import, list, print};
-use crate::cli::{Create, Credential, One, Output};
+use crate::cli::{Create, Credential, Network, One, Output};
 use crate::{Failure, clock, place, random};
 use doorward_control::actions::{
-    CredentialView, Import, OwnWanted, Password, Showing, Wanted, credentials, own,
+    CredentialView, Import, OwnWanted, Password, Showing, Wanted, credentials, networks, own,
 };
 use std::io::{self, Read as _};
 use std::path::Path;
 
 /// Most bytes that are read as a secret: more than any has.
 const MAX_SECRET_FILE_BYTES: u64 = 4096;
+/// What is told in the place of a list that holds nobody.
+const NOWHERE: &str = "none  (it can't be used from anywhere)";
 
 pub(super) async fn run(command: Credential) -> Result<(), Failure> {
     match command {
@@ -32,6 +34,14 @@ pub(super) async fn run(command: Credential) -> Result<(), Failure> {
         Credential::Unblock(one) => {
             let opened = place::open(&one.place).await?;
             Ok(told(&credentials::unblock(opened.desk(ACTOR), &one.id).await?, one.output)?)
+        }
+        Credential::Network(Network::Set { one, networks }) => {
+            let opened = place::open(&one.place).await?;
+            Ok(told(&networks::set(opened.desk(ACTOR), &one.id, &networks).await?, one.output)?)
+        }
+        Credential::Network(Network::Clear(one)) => {
+            let opened = place::open(&one.place).await?;
+            Ok(told(&networks::clear(opened.desk(ACTOR), &one.id).await?, one.output)?)
         }
         Credential::Delete(one) => delete(one).await,
         Credential::Regenerate { one, keep_tokens, revoke_tokens } => {
@@ -70,7 +80,7 @@ async fn create(options: Create) -> Result<(), Failure> {
         plain_key: options.plain_key,
         origins: options.origins,
         scopes: options.scopes,
-        own: OwnWanted { role: options.role, ..OwnWanted::default() },
+        own: OwnWanted { role: options.role, networks: options.networks, ..OwnWanted::default() },
         expires_at: options.expires,
         import: options.id.map(|id| Import { id, secret }),
         password,
@@ -145,10 +155,7 @@ fn card(c: &CredentialView) -> io::Result<()> {
         ("origins", some(&c.origins)),
         ("scopes", some(&c.scopes)),
         ("role", c.role.clone()),
-        (
-            "networks",
-            c.networks.as_ref().map(|all| if all.is_empty() { "none".to_owned() } else { all.join(" ") }),
-        ),
+        ("networks", c.networks.as_ref().map(|all| some(all).unwrap_or_else(|| NOWHERE.to_owned()))),
         ("limit", c.limit.clone()),
         ("expires", time(c.expires_at)),
         ("last used", time(c.last_used)),

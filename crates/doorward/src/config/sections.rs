@@ -3,10 +3,9 @@ use super::listeners::{self, Listeners};
 use super::{Config, StoreSettings, captcha, ledger, numbers, tokens};
 use crate::role::Role;
 use doorward_core::document::Table;
+use doorward_core::network::{Network, Networks};
 use doorward_gateway::{Trusted, TrustedHeader};
 use doorward_store::Address;
-use ipnet::IpNet;
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 /// Seconds without a word from the store after which a node refuses, unless the file says otherwise.
@@ -117,16 +116,12 @@ fn store(root: &Table<'_, '_>, folder: &Path) -> Option<StoreSettings> {
     Some(StoreSettings { url: url?, password_file, master_key_file: master_key_file?, max_staleness_s })
 }
 
-fn network(text: &str) -> Result<IpNet, String> {
-    let single = text.parse::<IpAddr>().map(IpNet::from);
-    let Ok(net) = text.parse::<IpNet>().or(single) else {
-        return Err(format!("`{text}` is not a network, as in 10.0.0.0/8, 192.0.2.7 or 2001:db8::/32"));
-    };
-    if net.prefix_len() == 0 {
-        return Err(format!("`{text}` is everybody: whoever connects could then pose as anybody"));
+fn proxy(text: &str) -> Result<Network, String> {
+    let network = Network::parse(text)?;
+    match network.prefix() {
+        0 => Err(format!("`{text}` is everybody: whoever connects could then pose as anybody")),
+        _ => Ok(network),
     }
-    // Bits beyond the prefix say nothing.
-    Ok(net.trunc())
 }
 
 fn trusted(root: &Table<'_, '_>) -> Trusted {
@@ -135,9 +130,12 @@ fn trusted(root: &Table<'_, '_>) -> Trusted {
         "forwarded" => Ok(TrustedHeader::Forwarded),
         _ => Err(format!("`{text}` is none of x-forwarded-for, forwarded")),
     };
-    section(root, "trusted_proxies", |t| Trusted {
-        networks: t.list("networks", network).unwrap_or_default(),
-        header: t.parsed("header", header).unwrap_or_default(),
+    section(root, "trusted_proxies", |t| {
+        let networks = Networks::new(t.list("networks", proxy).unwrap_or_default());
+        if let (true, Some(entry)) = (networks.holds_a_whole_family(), t.entry("networks")) {
+            entry.wrong("together they are everybody: whoever connects could then pose as anybody");
+        }
+        Trusted { networks, header: t.parsed("header", header).unwrap_or_default() }
     })
     .unwrap_or_default()
 }

@@ -240,7 +240,7 @@ mod tests {
             ),
             (
                 "network = { allow = [\"10.0.0.1/33\"] }",
-                "line 16, policy[0].network.allow[0]: `10.0.0.1/33` is not a network; write an address, as in 192.168.1.2, or a range, as in 192.168.0.0/24 or 2001:db8::/32",
+                "line 16, policy[0].network.allow[0]: `10.0.0.1/33` has a prefix longer than its address; IPv4 ends at /32",
             ),
             (
                 "limits = {}",
