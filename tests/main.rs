@@ -61,6 +61,7 @@ mod replay_small;
 mod revocation;
 mod roles;
 mod rotation;
+mod rules;
 mod sdk;
 mod sharing;
 mod sign;

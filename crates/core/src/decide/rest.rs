@@ -4,7 +4,7 @@ use crate::captcha::{self, MAX_AGE_MS, MAX_AHEAD_MS, Response, Verdict};
 use crate::checks::Subject;
 use crate::credential::SchemeName;
 use crate::limits::{LimitName, Spend, SpendKey, Spends, Spent};
-use crate::policy::{Api, Mode, Module, Rule, RuleSet};
+use crate::policy::{Api, Mode, Rule, RuleSet};
 use crate::ports::{LedgerKey, Once, OnceBy, Shares, Window};
 use crate::reason::Reason;
 use crate::secret::Keys;
@@ -74,7 +74,8 @@ fn spends(s: &Subject<'_>) -> Spends {
     let mut spends = Spends::new();
     let (limits, own) = (s.rules.limits, s.credential.limit());
     let mode = limits.map_or(Mode::Enforce, |limits| limits.mode);
-    if mode == Mode::Off || (limits.is_none() && own.is_none()) || !s.workspace.modules.on(Module::Limits) {
+    // Without the module there are no limits of policies; what binds a credential alone holds all the same.
+    if mode == Mode::Off || (limits.is_none() && own.is_none()) {
         return spends;
     }
     let mut add = |name, key, rate| {

@@ -118,12 +118,9 @@ fn place(permit: &Permit) -> String {
 /// The instant of every request.
 const NOW: UnixMillis = UnixMillis(1_000_000_000);
 
-/// Reasons that no decision gives by itself: the engine does, before or after it, or whoever was asked outside. The black-box tests provoke each of them.
+/// Reasons that no decision gives: the engine does, before or after it. The black-box tests provoke each of them.
 const OF_THE_ENGINE: &[Reason] = &[
     Reason::RequestTimeout,
-    Reason::RateLimited,
-    Reason::CaptchaRequired,
-    Reason::CaptchaInvalid,
     Reason::BodyTooLarge,
     Reason::ExpectationFailed,
     Reason::HeadTooLarge,

@@ -1,4 +1,6 @@
 //! The table of decisions about rules: what each mode of each rule makes of callers, alone and together.
+mod duties;
+
 use crate::{NOW, Request, compare, heading};
 use doorward_core::credential::{Credential, Kind, OwnRules};
 use doorward_core::decide::Step;
@@ -57,6 +59,7 @@ route = [
     {{ path = "/both", licences = ["premium", "gold"] }},
     {{ path = "/all", scope = "vouchers:read", licences = ["premium"] }},
     {{ path = "/page", client_side = true }},
+    {{ path = "/solve", licences = ["premium"], captcha = true }},
 ]
 [[policy]]
 workspace = "acme"
@@ -305,6 +308,8 @@ pub(crate) fn table(seen: &mut BTreeSet<Reason>) {
     networks(&mut all, seen);
     scopes(&mut all, seen);
     licences(&mut all, seen);
+    duties::captchas(&mut all, seen);
+    duties::limits(&mut all, seen);
     modules(&mut all, seen);
     compare("rules.txt", &all);
 }
