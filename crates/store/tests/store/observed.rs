@@ -1,9 +1,11 @@
 //! Calls without a signature, where signatures are observed: they add up, and go with their credential.
 use crate::place::on_both_engines;
 use crate::support::*;
-use doorward_core::observed::{Observed, Refused};
-use doorward_core::policy::Rule;
+use doorward_core::credential::OwnRules;
+use doorward_core::network::{Network, Networks};
+use doorward_core::observed::{MAX_SAMPLES, Observed, Refused, Sample};
 use doorward_core::policy::draft::PolicyDraft;
+use doorward_core::policy::{Limit, Rule};
 use doorward_core::time::UnixMillis;
 use doorward_store::{Fact, Store};
 
@@ -15,6 +17,8 @@ on_both_engines!(
     policies_of_several_workspaces_at_one_api_are_told_apart,
     a_deletion_and_facts_do_not_wait_for_each_other,
     a_store_from_before_learns_to_count,
+    every_rule_has_its_counts_and_its_newest_calls,
+    own_rules_are_kept_as_they_were_given,
 );
 
 fn fact(id: &str, at: i64, observed: Vec<Observed>) -> Fact {
@@ -210,4 +214,83 @@ async fn a_store_from_before_learns_to_count() {
     call(&store, "k", "vouchers", 2, 5).await;
     assert_eq!(calls(&store, "vouchers").await, [("k".to_owned(), 2)]);
     store.check().await.unwrap();
+}
+
+/// Each rule counts for itself; of its calls the newest are kept, whoever tells of them, and however late.
+async fn every_rule_has_its_counts_and_its_newest_calls() {
+    let place = Place::new();
+    let store = place.store().await;
+    put_policy(&store).await;
+    create(&store, "k", "s", None).await;
+    create(&store, "l", "s", None).await;
+    let call = |at: i64, path: &str| Sample {
+        at: UnixMillis(at),
+        method: "GET".into(),
+        path: path.into(),
+        client: (at % 2 == 0).then(|| "192.0.2.7".into()),
+    };
+    let refused = |rule, calls: u64, times: &[i64]| Refused {
+        rule,
+        calls,
+        first_at: times.iter().min().map(|t| UnixMillis(*t)),
+        last_at: times.iter().max().map(|t| UnixMillis(*t)),
+        samples: times.iter().map(|t| call(*t, &format!("/v1/{t}"))).collect(),
+    };
+    let seen = |all: Vec<Refused>| vec![Observed { refused: all, ..Observed::nothing("vouchers") }];
+    store
+        .record(&[fact(
+            "k",
+            9,
+            seen(vec![refused(Rule::Scope, 3, &[10, 11, 12]), refused(Rule::Licence, 1, &[12])]),
+        )])
+        .await
+        .unwrap();
+    store.record(&[fact("k", 9, seen(vec![refused(Rule::Scope, 9, &[5, 20, 21, 22])]))]).await.unwrap();
+    store.record(&[fact("l", 9, seen(vec![refused(Rule::Scope, 1, &[30])]))]).await.unwrap();
+    // The same told twice adds no sample, and late ones push no newer out.
+    store.record(&[fact("k", 9, seen(vec![refused(Rule::Scope, 1, &[1])]))]).await.unwrap();
+    let page = store.observed_page("acme", "vouchers", Rule::Scope, None, 9).await.unwrap();
+    let told: Vec<_> = page
+        .iter()
+        .map(|o| (&*o.stored.credential.id, o.refused.calls, o.refused.first_at, o.refused.last_at))
+        .collect();
+    let at = |t| Some(UnixMillis(t));
+    assert_eq!(told, [("k", 13, at(1), at(22)), ("l", 1, at(30), at(30))]);
+    let samples = &page[0].refused.samples;
+    assert_eq!(samples.len(), MAX_SAMPLES);
+    assert_eq!(samples.iter().map(|s| s.at.0).collect::<Vec<_>>(), [22, 21, 20, 12, 11]);
+    assert_eq!(samples[0], call(22, "/v1/22"));
+    let licence = store.observed_page("acme", "vouchers", Rule::Licence, None, 9).await.unwrap();
+    assert_eq!((licence.len(), licence[0].refused.calls, licence[0].refused.samples.len()), (1, 1, 1));
+    assert!(store.observed_page("acme", "vouchers", Rule::Network, None, 9).await.unwrap().is_empty());
+    assert!(store.observed_page("acme", "vouchers", Rule::Signatures, None, 9).await.unwrap().is_empty());
+    let mut write = store.write("ann", NOW).await.unwrap();
+    write.delete_credential("k").await.unwrap();
+    write.commit().await.unwrap();
+    assert_eq!(ask(&place.db(), "SELECT credential FROM rule_sample").await, ["l"]);
+    assert_eq!(ask(&place.db(), "SELECT credential FROM rule_use").await, ["l"]);
+    store.check().await.unwrap();
+}
+
+async fn own_rules_are_kept_as_they_were_given() {
+    let place = Place::new();
+    let store = place.store().await;
+    put_policy(&store).await;
+    create(&store, "k", "s", None).await;
+    let networks = |all: &[&str]| Some(Networks::new(all.iter().map(|n| Network::parse(n).unwrap())));
+    for own in [
+        OwnRules { role: Some("viewer".into()), ..OwnRules::default() },
+        OwnRules { networks: networks(&["192.168.0.0/24", "2001:db8::/32"]), ..OwnRules::default() },
+        OwnRules { networks: networks(&[]), limit: Limit::parse("600/60/100").ok(), role: Some("r".into()) },
+        OwnRules::default(),
+    ] {
+        let mut write = store.write("ann", NOW).await.unwrap();
+        write.set_own_rules("k", own.clone(), "changed").await.unwrap();
+        write.commit().await.unwrap();
+        assert_eq!(store.credential("k").await.unwrap().unwrap().credential.own_rules(), own);
+        store.check().await.unwrap();
+    }
+    sql(&place.db(), "UPDATE credential SET networks = '[\"nowhere\"]'").await;
+    let damaged = store.credential("k").await.unwrap_err().to_string();
+    assert!(damaged.contains("`nowhere` is not a network"), "{damaged}");
 }
