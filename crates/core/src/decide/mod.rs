@@ -97,9 +97,10 @@ impl Facts {
         let of_credential = self.credential.as_ref().filter(|_| text.is_none());
         let own = of_credential.into_iter().flat_map(|c| c.scopes.iter());
         let of_role = self.role.iter().filter(move |_| text.is_none()).flat_map(|scopes| scopes.iter());
-        let twice = move |name: &&Box<str>| !of_credential.is_some_and(|c| c.scopes.contains(name));
+        let new =
+            move |name: &&str| !of_credential.is_some_and(|c| c.scopes.iter().any(|own| **own == **name));
         let names = text.unwrap_or_default().split(' ').filter(|name| !name.is_empty());
-        names.chain(own.chain(of_role.filter(twice)).map(|name| &**name))
+        names.chain(own.map(|name| &**name)).chain(of_role.map(|name| &**name).filter(new))
     }
 }
 

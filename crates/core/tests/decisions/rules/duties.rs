@@ -38,7 +38,7 @@ impl Outside {
                     ("limits", unspent.answered(spent, &mut facts))
                 }
                 Step::Ask(Duty::Captcha(unverified)) => {
-                    let verdict = self.captcha.clone().unwrap();
+                    let verdict = self.captcha.unwrap();
                     ("captcha", unverified.answered(verdict, &mut facts))
                 }
                 Step::Ask(Duty::Claim(unclaimed)) => {
@@ -72,9 +72,9 @@ pub(super) fn captchas(table: &mut String, seen: &mut BTreeSet<Reason>) {
     let passed = Some(Verdict::Passed { at: NOW });
     let outside = [
         ("missing", None, Claim::New),
-        ("solved", passed.clone(), Claim::New),
-        ("used before", passed.clone(), Claim::Replayed),
-        ("too old", passed.clone(), Claim::TooLate { now: NOW }),
+        ("solved", passed, Claim::New),
+        ("used before", passed, Claim::Replayed),
+        ("too old", passed, Claim::TooLate { now: NOW }),
         ("no ledger", passed, Claim::Unavailable),
         ("wrong", Some(Verdict::Failed("captcha-refused")), Claim::New),
         ("verifier away", Some(Verdict::Unavailable("captcha-verifier-away")), Claim::New),
@@ -89,7 +89,7 @@ pub(super) fn captchas(table: &mut String, seen: &mut BTreeSet<Reason>) {
                     if (licences == "off" && licence == "none") || (captcha == "off" && *name != "missing") {
                         continue;
                     }
-                    let outside = Outside { captcha: verdict.clone(), claim: *claim, room: None };
+                    let outside = Outside { captcha: *verdict, claim: *claim, room: None };
                     let call = Call { now, ..call("key", "/solve") };
                     let said = outside.settle(&call, &live, seen);
                     let _ = writeln!(
