@@ -151,6 +151,7 @@ fn together(table: &mut String) {
     for (n, s, l) in facts {
         let _ = write!(table, " {:<10}", format!("{}{}{}", letter(n, "n"), letter(s, "s"), letter(l, "l")));
     }
+    table.truncate(table.trim_end().len());
     table.push('\n');
     for network in MODES {
         for scopes in MODES {
