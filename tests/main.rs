@@ -21,6 +21,7 @@ mod demo;
 mod drain;
 mod enforcement;
 mod events;
+mod examples;
 mod explain;
 mod faults;
 mod feed;

@@ -32,7 +32,8 @@ impl fmt::Display for Mistake {
 
 /// A parsed document and the mistakes found in it so far.
 pub struct Document<'t> {
-    text: &'t str,
+    /// Where each line but the first begins.
+    lines: Vec<usize>,
     root: DeTable<'t>,
     mistakes: RefCell<Vec<Mistake>>,
 }
@@ -44,12 +45,20 @@ impl<'t> Document<'t> {
     /// What is not TOML, with its line.
     pub fn parse(text: &'t str) -> Result<Document<'t>, Vec<Mistake>> {
         match DeTable::parse(text) {
-            Ok(root) => Ok(Document { text, root: root.into_inner(), mistakes: RefCell::default() }),
+            Ok(root) => {
+                let newlines = text.bytes().enumerate().filter(|(_, b)| *b == b'\n');
+                let lines = newlines.map(|(at, _)| at + 1).collect();
+                Ok(Document { lines, root: root.into_inner(), mistakes: RefCell::default() })
+            }
             Err(e) => {
                 let line = e.span().map_or(0, |s| line_of(text, s.start));
                 Err(vec![Mistake { line, place: String::new(), message: e.message().to_owned() }])
             }
         }
+    }
+
+    fn line_of(&self, at: usize) -> usize {
+        self.lines.partition_point(|start| *start <= at) + 1
     }
 
     /// The outermost table.
@@ -104,7 +113,7 @@ impl<'d> Entry<'d, '_> {
     /// Its line, counted from 1.
     #[must_use]
     pub fn line(&self) -> usize {
-        line_of(self.document.text, self.value.span().start)
+        self.document.line_of(self.value.span().start)
     }
     /// Notes a mistake about this value.
     pub fn wrong(&self, message: impl Into<String>) {
@@ -244,7 +253,7 @@ impl<'d, 't> Table<'d, 't> {
         for key in self.table.keys().filter(|k| !taken.contains(k.get_ref().as_ref())) {
             let mut known: Vec<_> = taken.iter().map(String::as_str).collect();
             known.sort_unstable();
-            let line = line_of(self.document.text, key.span().start);
+            let line = self.document.line_of(key.span().start);
             let message = format!("there is no such setting; known here: {}", known.join(", "));
             self.document.mistake(line, self.below(key.get_ref()), message);
         }

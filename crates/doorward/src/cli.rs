@@ -75,6 +75,8 @@ pub(crate) enum Command {
         #[command(flatten)]
         output: Output,
     },
+    /// Print the JSON schema of the policy file, for editors that help to write one
+    Schema,
     /// Who may call
     #[command(subcommand)]
     Credential(Credential),

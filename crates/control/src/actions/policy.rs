@@ -85,6 +85,7 @@ pub async fn apply(desk: Desk<'_>, new: &Draft, dry_run: bool) -> Result<Plan, E
     // APIs name workspaces, and policies both: those come first, and go last.
     let touched: HashSet<&Object> = plan.added.iter().chain(&plan.changed).collect();
     let written = |o: &&Object| touched.contains(*o);
+    let gone: HashSet<&Object> = plan.removed.iter().collect();
     for w in new.workspaces.iter().filter(|w| written(&&object(WORKSPACE, &w.id))) {
         write.put_workspace(w).await?;
     }
@@ -97,10 +98,10 @@ pub async fn apply(desk: Desk<'_>, new: &Draft, dry_run: bool) -> Result<Plan, E
     for l in new.licences.iter().filter(|l| written(&&object(LICENCE, &l.id()))) {
         write.put_licence(l).await?;
     }
-    for l in old.licences.iter().filter(|l| plan.removed.contains(&object(LICENCE, &l.id()))) {
+    for l in old.licences.iter().filter(|l| gone.contains(&object(LICENCE, &l.id()))) {
         write.delete_licence(&l.workspace, &l.key()).await?;
     }
-    for p in old.policies.iter().filter(|p| plan.removed.contains(&object(POLICY, &p.id()))) {
+    for p in old.policies.iter().filter(|p| gone.contains(&object(POLICY, &p.id()))) {
         write.delete_policy(&p.workspace, &p.api).await?;
     }
     for o in plan.removed.iter().filter(|o| o.kind == API) {

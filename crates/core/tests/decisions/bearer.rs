@@ -326,7 +326,7 @@ fn a_token_that_was_taken_once_is_taken_nowhere_else() {
     one.scopes = ["write".into()].into();
     live.directory.put(one.clone());
     assert!(say(&core, "/t/read", out).contains("scope_missing"));
-    (one.scopes, one.tokens_since) = (Box::default(), SINCE + 1);
+    (one.scopes, one.tokens_since) = (["read".into()].into(), SINCE + 1);
     live.directory.put(one.clone());
     assert!(say(&core, "/t/read", out).contains("token_revoked"));
     one.tokens_since = SINCE;

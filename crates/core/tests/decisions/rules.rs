@@ -308,3 +308,31 @@ pub(crate) fn table(seen: &mut BTreeSet<Reason>) {
     modules(&mut all, seen);
     compare("rules.txt", &all);
 }
+
+/// How long it takes to read and to compile 10,000 rules over 1,000 APIs and workspaces.
+#[test]
+#[ignore = "it measures, and asserts nothing"]
+fn cost() {
+    let mut text = String::new();
+    for n in 0..1_000 {
+        let _ = write!(
+            text,
+            "[[workspace]]\nid = \"w{n}\"\nenvironment = \"production\"\n[[api]]\nid = \"a{n}\"\ndialect = \"standard\"\n\
+             upstream = {{ production = \"http://u:1\" }}\nroute = [{{ path = \"/a{n}/*\", scope = \"a{n}:read\" }}]\n"
+        );
+    }
+    for n in 0..10_000 {
+        let _ = write!(
+            text,
+            "[[policy]]\nworkspace = \"w{}\"\napi = \"a{}\"\nscopes = \"observe\"\nnetwork = {{ allow = [\"10.0.0.0/8\"] }}\n",
+            n % 1_000,
+            n / 10
+        );
+    }
+    let started = std::time::Instant::now();
+    let draft = draft::read(&text).unwrap();
+    let read = started.elapsed();
+    let started = std::time::Instant::now();
+    let policy = compile(&draft, None).unwrap();
+    eprintln!("read in {read:?}, compiled in {:?}: {} APIs", started.elapsed(), policy.apis.len());
+}

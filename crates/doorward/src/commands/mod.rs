@@ -18,6 +18,7 @@ mod node;
 mod print;
 mod report;
 mod restore;
+mod schema;
 mod serve;
 mod sign;
 mod signing;
@@ -39,6 +40,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::MasterKey(command) => master_key::run(command).await,
         Command::Apply { place, file, dry_run, output } => apply::run(&place, &file, dry_run, output).await,
         Command::Export { place, output } => export::run(&place, output).await,
+        Command::Schema => schema::run(),
         Command::Credential(command) => credential::run(command).await,
         Command::Captcha(command) => captcha::run(command).await,
         Command::Token(command) => token::run(command).await,
