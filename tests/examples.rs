@@ -21,7 +21,8 @@ fn every_example_is_taken_and_given_back_the_same() {
         assert_eq!(applied.code, 0, "{name}: {applied:?}");
         let exported = gateway.folder.write("exported.toml", &gateway.command(&["export"]).ok().stdout);
         for again in [&file, &exported] {
-            let plan = rows(&gateway.command(&["apply", "--dry-run", "--json", "-f", again]).ok().stdout).remove(0);
+            let plan =
+                rows(&gateway.command(&["apply", "--dry-run", "--json", "-f", again]).ok().stdout).remove(0);
             for list in ["added", "changed", "removed", "modes"] {
                 assert!(plan[list].as_array().is_some_and(Vec::is_empty), "{name}: {plan}");
             }

@@ -23,7 +23,8 @@ mod tests {
     /// The settings that the reader of policies knows where there is one that it does not know.
     fn known(text: &str) -> BTreeSet<String> {
         let (_, mistakes) = read_what_can_be(text);
-        let told = mistakes.iter().find_map(|m| m.message.strip_prefix("there is no such setting; known here: "));
+        let told =
+            mistakes.iter().find_map(|m| m.message.strip_prefix("there is no such setting; known here: "));
         let told = told.unwrap_or_else(|| panic!("{text}: {mistakes:?}"));
         told.split(", ").map(str::to_owned).collect()
     }
@@ -38,18 +39,33 @@ mod tests {
         for (pointer, text) in [
             ("", odd.to_owned()),
             ("/workspace/items", format!("{workspace}{odd}")),
-            ("/workspace/items/role/items", format!("{workspace}[[workspace.role]]\nname = \"r\"\nscopes = []\n{odd}")),
+            (
+                "/workspace/items/role/items",
+                format!("{workspace}[[workspace.role]]\nname = \"r\"\nscopes = []\n{odd}"),
+            ),
             ("/api/items", format!("{api}route = [{{ path = \"/\" }}]\n{odd}")),
             ("/api/items/paths", format!("{api}route = [{{ path = \"/\" }}]\npaths = {{ no_such = 1 }}\n")),
-            ("/api/items/cors", format!("{api}route = [{{ path = \"/\" }}]\ncors = {{ origins = [\"*\"], no_such = 1 }}\n")),
-            ("/api/items/upstream", format!("{api}route = [{{ path = \"/\" }}]\n").replace("{ sandbox", "{ no_such = 1, sandbox")),
+            (
+                "/api/items/cors",
+                format!("{api}route = [{{ path = \"/\" }}]\ncors = {{ origins = [\"*\"], no_such = 1 }}\n"),
+            ),
+            (
+                "/api/items/upstream",
+                format!("{api}route = [{{ path = \"/\" }}]\n").replace("{ sandbox", "{ no_such = 1, sandbox"),
+            ),
             ("/api/items/signing/items", format!("{api}[[api.route]]\npath = \"/\"\n[[api.signing]]\n{odd}")),
             ("/api/items/route/items", format!("{api}[[api.route]]\npath = \"/\"\n{odd}")),
             ("/licence/items", format!("{workspace}[[licence]]\nname = \"l\"\nworkspace = \"w\"\n{odd}")),
             ("/policy/items", format!("{policy}{odd}")),
             ("/policy/items/network", format!("{policy}network = {{ allow = [], no_such = 1 }}\n")),
-            ("/policy/items/limits", format!("{policy}limits = {{ client = {{ requests = 1, per_s = 1 }}, no_such = 1 }}\n")),
-            ("/policy/items/limits/client", format!("{policy}limits = {{ client = {{ requests = 1, per_s = 1, no_such = 1 }} }}\n")),
+            (
+                "/policy/items/limits",
+                format!("{policy}limits = {{ client = {{ requests = 1, per_s = 1 }}, no_such = 1 }}\n"),
+            ),
+            (
+                "/policy/items/limits/client",
+                format!("{policy}limits = {{ client = {{ requests = 1, per_s = 1, no_such = 1 }} }}\n"),
+            ),
         ] {
             let mut at = &schema;
             for name in pointer.split('/').filter(|name| !name.is_empty()) {
