@@ -14,6 +14,7 @@ mod bearer_end;
 mod bearer_forged;
 mod bulk;
 mod captcha;
+mod captcha_provider;
 mod clocks;
 mod connections;
 mod credentials;

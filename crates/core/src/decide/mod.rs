@@ -19,7 +19,6 @@ use crate::checks::{self, Subject};
 use crate::credential::{Credential, SchemeName};
 use crate::dialect::{Dialect, ErrorStyle};
 use crate::directory::Directory;
-use crate::limits::MAX_SPENDS;
 use crate::policy::{Mode, Policy, RouteId, Rule, RuleSet, Scopes, Workspace};
 use crate::ports::{Once, OnceBy, Window};
 use crate::reason::Reason;
@@ -37,7 +36,6 @@ pub use rest::{Limited, Unspent, Unverified};
 use route::Asked;
 pub use route::api_of;
 pub use signed::Signed;
-use smallvec::SmallVec;
 use std::cell::RefCell;
 use std::sync::Arc;
 pub use target::{Forward, Target};
@@ -77,7 +75,7 @@ pub struct Facts {
     /// What the credential may do by its role.
     pub role: Option<Scopes>,
     /// The limits that are enforced for it, once they were asked.
-    pub limits: SmallVec<[Limited; MAX_SPENDS]>,
+    pub limits: Vec<Limited>,
     /// The token that was presented, once it was verified.
     pub token: Option<Arc<Verified>>,
     /// What is left of the token's scope, where its credential may do less now.

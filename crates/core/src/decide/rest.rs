@@ -14,7 +14,8 @@ use std::net::IpAddr;
 #[derive(Debug)]
 pub(super) struct Rest {
     permit: Permit,
-    spends: Spends,
+    /// Most requests have none, and all are passed on.
+    spends: Option<Box<Spends>>,
     /// Whether the limit of a credential is its own.
     own: bool,
     captcha: Option<Box<Puzzle>>,
@@ -37,8 +38,7 @@ impl Rest {
 
     /// The next step.
     pub(super) fn next(mut self) -> Step {
-        if !self.spends.is_empty() {
-            let spends = std::mem::take(&mut self.spends);
+        if let Some(spends) = self.spends.take() {
             return Step::Ask(Duty::Spend(Box::new(Unspent { spends, rest: self })));
         }
         match self.captcha.take() {
@@ -49,11 +49,11 @@ impl Rest {
 
     /// For who has no credential: the limit of the address.
     pub(super) fn anonymous(permit: Permit, api: &Api, client: Option<IpAddr>) -> Rest {
-        let mut spends = Spends::new();
-        if let Some((rate, mode)) = api.anonymous {
+        let spends = api.anonymous.map(|(rate, mode)| {
             let key = SpendKey::client(None, &api.id, client);
-            spends.push(Spend { name: LimitName::Client, key, rate, enforced: mode == Mode::Enforce });
-        }
+            let spend = Spend { name: LimitName::Client, key, rate, enforced: mode == Mode::Enforce };
+            Box::new(Spends::from_iter([spend]))
+        });
         Rest { permit, spends, own: false, captcha: None }
     }
 
@@ -70,14 +70,14 @@ impl Rest {
     }
 }
 
-fn spends(s: &Subject<'_>) -> Spends {
-    let mut spends = Spends::new();
+fn spends(s: &Subject<'_>) -> Option<Box<Spends>> {
     let (limits, own) = (s.rules.limits, s.credential.limit());
     let mode = limits.map_or(Mode::Enforce, |limits| limits.mode);
     // Without the module there are no limits of policies; what binds a credential alone holds all the same.
     if mode == Mode::Off || (limits.is_none() && own.is_none()) {
-        return spends;
+        return None;
     }
+    let mut spends = Box::new(Spends::new());
     let mut add = |name, key, rate| {
         spends.push(Spend { name, key, rate, enforced: mode == Mode::Enforce });
     };
@@ -97,7 +97,7 @@ fn spends(s: &Subject<'_>) -> Spends {
     if let Some(rate) = limits.and_then(|limits| limits.client).filter(|_| client_side) {
         add(LimitName::Client, SpendKey::client(Some(workspace), api, s.req.client), rate);
     }
-    spends
+    (!spends.is_empty()).then_some(spends)
 }
 
 fn captcha_denial(reason: Reason, detail: &'static str) -> Denial {
@@ -146,7 +146,7 @@ fn puzzle(s: &Subject<'_>, keys: &Keys, would_refuse: &mut RuleSet) -> Result<Op
 /// A request that may be forwarded if its limits have room.
 #[derive(Debug)]
 pub struct Unspent {
-    spends: Spends,
+    spends: Box<Spends>,
     rest: Rest,
 }
 

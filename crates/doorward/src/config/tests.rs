@@ -72,7 +72,7 @@ fn every_mistake_is_told_with_its_line() {
         mistakes(text),
         [
             "line 1, name: `a b`: write 1 to 64 letters, digits, `-`, `_` or `.`",
-            "line 2, regio: there is no such setting; known here: events, ledger, limits, listen, name, plain_http, region, \
+            "line 2, regio: there is no such setting; known here: captcha, events, ledger, limits, listen, name, plain_http, region, \
              role, runtime, store, timeouts, tls, tokens, trusted_proxies, upstream",
             "line 3, store: `master_key_file` is missing",
             "line 4, store.url: `mysql:` is no kind of store; write sqlite:/path/to/doorward.db or \

@@ -168,7 +168,7 @@ mod tests {
         let draft = draft(SAMPLE.into());
         let policy = compile(&draft, Some(REGION)).unwrap();
         assert_eq!((policy.apis.len(), policy.workspaces.len()), (23, 2));
-        assert_eq!(policy.routes.len(), 1 + 29 + 1 + 13 + 5 + 3 + 1 + 1 + 3 + 3 + 1);
+        assert_eq!(policy.routes.len(), 1 + 29 + 1 + 13 + 5 + 3 + 1 + 1 + 3 + 3 + 2);
         let read = doorward_core::policy::draft::read(&draft.write()).unwrap();
         assert_eq!(read, draft);
         assert_eq!(sample_port(&draft), Some(9000));

@@ -4,6 +4,8 @@ mod backup;
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
+mod captchas;
+#[cfg(test)]
 mod chain;
 #[cfg(test)]
 mod concurrent;
