@@ -74,6 +74,7 @@ mod timeouts;
 mod tls;
 mod token_clients;
 mod token_commands;
+mod token_memory;
 mod token_rotation;
 mod upstream_refusals;
 mod upstream_tls;
