@@ -5,8 +5,8 @@ use crate::time::UnixMillis;
 use serde::Serialize;
 use std::fmt;
 
-/// Longest label that a caller may choose for itself, in bytes.
-pub const MAX_LABEL_BYTES: usize = 50;
+/// Longest label that a caller may choose for itself, in characters (Unicode scalar values).
+pub const MAX_LABEL_CHARS: usize = 50;
 /// Most resources that one token is for.
 pub const MAX_RESOURCES: usize = 8;
 
@@ -63,7 +63,7 @@ pub enum IssueFault {
     #[error("there are more than {MAX_RESOURCES} resources, or such a token is for none")]
     Resources,
     /// A label for a dialect that has none, or too long.
-    #[error("the label is longer than {MAX_LABEL_BYTES} bytes, or such a token has none")]
+    #[error("the label is longer than {MAX_LABEL_CHARS} characters, or such a token has none")]
     Label,
     /// No time to live, or a time that nobody can name.
     #[error("the token would be dead at once, or live beyond the year 9999")]
@@ -129,7 +129,7 @@ pub fn issue(
     if !scope_is_good(grant.scope) || !record.scope && !grant.scope.is_empty() {
         return Err(IssueFault::Scope);
     }
-    if grant.label.is_some_and(|label| !record.label || label.len() > MAX_LABEL_BYTES) {
+    if grant.label.is_some_and(|label| !record.label || label.chars().count() > MAX_LABEL_CHARS) {
         return Err(IssueFault::Label);
     }
     let issued_s = now.0.div_euclid(1000);

@@ -13,7 +13,7 @@ mod tokens;
 
 pub use cache::Cache;
 pub use check::{Audience, FUTURE_MS, TokenFault, Verified, Why, accept, alive, check, read};
-pub use issue::{Grant, IssueFault, Issued, MAX_LABEL_BYTES, MAX_RESOURCES, generation, issue};
+pub use issue::{Grant, IssueFault, Issued, MAX_LABEL_CHARS, MAX_RESOURCES, generation, issue};
 pub use issuer::Issuer;
 pub use jti::{JTI_BYTES, Jti};
 pub use record::{AudienceRule, RECORDS, TokenRecord};
