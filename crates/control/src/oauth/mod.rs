@@ -25,6 +25,7 @@ mod voucherify;
 mod tests;
 
 pub use asked::{Answer, Asked, Outcome};
+pub(crate) use standard::is_resource;
 
 use doorward_core::decide::Refusal;
 use doorward_core::guessing::Delays;
