@@ -36,6 +36,7 @@ mod migrate;
 mod mixed;
 mod nodes;
 mod oauth;
+mod oauth_crowds;
 mod oauth_dialects;
 mod oauth_passwords;
 mod oauth_through;

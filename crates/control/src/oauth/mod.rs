@@ -15,6 +15,7 @@ mod keys;
 mod metadata;
 mod password;
 mod pool;
+mod room;
 mod scope;
 mod seen;
 mod standard;
