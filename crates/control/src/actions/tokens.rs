@@ -6,6 +6,7 @@ use crate::oauth::is_resource;
 use doorward_core::credential::{Credential, Kind, Status};
 use doorward_core::jwt::{Algorithm, SigningKey};
 use doorward_core::live::Live;
+use doorward_core::scope::RESERVED;
 use doorward_core::time::UnixMillis;
 use doorward_core::token::{
     Audience, AudienceRule, Grant, Issuer, JTI_BYTES, Jti, MAX_RESOURCES, TokenFault, TokenRecord, Verified,
@@ -17,8 +18,6 @@ use std::sync::Arc;
 
 /// Tokens read at a time.
 pub const PAGE: usize = 500;
-/// Scopes of management begin so; no token carries one.
-const RESERVED: &str = "admin:";
 
 /// Who issues, and how.
 #[derive(Clone, Debug)]
