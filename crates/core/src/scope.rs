@@ -3,6 +3,9 @@
 //! A token opens what both of them do. A token that does not say, and a credential that has no names, leave it to the other.
 use crate::path;
 
+/// Scopes of management begin so. No token carries or opens one, and no other scope stands for one.
+pub const RESERVED: &str = "admin:";
+
 /// How a dialect's scopes say what they open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ScopeRule {
@@ -52,6 +55,7 @@ impl ScopeRule {
     fn all_of(self, name: &str) -> Option<&'static str> {
         match self {
             ScopeRule::Named => None,
+            ScopeRule::Paths(_) if name.starts_with(RESERVED) => None,
             ScopeRule::Paths(p) if p.client.has(name) => Some(p.client.all),
             ScopeRule::Paths(p) => Some(p.server.all),
         }
@@ -107,6 +111,9 @@ impl<'a> Granted<'a> {
 
     /// Whether both have a name, or the one that stands for all of its side.
     fn has(&self, name: &str, all: Option<&str>) -> bool {
+        if name.starts_with(RESERVED) {
+            return false;
+        }
         let fits = |own: &str| own == name || all == Some(own);
         self.token_names().is_none_or(|mut names| names.any(fits)) && self.credential_has(fits)
     }
@@ -262,6 +269,27 @@ mod tests {
         // Where paths have scopes too, the route's own comes first.
         let own = |token| allows(voucherify(), Some(token), &[], asks(Some("orders")));
         assert_eq!((own("orders"), own("vouchers"), own("api")), (Ok(()), Err("orders".to_owned()), Ok(())));
+    }
+
+    /// No wildcard reaches what is reserved, and neither does a token that says nothing.
+    #[test]
+    fn what_is_reserved_is_opened_by_no_token() {
+        let asked = Asked { scope: Some("admin:all"), client_side: false, path: b"/v1/vouchers" };
+        for rule in [voucherify(), ScopeRule::Named] {
+            for token in [Some("api"), Some("api admin:all"), Some("admin:all"), None] {
+                for credential in [&[][..], &["api", "admin:all"], &["admin:all"]] {
+                    assert_eq!(
+                        allows(rule, token, credential, asked),
+                        Err("admin:all".to_owned()),
+                        "{token:?}"
+                    );
+                }
+            }
+            assert!(!rule.covers("api", "admin:all"));
+        }
+        let credential: [Box<str>; 2] = ["api".into(), "admin:all".into()];
+        let granted = Granted { rule: voucherify(), token: Some("api admin:all"), credential: &credential };
+        assert_eq!(granted.narrowed().as_deref(), Some("api"), "nobody is told of it either");
     }
 
     #[test]

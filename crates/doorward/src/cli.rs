@@ -6,12 +6,14 @@ use std::path::PathBuf;
 
 mod credential;
 mod explain;
+mod hushed;
 mod report;
 mod sign;
 mod token;
 mod whole;
 pub(crate) use credential::{Create, Credential, Import, List, One};
 pub(crate) use explain::{Explain, Rules};
+pub(crate) use hushed::hushed;
 pub(crate) use report::{Readiness, Report};
 pub(crate) use sign::{DateChoice, HashChoice, Names, SchemeChoice, Shape, Sign};
 pub(crate) use token::{Issue, Key, Revoke, Token, TokenList};

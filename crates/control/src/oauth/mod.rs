@@ -15,6 +15,7 @@ mod keys;
 mod metadata;
 mod password;
 mod pool;
+mod room;
 mod scope;
 mod seen;
 mod standard;
@@ -25,6 +26,7 @@ mod voucherify;
 mod tests;
 
 pub use asked::{Answer, Asked, Outcome};
+pub(crate) use standard::is_resource;
 
 use doorward_core::decide::Refusal;
 use doorward_core::guessing::Delays;

@@ -1,9 +1,10 @@
 //! Users and their passwords. Guessing is slow, for names that nobody has as well, and keeps nobody out who comes from
 //! elsewhere.
 use super::fault::Fault;
-use super::pool::{Pool, WAITING};
+use super::pool::Pool;
+use super::room::Room;
 use super::{Asked, Server};
-use doorward_core::credential::{Credential, Kind};
+use doorward_core::credential::{Credential, Kind, MAX_ID_BYTES};
 use doorward_core::guessing::{Delays, GuessKey, Network};
 use doorward_core::reason::Reason;
 use doorward_core::time::UnixMillis;
@@ -11,7 +12,6 @@ use doorward_store::StoreError;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::Semaphore;
 
 /// Whom nobody tells: all of them are one network.
 const NOWHERE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
@@ -22,7 +22,7 @@ type Turns = Mutex<HashMap<GuessKey, Arc<tokio::sync::Mutex<()>>>>;
 pub(super) struct Passwords {
     pool: Pool,
     delays: Delays,
-    room: Semaphore,
+    room: Room,
     /// Who is being tried now. Tries of one name from one network come one after the other, so that none slips through
     /// before the one before it was counted.
     turns: Turns,
@@ -30,8 +30,8 @@ pub(super) struct Passwords {
 
 impl Passwords {
     pub(super) fn start(delays: Delays) -> std::io::Result<Passwords> {
-        let (pool, room) = (Pool::start()?, Semaphore::new(WAITING));
-        Ok(Passwords { pool, delays, room, turns: Turns::default() })
+        let pool = Pool::start()?;
+        Ok(Passwords { pool, delays, room: Room::default(), turns: Turns::default() })
     }
 
     fn turn(&self, who: GuessKey) -> Arc<tokio::sync::Mutex<()>> {
@@ -53,6 +53,11 @@ fn store_failed(why: &StoreError) -> Fault {
     Fault::away(Reason::Unavailable, "tries-not-counted")
 }
 
+/// Whether anybody may have that name. Others are never looked up: not every store can be asked for any text.
+fn can_be_a_name(name: &str) -> bool {
+    name.len() <= MAX_ID_BYTES && name.bytes().all(|b| matches!(b, 0x21..=0x7e))
+}
+
 /// Until then, in whole seconds.
 fn seconds(until: Option<UnixMillis>, now: UnixMillis) -> Option<i64> {
     until.map(|until| (until.0 - now.0 + 999).div_euclid(1000).max(1))
@@ -71,8 +76,9 @@ impl Server {
         name: &str,
         password: &str,
     ) -> Result<Arc<Credential>, Fault> {
-        let who = self.live.keys.guess_key(name, Network::of(asked.client.unwrap_or(NOWHERE)));
-        let Ok(_room) = self.passwords.room.try_acquire() else {
+        let network = Network::of(asked.client.unwrap_or(NOWHERE));
+        let who = self.live.keys.guess_key(name, network);
+        let Some(_place) = self.passwords.room.enter(network) else {
             return Err(Fault::away(Reason::Overloaded, "too-many-passwords"));
         };
         let turn = self.passwords.turn(who);
@@ -97,7 +103,10 @@ impl Server {
             return Err(told.after_s(seconds(wait, now)));
         }
         // Passwords are not kept in memory, and names that nobody has are looked up as well.
-        let found = store.credential(name).await.map_err(|e| store_failed(&e))?;
+        let found = match can_be_a_name(name) {
+            true => store.credential(name).await.map_err(|e| store_failed(&e))?,
+            false => None,
+        };
         let ours = |c: &Credential| c.kind == Kind::User && c.dialect.name == asked.dialect.name;
         let known = found.filter(|stored| ours(&stored.credential));
         let (known, kept) = known.map(|stored| (Arc::new(stored.credential), stored.password)).unzip();

@@ -1,9 +1,7 @@
 //! What a token may do: never more than its credential.
 use super::fault::Fault;
 use doorward_core::credential::Credential;
-
-/// Scopes of management. No token of any dialect carries one.
-const RESERVED: &str = "admin:";
+use doorward_core::scope::RESERVED;
 
 /// The names in a scope, each once, in the order in which they came. `None`: it is no list of names (RFC 6749 3.3).
 pub(super) fn names(scope: &str) -> Option<Vec<&str>> {

@@ -24,7 +24,7 @@ pub use crate::refusal::Refusal;
 use crate::request::{PlainHttp, RequestView, Transport};
 use crate::schemes::escher::{self, KeptKeys};
 use crate::schemes::{self, Shown};
-use crate::scope::Granted;
+use crate::scope::{Granted, RESERVED};
 use crate::secret::Keys;
 use crate::token::{Cache, Tokens, Verified};
 pub use ask::{Duty, Received, Unclaimed};
@@ -87,7 +87,9 @@ impl Facts {
         let text = self.narrowed.as_deref().or(of_token);
         let of_credential = self.credential.as_ref().filter(|_| text.is_none());
         let names = text.unwrap_or_default().split(' ').filter(|name| !name.is_empty());
-        names.chain(of_credential.into_iter().flat_map(|c| c.scopes.iter().map(|name| &**name)))
+        // No token has those of management, whatever its credential has.
+        let may = |name: &&str| self.token.is_none() || !name.starts_with(RESERVED);
+        names.chain(of_credential.into_iter().flat_map(|c| c.scopes.iter().map(|name| &**name))).filter(may)
     }
 }
 

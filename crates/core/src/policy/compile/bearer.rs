@@ -3,6 +3,7 @@ use super::Compiler;
 use crate::credential::SchemeName;
 use crate::origin::OriginEntry;
 use crate::policy::draft::{ApiDraft, RouteDraft};
+use crate::scope::RESERVED;
 
 /// What an API says about tokens.
 #[derive(Default)]
@@ -38,6 +39,9 @@ impl Compiler {
             }
             () if r.public => "a public route lets in whoever has no token at all",
             () if r.target.is_some() => "what is answered here is never opened by a token",
+            () if scope.starts_with(RESERVED) => {
+                "scopes that begin so are those of management, and in no token"
+            }
             () => return,
         };
         self.wrong(r.line.0, place, format!("it asks for the scope `{scope}`, but {wrong}"));
@@ -111,6 +115,12 @@ mod tests {
             told(&api("standard", takes, "scope = \"read\"\npublic = true")),
             [
                 "line 6, api `a`, /x: it asks for the scope `read`, but a public route lets in whoever has no token at all"
+            ]
+        );
+        assert_eq!(
+            told(&api("standard", takes, "scope = \"admin:all\"")),
+            [
+                "line 6, api `a`, /x: it asks for the scope `admin:all`, but scopes that begin so are those of management, and in no token"
             ]
         );
         assert_eq!(
