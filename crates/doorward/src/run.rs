@@ -112,7 +112,8 @@ impl Node {
         let (mut gateway, mut certificates, mut ledger) = (None, None, None);
         if let Some(doors) = doors {
             let started = ledger::start(config, &opened.store, &live).await?;
-            let tokens = oauth::Settings { algorithm: config.tokens.algorithm, delays: config.tokens.delays };
+            let (algorithm, passwords) = (config.tokens.algorithm, config.tokens.passwords);
+            let tokens = oauth::Settings { algorithm, passwords };
             let tokens = Server::start(opened.store.clone(), Arc::clone(&live), tokens, random::fill)?;
             let outside = Outside {
                 live: Arc::clone(&live),

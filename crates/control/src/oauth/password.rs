@@ -1,11 +1,12 @@
 //! Users and their passwords. Guessing is slow, for names that nobody has as well, and keeps nobody out who comes from
 //! elsewhere.
 use super::fault::Fault;
-use super::pool::Pool;
+use super::pool::{Pool, WAITING};
 use super::room::Room;
 use super::{Asked, Server};
 use doorward_core::credential::{Credential, Kind, MAX_ID_BYTES};
 use doorward_core::guessing::{Delays, GuessKey, Network};
+use doorward_core::password::{Comparer, Cost};
 use doorward_core::reason::Reason;
 use doorward_core::time::UnixMillis;
 use doorward_store::StoreError;
@@ -18,6 +19,32 @@ const NOWHERE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
 type Turns = Mutex<HashMap<GuessKey, Arc<tokio::sync::Mutex<()>>>>;
 
+/// How passwords are tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PasswordRules {
+    /// How long tries have to wait after wrong ones.
+    pub delays: Delays,
+    /// What a try costs for a name that nobody has: as much as for others.
+    pub cost: Cost,
+    /// How many may wait at once that come from one network.
+    pub waiting_of_one: usize,
+}
+
+impl Default for PasswordRules {
+    fn default() -> PasswordRules {
+        PasswordRules { delays: Delays::default(), cost: Cost::FULL, waiting_of_one: WAITING / 4 }
+    }
+}
+
+impl PasswordRules {
+    /// For trying things out: whoever does may be wrong as often as he likes.
+    #[must_use]
+    pub fn of_a_demo() -> PasswordRules {
+        let delays = Delays { free: u32::MAX, ..Delays::default() };
+        PasswordRules { delays, cost: Cost::TOKEN, waiting_of_one: WAITING }
+    }
+}
+
 /// What passwords are compared with.
 pub(super) struct Passwords {
     pool: Pool,
@@ -29,9 +56,10 @@ pub(super) struct Passwords {
 }
 
 impl Passwords {
-    pub(super) fn start(delays: Delays) -> std::io::Result<Passwords> {
-        let pool = Pool::start()?;
-        Ok(Passwords { pool, delays, room: Room::default(), turns: Turns::default() })
+    pub(super) fn start(rules: PasswordRules) -> std::io::Result<Passwords> {
+        let PasswordRules { delays, cost, waiting_of_one } = rules;
+        let (pool, room) = (Pool::start(Comparer::new(cost))?, Room::new(waiting_of_one));
+        Ok(Passwords { pool, delays, room, turns: Turns::default() })
     }
 
     fn turn(&self, who: GuessKey) -> Arc<tokio::sync::Mutex<()>> {

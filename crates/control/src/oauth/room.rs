@@ -5,12 +5,12 @@ use doorward_core::guessing::Network;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// How many may wait that come from one network.
-const WAITING_OF_ONE: usize = WAITING / 4;
-
 /// Who waits now, by where they come from.
-#[derive(Default)]
-pub(super) struct Room(Mutex<HashMap<Network, usize>>);
+pub(super) struct Room {
+    /// How many may wait that come from one network.
+    of_one: usize,
+    inside: Mutex<HashMap<Network, usize>>,
+}
 
 /// A place in it, for as long as this is held.
 pub(super) struct Place<'a> {
@@ -19,11 +19,15 @@ pub(super) struct Place<'a> {
 }
 
 impl Room {
+    pub(super) fn new(of_one: usize) -> Room {
+        Room { of_one, inside: Mutex::default() }
+    }
+
     /// A place for one more; `None`: there is none, or none for that network.
     pub(super) fn enter(&self, from: Network) -> Option<Place<'_>> {
         let mut inside = self.inside();
         let own = inside.get(&from).copied().unwrap_or(0);
-        if own >= WAITING_OF_ONE || inside.values().sum::<usize>() >= WAITING {
+        if own >= self.of_one || inside.values().sum::<usize>() >= WAITING {
             return None;
         }
         inside.insert(from, own + 1);
@@ -32,7 +36,7 @@ impl Room {
 
     fn inside(&self) -> MutexGuard<'_, HashMap<Network, usize>> {
         // Whoever panicked while it was locked has left whole entries behind.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -52,11 +56,12 @@ mod tests {
 
     #[test]
     fn one_network_leaves_room_for_others() {
-        let room = Room::default();
+        const OF_ONE: usize = WAITING / 4;
+        let room = Room::new(OF_ONE);
         let from = |n: u8| Network::V4([192, 0, 2, n]);
-        let mut of_one: Vec<_> = (0..WAITING_OF_ONE).map(|_| room.enter(from(1)).unwrap()).collect();
+        let mut of_one: Vec<_> = (0..OF_ONE).map(|_| room.enter(from(1)).unwrap()).collect();
         assert!(room.enter(from(1)).is_none(), "however many names it has");
-        let all: Vec<_> = (WAITING_OF_ONE..WAITING).map(|n| room.enter(from(2 + n as u8)).unwrap()).collect();
+        let all: Vec<_> = (OF_ONE..WAITING).map(|n| room.enter(from(2 + n as u8)).unwrap()).collect();
         assert!(room.enter(from(200)).is_none(), "there is no more");
         drop(of_one.pop());
         let last = room.enter(from(200));
