@@ -228,7 +228,7 @@ fn lists_come_page_by_page_and_can_be_searched() {
 }
 
 /// Resident memory of a process, in MiB.
-fn resident_mib(pid: u32) -> u64 {
+pub(crate) fn resident_mib(pid: u32) -> u64 {
     let statm = std::fs::read_to_string(format!("/proc/{pid}/statm")).expect("it runs");
     let pages: u64 = statm.split(' ').nth(1).and_then(|n| n.parse().ok()).expect("a number of pages");
     pages * 4096 / (1024 * 1024)

@@ -219,7 +219,8 @@ fn vista() {
         let own = [("grant_type", "password"), ("username", name), ("password", password)];
         office.post("/connect/token", "", &[&own[..], more].concat())
     };
-    let label = "x".repeat(50);
+    // Characters, not bytes.
+    let label = "\u{e9}".repeat(50);
     let answer = form(&user.id, PASSWORD, &[("client_id", &label), ("scope", "openid profile")]);
     let token = text_of(&answer, "access_token");
     assert_eq!(

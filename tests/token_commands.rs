@@ -159,6 +159,8 @@ fn tokens_that_cannot_be_are_refused_in_a_sentence() {
         (&["token", "revoke", "--jti", "short"], 2, "22 characters"),
         (&["token", "revoke", "--jti", "AAAAAAAAAAAAAAAAAAAAAB"], 2, "22 characters"),
         (&["token", "revoke", "--jti", "AAAAAAAAAAAAAAAAAAAAAA"], 1, "there is no token"),
+        (&["token", "revoke", "--jti", "-AAAAAAAAAAAAAAAAAAAAA"], 1, "there is no token"),
+        (&["token", "key", "remove", "-no-key-has-this-name"], 1, "-no-key-has-this-name"),
         (&["token", "revoke", "--credential", "nobody"], 1, "there is no credential"),
         (&["token", "list", "--workspace", "nowhere"], 1, "there is no workspace"),
         (&["token", "list", "--credential", "nobody"], 1, "there is no credential"),

@@ -86,6 +86,10 @@ fn rotating_the_signing_key_disturbs_nobody() {
         }
         drop(stop);
     });
-    println!("{} requests while the keys changed, none refused", asked.load(Ordering::Relaxed));
+    crate::feed::figures(format_args!(
+        "{} requests while the keys changed {} times, none refused",
+        asked.load(Ordering::Relaxed),
+        number_of_trials(3)
+    ));
     first.command(&["check"]).ok();
 }

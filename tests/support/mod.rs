@@ -25,7 +25,7 @@ mod wire;
 mod world;
 
 pub(crate) use actor::Actor;
-pub(crate) use cli::{Run, doorward, doorward_fed, doorward_with, rows};
+pub(crate) use cli::{PROGRAM, Run, doorward, doorward_fed, doorward_with, rows};
 pub(crate) use client::{Conn, HOST};
 pub(crate) use demo::Demo;
 pub(crate) use engine::{Database, Engine, skips_unless_postgres, skips_unless_sqlite};

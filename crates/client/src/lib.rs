@@ -22,6 +22,8 @@ use tokio::time::Instant;
 const RENEWED_AFTER: (u32, u32) = (4, 5);
 /// A token is no longer handed out for so long before its end, at most: a request takes its time, and clocks differ.
 const UNUSED: Duration = Duration::from_secs(10);
+/// A token is kept for a day at most, whatever the answer said: no clock reaches the end of all times.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 /// A renewal that failed is tried again after this, as long as the token before is good.
 const TRIED_AGAIN: Duration = Duration::from_secs(5);
 
@@ -97,8 +99,9 @@ where
         let token = match (fetched, good) {
             (Ok(fetched), _) => {
                 let token: Arc<str> = fetched.access_token.into();
-                let renew_at = asked + fetched.life * RENEWED_AFTER.0 / RENEWED_AFTER.1;
-                let last_use = asked + fetched.life.saturating_sub(UNUSED.min(fetched.life / 10));
+                let life = fetched.life.min(LONGEST);
+                let renew_at = asked + life * RENEWED_AFTER.0 / RENEWED_AFTER.1;
+                let last_use = asked + life.saturating_sub(UNUSED.min(life / 10));
                 *self.lock() = Some(Kept { token: Arc::clone(&token), renew_at, last_use });
                 token
             }
@@ -224,6 +227,17 @@ mod tests {
         keeper.forget("1");
         assert_eq!(keeper.token().await.as_deref(), Ok("2"));
         assert_eq!(server.asked.load(SeqCst), 2);
+    }
+
+    /// Whatever an answer says, it is no reason to panic.
+    #[tokio::test(start_paused = true)]
+    async fn a_life_without_end_ends_after_a_day() {
+        let keeper = Keeper::new(|| {
+            std::future::ready(Ok::<_, ()>(Token { access_token: "t".to_owned(), life: Duration::MAX }))
+        });
+        assert_eq!(keeper.token().await.as_deref(), Ok("t"));
+        let renewed = keeper.lock().as_ref().map(|kept| kept.renew_at - Instant::now());
+        assert!(renewed.is_some_and(|after| after < LONGEST), "{renewed:?}");
     }
 
     /// Whoever fetches may give up: the next one takes its place.

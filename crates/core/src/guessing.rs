@@ -53,7 +53,7 @@ impl Delays {
 }
 
 /// Where tries come from: one IPv4 address, or the 64 bits of IPv6 that are one customer's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Network {
     /// An address.
     V4([u8; 4]),

@@ -2,7 +2,6 @@
 use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _, SaltString};
 use argon2::{Algorithm, Argon2, Params, Version};
 use std::fmt;
-use std::sync::LazyLock;
 
 /// Fewest characters of a password (NIST SP 800-63B allows 8 to people, but nobody has to remember these).
 pub const MIN_CHARS: usize = 12;
@@ -11,10 +10,22 @@ pub const MAX_CHARS: usize = 128;
 /// Random bytes in a hash.
 pub const SALT_BYTES: usize = 16;
 
-/// Memory that one hash takes, in KiB. With two passes and one lane it is OWASP's least for argon2id.
-const MEMORY_KIB: u32 = 19 * 1024;
-/// How often all of that memory is gone over.
-const PASSES: u32 = 2;
+/// What it costs to make one hash, and to try one password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cost {
+    /// Memory that it takes, in KiB.
+    memory_kib: u32,
+    /// How often all of that memory is gone over.
+    passes: u32,
+}
+
+impl Cost {
+    /// With one lane it is OWASP's least for argon2id: 19 MiB, and tens of milliseconds.
+    pub const FULL: Cost = Cost { memory_kib: 19 * 1024, passes: 2 };
+    /// About a millisecond: for passwords that protect nothing, such as a demo's.
+    pub const TOKEN: Cost = Cost { memory_kib: 1024, passes: 1 };
+}
+
 /// Most memory that a hash may ask for, in KiB: what stands in the store can't make a node run out of it.
 const MAX_MEMORY_KIB: u32 = 64 * 1024;
 /// Most passes that a hash may ask for.
@@ -106,27 +117,47 @@ impl PasswordHash {
     }
 }
 
-fn argon2id() -> Argon2<'static> {
-    let params = Params::new(MEMORY_KIB, PASSES, 1, None).expect("these are within argon2's bounds");
+fn argon2id(cost: Cost) -> Argon2<'static> {
+    let params =
+        Params::new(cost.memory_kib, cost.passes, 1, None).expect("these are within argon2's bounds");
     Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
 }
 
-/// Hashes a password with a random salt. It takes tens of milliseconds and 19 MiB: not for a thread that serves.
+/// Hashes a password with a random salt. At full cost it is not for a thread that serves.
 #[must_use]
-pub fn hash(password: &str, salt: &[u8; SALT_BYTES]) -> PasswordHash {
+pub fn hash(password: &str, salt: &[u8; SALT_BYTES], cost: Cost) -> PasswordHash {
     let salt = SaltString::encode_b64(salt).expect("so many bytes are a salt");
-    let hash = argon2id().hash_password(password.as_bytes(), &salt);
+    let hash = argon2id(cost).hash_password(password.as_bytes(), &salt);
     PasswordHash(hash.expect("a password is far shorter than argon2 can take").to_string().into())
 }
 
-/// Whether a password is the one that was hashed. Where there is none, the answer is no and takes as long.
+/// Compares passwords with what is kept of them.
+#[derive(Clone, Debug)]
+pub struct Comparer {
+    /// What those are compared with that nobody has.
+    nobody: PasswordHash,
+}
+
+impl Comparer {
+    /// For hashes of that cost.
+    #[must_use]
+    pub fn new(cost: Cost) -> Comparer {
+        Comparer { nobody: hash("", &[0; SALT_BYTES], cost) }
+    }
+
+    /// Whether a password is the one that was hashed. Where there is none, the answer is no and takes as long.
+    #[must_use]
+    pub fn fits(&self, password: &str, known: Option<&PasswordHash>) -> bool {
+        fits(password, known.unwrap_or(&self.nobody)) && known.is_some()
+    }
+}
+
+/// Whether a password is the one that was hashed.
 #[must_use]
-pub fn fits(password: &str, known: Option<&PasswordHash>) -> bool {
-    static NOBODY: LazyLock<PasswordHash> = LazyLock::new(|| hash("", &[0; SALT_BYTES]));
-    let against = known.unwrap_or(&NOBODY);
-    let parsed = argon2::PasswordHash::new(&against.0);
-    let same = parsed.is_ok_and(|parsed| argon2id().verify_password(password.as_bytes(), &parsed).is_ok());
-    same && known.is_some()
+pub fn fits(password: &str, known: &PasswordHash) -> bool {
+    // The hash says itself what it costs.
+    let parsed = argon2::PasswordHash::new(&known.0);
+    parsed.is_ok_and(|parsed| Argon2::default().verify_password(password.as_bytes(), &parsed).is_ok())
 }
 
 /// Sees that a password can be taken for the user of that name. It is not told in the error.
@@ -158,12 +189,16 @@ mod tests {
 
     #[test]
     fn a_password_fits_its_own_hash_alone_and_is_never_shown() {
-        let known = hash("swordfish & chips", &[7; SALT_BYTES]);
+        let known = hash("swordfish & chips", &[7; SALT_BYTES], Cost::FULL);
         assert!(known.as_str().starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{}", known.as_str());
-        assert!(fits("swordfish & chips", Some(&known)));
-        assert!(!fits("swordfish & chip", Some(&known)) && !fits("swordfish & chips ", Some(&known)));
-        assert!(!fits("swordfish & chips", None) && !fits("", None));
-        let other = hash("swordfish & chips", &[8; SALT_BYTES]);
+        assert!(fits("swordfish & chips", &known));
+        assert!(!fits("swordfish & chip", &known) && !fits("swordfish & chips ", &known));
+        for cost in [Cost::FULL, Cost::TOKEN] {
+            let comparer = Comparer::new(cost);
+            assert!(comparer.fits("swordfish & chips", Some(&known)), "hashes of any cost are compared");
+            assert!(!comparer.fits("swordfish & chips", None) && !comparer.fits("", None));
+        }
+        let other = hash("swordfish & chips", &[8; SALT_BYTES], Cost::FULL);
         assert_ne!(known, other, "the salt makes the difference");
         assert_eq!(PasswordHash::parse(known.as_str()), Ok(known.clone()));
         assert_eq!(format!("{known:?}"), "PasswordHash(..)");
@@ -171,7 +206,7 @@ mod tests {
 
     #[test]
     fn only_what_could_be_made_here_is_read() {
-        let good = hash("swordfish & chips", &[7; SALT_BYTES]);
+        let good = hash("swordfish & chips", &[7; SALT_BYTES], Cost::FULL);
         for (from, to) in [
             ("argon2id", "argon2i"),
             ("argon2id", "argon2d"),

@@ -107,6 +107,7 @@ impl ScopeRule {
     fn all_of(self, name: &str) -> Option<&'static str> {
         match self {
             ScopeRule::Named => None,
+            ScopeRule::Paths(_) if reserved(name) => None,
             ScopeRule::Paths(p) if p.client.has(name) => Some(p.client.all),
             ScopeRule::Paths(p) => Some(p.server.all),
         }

@@ -48,7 +48,7 @@ fn main() -> ExitCode {
         complain(&format!("the process can't be kept from dumping core: {e}"));
         return ExitCode::from(FAILED);
     }
-    let cli = cli::Cli::parse();
+    let cli = cli::Cli::try_parse().unwrap_or_else(|e| cli::hushed(e).exit());
     let runtime = match run::control_runtime() {
         Ok(runtime) => runtime,
         Err(e) => {

@@ -115,7 +115,8 @@ impl Node {
         let mut others = Vec::new();
         if let Some(doors) = doors {
             let started = ledger::start(config, &opened.store, &live).await?;
-            let tokens = oauth::Settings { algorithm: config.tokens.algorithm, delays: config.tokens.delays };
+            let (algorithm, passwords) = (config.tokens.algorithm, config.tokens.passwords);
+            let tokens = oauth::Settings { algorithm, passwords };
             let tokens = Server::start(opened.store.clone(), Arc::clone(&live), tokens, random::fill)?;
             let (limits, tasks) = limits::start(config, &opened.store)?;
             others.extend(tasks);

@@ -72,7 +72,7 @@ pub use relocate::{Counts, Moved, Target};
 pub use restore::Incoming;
 pub use rotate::{Rotated, Rotation};
 pub use token_keys::NewTokenKey;
-pub use tokens::{Token, TokenFilter};
+pub use tokens::{LISTED_AFTER_EXPIRY_MS, Token, TokenFilter};
 pub use write::Write;
 
 /// An open store. Clones share their connections.

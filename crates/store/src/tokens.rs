@@ -15,6 +15,9 @@ pub(crate) const TOKEN: &str = "token";
 const SWEEP_ROWS: i64 = 1_000;
 /// So often at most in one turn: more tokens than are issued from one turn to the next.
 const SWEEP_TIMES: u32 = 1_000;
+/// How long a token is listed after it has expired, in milliseconds, where it was not revoked: the leeway that clocks have.
+/// One that was revoked stays for [`KEPT_AFTER_EXPIRY_MS`], since nobody else knows that it is dead.
+pub const LISTED_AFTER_EXPIRY_MS: i64 = 10 * 60 * 1000;
 /// Revocations read at a time.
 const PAGE_ROWS: i64 = 2_000;
 
@@ -40,9 +43,15 @@ const REVOKED: &str = "SELECT jti, expires_at FROM token WHERE revoked_at IS NOT
      AND (expires_at, jti) > ($1, $2) ORDER BY expires_at, jti LIMIT $3";
 const ALIVE_AGAIN: &str = "SELECT h.seq FROM change h JOIN token t ON t.jti = h.id \
      WHERE h.kind = 'token' AND h.action = 'revoked' AND t.revoked_at IS NULL ORDER BY h.seq LIMIT 1";
-const OVER: &str = "SELECT jti FROM token WHERE expires_at < $1 LIMIT 1";
-const SWEEP: &str = "DELETE FROM token WHERE jti IN \
-     (SELECT jti FROM token WHERE expires_at < $1 ORDER BY expires_at, jti LIMIT $2)";
+/// Those that were over before `$1`; of the revoked ones, before `$2`.
+macro_rules! over {
+    () => {
+        "SELECT jti FROM token WHERE expires_at < $1 AND (revoked_at IS NULL OR expires_at < $2)"
+    };
+}
+const OVER: &str = concat!(over!(), " LIMIT 1");
+const SWEEP: &str =
+    concat!("DELETE FROM token WHERE jti IN (", over!(), " ORDER BY expires_at, jti LIMIT $3)");
 
 /// A token that was issued.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -213,15 +222,17 @@ impl Store {
     /// # Errors
     /// Others keep the store busy, or it fails.
     pub async fn sweep_tokens(&self, now: UnixMillis) -> Result<u64, StoreError> {
-        let until = now.plus_ms(-KEPT_AFTER_EXPIRY_MS).0;
+        let until = now.plus_ms(-LISTED_AFTER_EXPIRY_MS).0;
+        let revoked_until = now.plus_ms(-KEPT_AFTER_EXPIRY_MS).0;
         let mut gone = 0;
         for _ in 0..SWEEP_TIMES {
             let some = within(ANSWER_MS, async {
                 // Mostly there are none, and looking takes no lock.
-                match sqlx::query(OVER).bind(until).fetch_optional(&self.pool).await? {
+                let over = sqlx::query(OVER).bind(until).bind(revoked_until);
+                match over.fetch_optional(&self.pool).await? {
                     None => Ok(0),
                     Some(_) => {
-                        let sweep = sqlx::query(SWEEP).bind(until).bind(SWEEP_ROWS);
+                        let sweep = sqlx::query(SWEEP).bind(until).bind(revoked_until).bind(SWEEP_ROWS);
                         Ok(sweep.execute(&self.pool).await?.rows_affected())
                     }
                 }

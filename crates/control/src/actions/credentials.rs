@@ -94,7 +94,7 @@ pub(super) fn hashed(wanted: &Wanted, random: Random<'_>) -> Option<PasswordHash
 fn hash_of(chosen: &Password, random: Random<'_>) -> PasswordHash {
     let mut salt = [0; password::SALT_BYTES];
     random(&mut salt);
-    password::hash(&chosen.0, &salt)
+    password::hash(&chosen.text, &salt, chosen.cost)
 }
 
 /// What was asked for and checked, as it is stored: with a secret, or with a password.
@@ -134,7 +134,7 @@ pub(super) fn assemble(
         own: checked.own.boxed(),
         tokens_since: 0,
     };
-    let shown = secret.or(wanted.password.as_ref().map(|chosen| chosen.0.as_str()));
+    let shown = secret.or(wanted.password.as_ref().map(|chosen| chosen.text.as_str()));
     let display = until.zip(shown).map(|(until, shown)| Display { secret: shown.to_owned(), until });
     NewCredential { credential, display, password }
 }
@@ -324,7 +324,7 @@ pub async fn set_password(
             c.label()
         )]));
     }
-    password::check(&chosen.0, id).map_err(|why| Error::Credential(vec![why]))?;
+    password::check(&chosen.text, id).map_err(|why| Error::Credential(vec![why]))?;
     let hash = hash_of(chosen, random);
     let mut write = desk.store.write(desk.actor, desk.now).await?;
     // It may have been deleted meanwhile.

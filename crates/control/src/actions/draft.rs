@@ -4,7 +4,7 @@ use super::own::{self, OwnWanted};
 use doorward_core::credential::{Environment, Kind, MAX_ID_BYTES, MAX_SECRET_BYTES, OwnRules, SchemeName};
 use doorward_core::dialect::{DIALECTS, Dialect, KeyForm};
 use doorward_core::origin::OriginEntry;
-use doorward_core::password;
+use doorward_core::password::{self, Cost};
 use doorward_core::policy::draft::Draft;
 use doorward_core::schemes::avanan;
 use doorward_core::scope::ScopeRule;
@@ -106,7 +106,20 @@ impl fmt::Debug for Import {
 
 /// A password that somebody chose. Its `Debug` does not show it.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Password(pub String);
+pub struct Password {
+    /// The password.
+    pub text: String,
+    /// What its hash is to cost.
+    pub cost: Cost,
+}
+
+impl Password {
+    /// One that protects something.
+    #[must_use]
+    pub fn new(text: String) -> Password {
+        Password { text, cost: Cost::FULL }
+    }
+}
 
 impl fmt::Debug for Password {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -280,7 +293,7 @@ fn password(wanted: &Wanted, wrong: &mut Vec<String>) {
         (None, true) => wrong.push("a user needs a password; give it as a file".to_owned()),
         (Some(chosen), true) => {
             let name = wanted.import.as_ref().map_or("", |i| i.id.as_str());
-            wrong.extend(password::check(&chosen.0, name).err());
+            wrong.extend(password::check(&chosen.text, name).err());
         }
     }
     match &wanted.import {

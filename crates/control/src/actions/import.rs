@@ -142,7 +142,7 @@ fn differences(desk: Desk<'_>, stored: &Stored, line: &Line, checked: &Checked) 
     let secret = key(wanted).1;
     let fits = |s: &str| desk.keys.fits(there.id.as_bytes(), s.as_bytes(), Some(&there.secret));
     let same_secret = match &wanted.password {
-        Some(chosen) => password::fits(&chosen.0, stored.password.as_ref()),
+        Some(chosen) => stored.password.as_ref().is_some_and(|kept| password::fits(&chosen.text, kept)),
         None => secret.is_none_or(fits),
     };
     let fields = [

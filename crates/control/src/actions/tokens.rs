@@ -2,6 +2,7 @@
 use super::token_keys::signed_with;
 use super::view::{Revealed, instant};
 use super::{Desk, Error, credentials::Random, own};
+use crate::oauth::is_resource;
 use doorward_core::credential::{Credential, Kind, Status};
 use doorward_core::jwt::{Algorithm, SigningKey};
 use doorward_core::live::Live;
@@ -9,7 +10,7 @@ use doorward_core::scope::Held;
 use doorward_core::time::UnixMillis;
 use doorward_core::token::{
     Audience, AudienceRule, Grant, Issuer, JTI_BYTES, Jti, MAX_RESOURCES, TokenFault, TokenRecord, Verified,
-    issue, read,
+    client_alive, issue, read,
 };
 use doorward_store::{NewToken, SecretSeen, StoreError, Token, TokenFilter};
 use serde::Serialize;
@@ -265,14 +266,7 @@ fn resources(record: &TokenRecord, asked: &[String]) -> Result<(), Error> {
     if asked.len() > MAX_RESOURCES {
         return refused(format!("a token is for at most {MAX_RESOURCES} resources"));
     }
-    let good = |text: &str| {
-        let (scheme, rest) = text.split_once(':').unwrap_or(("", ""));
-        scheme.starts_with(|c: char| c.is_ascii_alphabetic())
-            && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'))
-            && !rest.is_empty()
-            && text.bytes().all(|b| (0x21..=0x7e).contains(&b) && b != b'#')
-    };
-    match asked.iter().find(|text| !good(text)) {
+    match asked.iter().find(|text| !is_resource(text)) {
         Some(bad) => refused(format!(
             "`{}` is no resource; write an absolute URI without `#`, as in https://orders.example",
             bad.escape_default()
@@ -299,6 +293,11 @@ pub async fn introspect(desk: Desk<'_>, issuing: &Issuing, text: &str) -> Result
         Err(fault) => return Ok(dead(fault.to_string(), Vec::new(), None)),
     };
     let stored = desk.store.credential(&verified.subject).await?;
+    let through = match &verified.client {
+        Some(client) => desk.store.credential(&client.id).await?,
+        None => None,
+    };
+    let through = client_alive(&verified, through.as_ref().map(|s| &s.credential), desk.now);
     let view = shown(&verified, stored.as_ref().map(|s| &s.credential));
     let audience = match &verified.audience {
         Audience::Dialects => Vec::new(),
@@ -312,6 +311,7 @@ pub async fn introspect(desk: Desk<'_>, issuing: &Issuing, text: &str) -> Result
         Some(c) if c.tokens_since != verified.since => {
             Some("all tokens that its credential had then were revoked".to_owned())
         }
+        Some(_) if through.is_err() => Some("the client that asked for it gets no more tokens".to_owned()),
         Some(c) => record_of(&c, desk.now).err().map(|why| why.to_string()),
     };
     Ok(TokenTold { active: reason.is_none(), reason, audience, token: Some(view) })

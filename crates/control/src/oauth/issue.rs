@@ -5,7 +5,7 @@ use doorward_core::credential::Credential;
 use doorward_core::jwt::Algorithm;
 use doorward_core::reason::Reason;
 use doorward_core::time::UnixMillis;
-use doorward_core::token::{Grant, Issued, JTI_BYTES, Jti, TokenRecord, issue};
+use doorward_core::token::{Asker, Grant, Issued, JTI_BYTES, Jti, TokenRecord, issue};
 use doorward_store::{IssueError, NewToken, NotIssued, SecretSeen};
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ pub(super) struct Wish<'a> {
     /// Whose it is to be.
     pub(super) credential: &'a Arc<Credential>,
     /// The client that asked, where it is another one.
-    pub(super) client: Option<&'a str>,
+    pub(super) client: Option<&'a Credential>,
     pub(super) label: Option<&'a str>,
     /// What it may do.
     pub(super) scope: &'a str,
@@ -39,7 +39,7 @@ impl Server {
         let grant = Grant {
             record,
             subject: &credential.id,
-            client: wish.client,
+            client: wish.client.map(|client| Asker { id: &client.id, since: client.tokens_since }),
             label: wish.label,
             scope: if record.scope { wish.scope } else { "" },
             resources: wish.resources,

@@ -15,6 +15,7 @@ mod keys;
 mod metadata;
 mod password;
 mod pool;
+mod room;
 mod scope;
 mod seen;
 mod standard;
@@ -25,9 +26,10 @@ mod voucherify;
 mod tests;
 
 pub use asked::{Answer, Asked, Outcome};
+pub use password::PasswordRules;
+pub(crate) use standard::is_resource;
 
 use doorward_core::decide::Refusal;
-use doorward_core::guessing::Delays;
 use doorward_core::jwt::Algorithm;
 use doorward_core::live::Live;
 use doorward_core::policy::Endpoint;
@@ -42,13 +44,13 @@ use std::sync::Arc;
 pub struct Settings {
     /// How standard tokens are signed. Other dialects leave no choice.
     pub algorithm: Algorithm,
-    /// How long tries have to wait after wrong passwords.
-    pub delays: Delays,
+    /// How passwords are tried.
+    pub passwords: PasswordRules,
 }
 
 impl Default for Settings {
     fn default() -> Settings {
-        Settings { algorithm: Algorithm::Es256, delays: Delays::default() }
+        Settings { algorithm: Algorithm::Es256, passwords: PasswordRules::default() }
     }
 }
 
@@ -81,7 +83,7 @@ impl Server {
         random: fn(&mut [u8]),
     ) -> std::io::Result<Server> {
         let issuer = Issuer::start(store.clone());
-        let passwords = password::Passwords::start(settings.delays)?;
+        let passwords = password::Passwords::start(settings.passwords)?;
         Ok(Server { store, live, issuer, keys: keys::Signers::default(), passwords, random, settings })
     }
 

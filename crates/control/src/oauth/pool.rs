@@ -1,5 +1,5 @@
 //! Comparing passwords: slow on purpose, so it has threads of its own, and few of them.
-use doorward_core::password::{self, PasswordHash};
+use doorward_core::password::{Comparer, PasswordHash};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use tokio::sync::oneshot;
 
@@ -20,12 +20,13 @@ pub(super) struct Pool(mpsc::SyncSender<Job>);
 
 impl Pool {
     /// Starts the threads.
-    pub(super) fn start() -> std::io::Result<Pool> {
+    pub(super) fn start(comparer: Comparer) -> std::io::Result<Pool> {
         let (line, jobs) = mpsc::sync_channel(WAITING);
         let jobs = Arc::new(Mutex::new(jobs));
         for index in 0..THREADS {
-            let jobs = Arc::clone(&jobs);
-            std::thread::Builder::new().name(format!("password-{index}")).spawn(move || work(&jobs))?;
+            let (jobs, comparer) = (Arc::clone(&jobs), comparer.clone());
+            let work = move || work(&jobs, &comparer);
+            std::thread::Builder::new().name(format!("password-{index}")).spawn(work)?;
         }
         Ok(Pool(line))
     }
@@ -38,26 +39,27 @@ impl Pool {
     }
 }
 
-fn work(jobs: &Mutex<mpsc::Receiver<Job>>) {
+fn work(jobs: &Mutex<mpsc::Receiver<Job>>, comparer: &Comparer) {
     loop {
         // One of them waits for a password, the others for their turn to wait.
         let next = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(Job { password, kept, answer }) = next else { return };
         // Nobody may be waiting any more.
-        let _ = answer.send(password::fits(&password, kept.as_ref()));
+        let _ = answer.send(comparer.fits(&password, kept.as_ref()));
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use doorward_core::password::{Cost, SALT_BYTES, hash};
     use std::time::Instant;
 
     /// Case 29: a name that nobody has costs what others cost, and nobody's password is right.
     #[tokio::test]
     async fn nobody_costs_what_somebody_costs() {
-        let pool = Pool::start().unwrap();
-        let kept = password::hash("the right password", &[1; password::SALT_BYTES]);
+        let pool = Pool::start(Comparer::new(Cost::FULL)).unwrap();
+        let kept = hash("the right password", &[1; SALT_BYTES], Cost::FULL);
         assert_eq!(pool.fits("the right password", Some(kept.clone())).await, Some(true));
         assert_eq!(pool.fits("", None).await, Some(false));
         let mut spent = [Vec::new(), Vec::new()];

@@ -141,7 +141,7 @@ async fn given(
     }
     let wish = Wish {
         credential,
-        client: client.map(|client| &*client.id),
+        client: client.map(|client| &**client),
         label: None,
         scope: &scope,
         resources: &resources,
@@ -158,7 +158,7 @@ async fn given(
 }
 
 /// An absolute URI without a fragment (RFC 8707 2).
-pub(super) fn is_resource(text: &str) -> bool {
+pub(crate) fn is_resource(text: &str) -> bool {
     let scheme = |s: &str| {
         s.starts_with(|c: char| c.is_ascii_alphabetic())
             && s.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b))
@@ -201,7 +201,7 @@ pub(super) fn introspect(server: &Server, asked: &Asked) -> Outcome {
         let form = Form::read(asked)?;
         let client = client::authenticated(server, asked, &form)?;
         let token = form.get("token").ok_or_else(|| Fault::request("no-token", "token is missing"))?;
-        let seen = server.live_token(asked, token, &client);
+        let seen = server.live_token(asked, token, &client)?;
         let seen = seen.filter(|seen| seen.belongs_to(&client) || is_for(server, seen, &client));
         Ok((client, seen))
     };
@@ -210,11 +210,12 @@ pub(super) fn introspect(server: &Server, asked: &Asked) -> Outcome {
         Err(fault) => return told(fault, realm),
     };
     let answer = Answer::new(200).unkept().to(Some(client));
-    let Some(Seen { token, credential }) = &seen else { return Ok(answer.json(&INACTIVE)) };
+    let Some(seen) = &seen else { return Ok(answer.json(&INACTIVE)) };
+    let (Seen { token, credential, .. }, scope) = (seen, seen.scope());
     Ok(answer.json(&About {
         active: true,
-        scope: token.scope.as_deref().filter(|scope| !scope.is_empty()),
-        client_id: token.client.as_deref().unwrap_or(&token.subject),
+        scope: scope.as_deref().filter(|scope| !scope.is_empty()),
+        client_id: token.client.as_ref().map_or(&token.subject, |client| &client.id),
         username: (credential.kind == Kind::User).then_some(&*credential.id),
         token_type: "Bearer",
         exp: token.expires_s,
@@ -253,9 +254,13 @@ async fn try_revoke(server: &Server, asked: &Asked) -> Result<Arc<Credential>, F
     let form = Form::read(asked)?;
     let client = client::authenticated(server, asked, &form)?;
     let token = form.get("token").ok_or_else(|| Fault::request("no-token", "token is missing"))?;
-    let seen = server.live_token(asked, token, &client);
-    if let Some(seen) = seen.filter(|seen| seen.belongs_to(&client)) {
-        server.kill(asked, &seen, &client).await?;
+    // One that is not good just now, since its credential is blocked, may be good again tomorrow.
+    let seen = server.token_shown(asked, token, &client).map_err(|fault| fault.of(&client))?;
+    if let Some(seen) = seen.filter(|seen| seen.belongs_to(&client))
+        && !server.kill(asked, &seen, &client).await?
+    {
+        // It can't be remembered, so nobody may be told that it is.
+        return Err(Fault::away(Reason::Unavailable, "token-not-in-store").of(&client));
     }
     Ok(client)
 }

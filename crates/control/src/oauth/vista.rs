@@ -7,7 +7,7 @@ use super::issue::Wish;
 use super::{Answer, Asked, Outcome, Server, client, standard};
 use client::Presented;
 use doorward_core::reason::Reason;
-use doorward_core::token::{MAX_LABEL_BYTES, TokenRecord};
+use doorward_core::token::{MAX_LABEL_CHARS, TokenRecord};
 use serde::Serialize;
 use std::sync::Arc;
 
@@ -58,7 +58,7 @@ async fn try_token(server: &Server, asked: &Asked) -> Result<Answer, Fault> {
             return Err(Fault::request("client-secret", note).coded(Reason::SchemeNotAccepted));
         }
     };
-    let good = |label: &str| label.len() <= MAX_LABEL_BYTES && !label.chars().any(char::is_control);
+    let good = |label: &str| label.chars().count() <= MAX_LABEL_CHARS && !label.chars().any(char::is_control);
     if label.as_deref().is_some_and(|label| !good(label)) {
         return Err(Fault::request("client-label", ""));
     }

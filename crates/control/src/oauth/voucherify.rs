@@ -140,7 +140,10 @@ pub(super) fn introspect(server: &Server, asked: &Asked) -> Outcome {
         Err(fault) => return told(fault, ""),
     };
     let Some(text) = form.get("access_token") else { return told(missing().of(&credential), "") };
-    let seen = server.live_token(asked, text, &credential);
+    let seen = match server.live_token(asked, text, &credential) {
+        Ok(seen) => seen,
+        Err(fault) => return told(fault.of(&credential), ""),
+    };
     let answer = Answer::new(200).unkept().to(Some(credential));
     let Some(seen) = seen else { return Ok(answer.json(&INACTIVE)) };
     Ok(answer.json(&Token {
@@ -148,7 +151,7 @@ pub(super) fn introspect(server: &Server, asked: &Asked) -> Outcome {
         client_id: &seen.token.subject,
         expires_at: seen.token.expires_s,
         expires_in: seen.token.expires_s - asked.now.0.div_euclid(1000),
-        scope: seen.token.scope.as_deref().unwrap_or_default(),
+        scope: &seen.scope().unwrap_or_default(),
         token_type: "Bearer",
         active: true,
     }))
@@ -160,9 +163,10 @@ pub(super) async fn revoke(server: &Server, asked: &Asked) -> Outcome {
         Err(fault) => return told(fault, ""),
     };
     let Some(text) = form.get("access_token") else { return told(missing().of(&credential), "") };
-    let killed = match server.live_token(asked, text, &credential) {
-        None => Ok(false),
-        Some(seen) => server.kill(asked, &seen, &credential).await,
+    let killed = match server.token_shown(asked, text, &credential) {
+        Err(fault) => Err(fault),
+        Ok(None) => Ok(false),
+        Ok(Some(seen)) => server.kill(asked, &seen, &credential).await,
     };
     match killed {
         Ok(true) => Ok(Answer::new(204).unkept().to(Some(credential))),

@@ -6,7 +6,7 @@ use crate::jwt::JwtFault;
 use crate::reason::Reason;
 use crate::schemes::bearer;
 use crate::time::UnixMillis;
-use crate::token::{TokenFault, TokenRecord, Verified, Why, accept, alive};
+use crate::token::{TokenFault, TokenRecord, Verified, Why, accept, alive, client_alive};
 use std::sync::Arc;
 
 /// Proves who calls with a token. What its credential may do now, the checks say.
@@ -28,6 +28,13 @@ pub(super) fn prove(
         return Err(dead("other-scheme"));
     }
     alive(&token, credential.tokens_since).map_err(|_| dead("all-revoked"))?;
+    if let Some(through) = &token.client {
+        let client = world.directory.get(&through.id);
+        if client.is_none() && world.lease == Lease::Unsure {
+            return Err(Refusal::new(Reason::Unavailable, "store-away").into());
+        }
+        client_alive(&token, client.as_deref(), c.req.now).map_err(|_| dead("client-gone"))?;
+    }
     // A workspace is only ever missing between two changes; the credential opens nothing until it is there.
     let Some(workspace) = world.policy.workspaces.get(&*credential.workspace) else {
         return Err(Refusal::new(Reason::TokenInvalid, "no-workspace").into());

@@ -26,7 +26,7 @@ pub use crate::refusal::Refusal;
 use crate::request::{PlainHttp, RequestView, Transport};
 use crate::schemes::escher::{self, KeptKeys};
 use crate::schemes::{self, Shown};
-use crate::scope::{By, Granted};
+use crate::scope::{By, Granted, reserved};
 use crate::secret::Keys;
 use crate::token::{Cache, Tokens, Verified};
 pub use ask::{Duty, Received, Unclaimed};
@@ -98,7 +98,9 @@ impl Facts {
         let new =
             move |name: &&str| !of_credential.is_some_and(|c| c.scopes.iter().any(|own| **own == **name));
         let names = text.unwrap_or_default().split(' ').filter(|name| !name.is_empty());
-        names.chain(own.map(|name| &**name)).chain(of_role.map(|name| &**name).filter(new))
+        // No token has those of management, whatever its credential has.
+        let may = |name: &&str| self.token.is_none() || !reserved(name);
+        names.chain(own.map(|name| &**name)).chain(of_role.map(|name| &**name).filter(new)).filter(may)
     }
 }
 

@@ -193,7 +193,8 @@ impl Compiler {
         if let Some(endpoint) = local {
             self.local(r, endpoint, dialect, &methods, &place);
         }
-        self.asks(r, &place);
+        let schemes = self.policy.apis[api].schemes.clone();
+        self.asks(r, &schemes, &place);
         let id = RouteId(self.policy.routes.len());
         let hosts: Vec<Option<&str>> =
             if d.hosts.is_empty() { vec![None] } else { d.hosts.iter().map(|h| Some(h.as_str())).collect() };

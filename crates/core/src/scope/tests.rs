@@ -242,3 +242,22 @@ fn a_token_opens_no_more_than_its_key() {
         assert_eq!(allows(ScopeRule::Named, token, credential, asked).is_ok(), expected, "{token:?}");
     }
 }
+
+/// No wildcard reaches what is reserved, and neither does a token that says nothing.
+#[test]
+fn what_is_reserved_is_opened_by_no_token() {
+    let asked = Asked { scope: Some("admin:all"), client_side: false, path: b"/v1/vouchers" };
+    for rule in [voucherify(), ScopeRule::Named] {
+        for token in [Some("api"), Some("api admin:all"), Some("admin:all"), Some("*"), None] {
+            for credential in [&[][..], &["api", "admin:all"], &["admin:all"], &["*"]] {
+                let said = allows(rule, token, credential, asked);
+                assert_eq!(said, Err("admin:all".to_owned()), "{token:?} {credential:?}");
+            }
+        }
+        assert!(!rule.covers("api", "admin:all"));
+    }
+    let credential: [Box<str>; 2] = ["api".into(), "admin:all".into()];
+    let by = By::Token(Some("api admin:all"));
+    let granted = Granted { rule: voucherify(), by, credential: &credential, role: None };
+    assert_eq!(granted.narrowed().as_deref(), Some("api"), "nobody is told of it either");
+}

@@ -9,6 +9,10 @@ use std::sync::Arc;
 /// How many tokens a core remembers, unless a setting says otherwise: some 30 MB of them.
 pub const DEFAULT_ENTRIES: usize = 32_768;
 
+/// Longer tokens are verified each time, in bytes: whoever asks for such, with many and long resources, takes no more room
+/// than others. Tokens with one resource, and with scopes that fill some lines, are far shorter.
+pub const MOST_KEPT_BYTES: usize = 2 * 1024;
+
 /// What was verified, and under which keys and epoch.
 struct Entry {
     token: Box<str>,
@@ -21,7 +25,8 @@ struct Entry {
 /// Only what changes the text, the keys or the epoch changes what [`read`] says, so only that is remembered. Dialect,
 /// audience, expiry and revocation are asked each time: no verdict on one API is another's.
 ///
-/// An entry takes its token's length and about 400 bytes: 0.9 kB with ES256, 1.2 kB with RS256. There are two tables. New
+/// An entry takes its token's length, which is [`MOST_KEPT_BYTES`] at most, and about 400 bytes: 0.9 kB with ES256, 1.2 kB with
+/// RS256. There are two tables. New
 /// entries and those that are met again are put into the young one; when it holds half of what may be held, it becomes the
 /// old one, and whatever was not met for so long is forgotten with the old one before.
 pub struct Cache<S = DefaultHashBuilder> {
@@ -104,10 +109,10 @@ impl<S: BuildHasher> Cache<S> {
         let verified = Arc::new(read(token, tokens, &trust)?);
         // What is not good anywhere now is not worth a place.
         good(&verified)?;
-        self.put(
-            hash,
-            Entry { token: token.into(), verified: Arc::clone(&verified), generation: trust.generation() },
-        );
+        if token.len() <= MOST_KEPT_BYTES {
+            let (token, generation) = (token.into(), trust.generation());
+            self.put(hash, Entry { token, verified: Arc::clone(&verified), generation });
+        }
         Ok(verified)
     }
 

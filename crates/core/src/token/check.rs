@@ -3,6 +3,7 @@
 //! In two steps: what a token says and who signed it ([`read`], which is worth remembering), and whether it is good here
 //! and now ([`accept`], which is asked each time). What its credential may do now is asked afterwards, [`alive`] first.
 use super::{AudienceRule, Issuer, Jti, TokenRecord, Tokens, Trust};
+use crate::credential::{Credential, Status};
 use crate::jwt::{Claims, Compact, JwtFault};
 use crate::time::UnixMillis;
 
@@ -72,6 +73,15 @@ pub enum Audience {
     Resources(Box<[Box<str>]>),
 }
 
+/// The client that asked for a token in the name of somebody else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Client {
+    /// Its id.
+    pub id: Box<str>,
+    /// The number of the change that its own tokens counted from then.
+    pub since: i64,
+}
+
 /// A token that is signed by a key of ours, and says what tokens of its dialect say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verified {
@@ -80,7 +90,7 @@ pub struct Verified {
     /// The credential, under the name by which others may know it.
     pub subject: Box<str>,
     /// The client that asked for it, where it is another one than the credential.
-    pub client: Option<Box<str>>,
+    pub client: Option<Client>,
     /// What the caller called itself. It proves nothing.
     pub label: Option<Box<str>>,
     /// What it may do at most: names with one space between them. `None` where such tokens don't say; then it is what the
@@ -157,10 +167,18 @@ pub fn read(token: &str, tokens: &Tokens, trust: &Trust) -> Result<Verified, Tok
     let subject = needed("sub")?;
     let client = if record.client { Some(needed("client_id")?) } else { None };
     let (epoch, since) = generation(needed("gen")?).ok_or(JwtFault::Member("gen"))?;
+    let client = match client.filter(|client| *client != subject) {
+        Some(id) => {
+            let since = number(needed("client_gen")?).ok_or(JwtFault::Member("client_gen"))?;
+            Some(Client { id: id.into(), since })
+        }
+        None if claims.has("client_gen") => return Err(JwtFault::Member("client_gen").into()),
+        None => None,
+    };
     let verified = Verified {
         record,
         subject: subject.into(),
-        client: client.filter(|client| *client != subject).map(Into::into),
+        client,
         label: claims.text("client_label")?.map(Into::into),
         scope: scope.map(Into::into),
         audience: audience(record, &claims, issuer)?,
@@ -219,11 +237,38 @@ pub fn alive(token: &Verified, tokens_since: i64) -> Result<(), TokenFault> {
     if token.since == tokens_since { Ok(()) } else { Err(TokenFault::Revoked) }
 }
 
-/// Reads `<epoch>.<number>`, with the number as it is written.
+/// Whether the client that asked for a token in somebody's name may still ask for any: `client` is what is known of it now.
+/// When it is blocked, deleted or over, or has disowned its own tokens, so are those that it was given for others: whoever
+/// has its secret has them. A token without such a client is good in this way.
+///
+/// # Errors
+/// [`TokenFault::Revoked`].
+pub fn client_alive(
+    token: &Verified,
+    client: Option<&Credential>,
+    now: UnixMillis,
+) -> Result<(), TokenFault> {
+    let good = |through: &Client, c: &Credential| {
+        c.id == through.id
+            && c.tokens_since == through.since
+            && c.status == Status::Active
+            && c.expires_at.is_none_or(|at| now < at)
+    };
+    match &token.client {
+        Some(through) if !client.is_some_and(|c| good(through, c)) => Err(TokenFault::Revoked),
+        _ => Ok(()),
+    }
+}
+
+/// Reads `<epoch>.<number>`.
 fn generation(text: &str) -> Option<(&str, i64)> {
-    let (epoch, number) = text.rsplit_once('.')?;
-    let since = number.parse::<i64>().ok().filter(|n| *n >= 0 && n.to_string() == number)?;
-    Some((epoch, since))
+    let (epoch, since) = text.rsplit_once('.')?;
+    Some((epoch, number(since)?))
+}
+
+/// Reads a number as it is written.
+fn number(text: &str) -> Option<i64> {
+    text.parse::<i64>().ok().filter(|n| *n >= 0 && n.to_string() == text)
 }
 
 fn audience(record: &TokenRecord, claims: &Claims<'_>, issuer: &Issuer) -> Result<Audience, TokenFault> {

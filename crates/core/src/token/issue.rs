@@ -5,8 +5,8 @@ use crate::time::UnixMillis;
 use serde::Serialize;
 use std::fmt;
 
-/// Longest label that a caller may choose for itself, in bytes.
-pub const MAX_LABEL_BYTES: usize = 50;
+/// Longest label that a caller may choose for itself, in characters (Unicode scalar values).
+pub const MAX_LABEL_CHARS: usize = 50;
 /// Most resources that one token is for.
 pub const MAX_RESOURCES: usize = 8;
 
@@ -18,7 +18,7 @@ pub struct Grant<'a> {
     /// The credential, under the name by which others may know it.
     pub subject: &'a str,
     /// The client that asked, for records that carry one; the credential itself if there is no other.
-    pub client: Option<&'a str>,
+    pub client: Option<Asker<'a>>,
     /// What the caller calls itself, for records that carry that.
     pub label: Option<&'a str>,
     /// What it may do: names with one space between them.
@@ -29,6 +29,15 @@ pub struct Grant<'a> {
     pub since: i64,
     /// How long it is good, in seconds; never longer than the record has it.
     pub life_s: Option<i64>,
+}
+
+/// A client that asks for a token in the name of somebody else.
+#[derive(Clone, Copy, Debug)]
+pub struct Asker<'a> {
+    /// Its id.
+    pub id: &'a str,
+    /// The number of the change that its own tokens count from.
+    pub since: i64,
 }
 
 /// A new token.
@@ -63,7 +72,7 @@ pub enum IssueFault {
     #[error("there are more than {MAX_RESOURCES} resources, or such a token is for none")]
     Resources,
     /// A label for a dialect that has none, or too long.
-    #[error("the label is longer than {MAX_LABEL_BYTES} bytes, or such a token has none")]
+    #[error("the label is longer than {MAX_LABEL_CHARS} characters, or such a token has none")]
     Label,
     /// No time to live, or a time that nobody can name.
     #[error("the token would be dead at once, or live beyond the year 9999")]
@@ -89,6 +98,8 @@ struct Payload<'a> {
     aud: Option<Aud<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     client_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_gen: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     client_label: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -129,7 +140,7 @@ pub fn issue(
     if !scope_is_good(grant.scope) || !record.scope && !grant.scope.is_empty() {
         return Err(IssueFault::Scope);
     }
-    if grant.label.is_some_and(|label| !record.label || label.len() > MAX_LABEL_BYTES) {
+    if grant.label.is_some_and(|label| !record.label || label.chars().count() > MAX_LABEL_CHARS) {
         return Err(IssueFault::Label);
     }
     let issued_s = now.0.div_euclid(1000);
@@ -138,11 +149,13 @@ pub fn issue(
     if life_s <= 0 || issued_s < 0 || expires_s > crate::jwt::LAST_SECOND {
         return Err(IssueFault::Time);
     }
+    let other = grant.client.filter(|client| record.client && client.id != grant.subject);
     let payload = Payload {
         iss: record.iss(issuer),
         sub: grant.subject,
         aud: audience(grant, issuer)?,
-        client_id: record.client.then(|| grant.client.unwrap_or(grant.subject)),
+        client_id: record.client.then(|| other.map_or(grant.subject, |client| client.id)),
+        client_gen: other.map(|client| client.since.to_string()),
         client_label: grant.label,
         token_usage: record.usage,
         scope: record.scope.then_some(grant.scope),

@@ -12,8 +12,10 @@ mod revoked;
 mod tokens;
 
 pub use cache::Cache;
-pub use check::{Audience, FUTURE_MS, TokenFault, Verified, Why, accept, alive, check, read};
-pub use issue::{Grant, IssueFault, Issued, MAX_LABEL_BYTES, MAX_RESOURCES, generation, issue};
+pub use check::{
+    Audience, Client, FUTURE_MS, TokenFault, Verified, Why, accept, alive, check, client_alive, read,
+};
+pub use issue::{Asker, Grant, IssueFault, Issued, MAX_LABEL_CHARS, MAX_RESOURCES, generation, issue};
 pub use issuer::Issuer;
 pub use jti::{JTI_BYTES, Jti};
 pub use record::{AudienceRule, RECORDS, TokenRecord};

@@ -10,10 +10,10 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 const SHARDS: usize = 64;
 /// The bits that choose the table. Within one, the lowest bits choose the place and the highest tell neighbours apart.
 const SHARD_SHIFT: u32 = 40;
-/// How long a revocation is remembered after its token has expired, in milliseconds: longer than the clock of any node is
-/// wrong together with the leeway that verifiers give. Nothing that was revoked lives again while others still wait for its
-/// end.
-pub const KEPT_AFTER_EXPIRY_MS: i64 = 10 * 60 * 1000;
+/// How long a revocation is remembered after its token has expired, in milliseconds: a day, which is longer than the clock of
+/// any node is wrong together with the leeway that verifiers give. A clock that is ahead by less, and set right again, has
+/// nothing forgotten too early; nothing that was revoked lives again.
+pub const KEPT_AFTER_EXPIRY_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// The name of a token, and when it expires.
 type Shard = HashTable<(Jti, UnixMillis)>;

@@ -3,6 +3,7 @@ use crate::support::{key, key_set};
 use crate::tokens::{EPOCH, NOW, NOW_S, grant, issued_at, record, tokens};
 use doorward_core::jwt::{Algorithm, KeySet, SigningKey, VerifyKey};
 use doorward_core::time::UnixMillis;
+use doorward_core::token::cache::MOST_KEPT_BYTES;
 use doorward_core::token::{Cache, Grant, Issued, RECORDS, TokenFault, TokenRecord, Tokens, Why, check};
 use std::hash::{BuildHasher, Hasher, RandomState};
 
@@ -35,6 +36,23 @@ fn a_token_is_verified_once() {
         assert!(cache.check(other, record("standard"), &[], NOW, &tokens).is_err(), "{other}");
     }
     assert_eq!(cache.len(), 5, "what is not good is not remembered");
+}
+
+/// Whoever asks for long tokens fills nobody's memory with them.
+#[test]
+fn long_tokens_are_not_remembered() {
+    let (tokens, mut cache) = (tokens(), Cache::new(8, RandomState::new()));
+    let mut lengths = Vec::new();
+    for length in [100, 4_000] {
+        let scope = "s".repeat(length);
+        let made = issued_at(&Grant { scope: &scope, ..grant(record("standard")) }, NOW, 1);
+        for _ in 0..2 {
+            take(&mut cache, &made, &tokens).unwrap();
+        }
+        lengths.push(made.token.len() > MOST_KEPT_BYTES);
+    }
+    assert_eq!(lengths, [false, true]);
+    assert_eq!((cache.len(), cache.counts()), (1, (1, 3)));
 }
 
 /// A hasher by which all are the same.

@@ -3,10 +3,14 @@ use crate::support::{forge, header, key};
 use crate::tokens::{
     EPOCH, ISSUER, NOW, claims, grant, invalid, issued, issued_at, member, record, take, tokens, with,
 };
+use doorward_core::credential::{Credential, Kind, Status};
+use doorward_core::dialect::Dialect;
 use doorward_core::jwt::{Algorithm, JwtFault, KeySet, Part, SigningKey, VerifyKey};
+use doorward_core::secret::SecretHash;
 use doorward_core::time::UnixMillis;
 use doorward_core::token::{
-    Grant, Issued, Issuer, KEPT_AFTER_EXPIRY_MS, RECORDS, TokenFault, Tokens, Why, alive, check,
+    Asker, Grant, Issued, Issuer, KEPT_AFTER_EXPIRY_MS, RECORDS, TokenFault, Tokens, Why, alive, check,
+    client_alive,
 };
 use serde_json::{Value, json};
 
@@ -136,6 +140,47 @@ fn a_credential_disowns_all_of_its_tokens_at_once() {
     for other in [0, 6, 8, -7, i64::MAX] {
         assert_eq!(alive(&taken, other), Err(TokenFault::Revoked));
     }
+}
+
+/// Case 28: a token that a client asked for in somebody's name dies with that client as well.
+#[test]
+fn a_client_takes_the_tokens_that_it_asked_for_with_it() {
+    let credential = |id: &str, tokens_since, status, expires_at| Credential {
+        id: id.into(),
+        pseudonym: None,
+        workspace: "live".into(),
+        kind: Kind::OauthClient,
+        name: "".into(),
+        dialect: Dialect::named("standard").unwrap(),
+        plain_key: false,
+        password_grant: true,
+        status,
+        expires_at,
+        scopes: Box::default(),
+        origins: Box::default(),
+        secret: SecretHash([0; 32]),
+        signing: None,
+        tokens_since,
+        own: None,
+    };
+    let record = record("standard");
+    let client = Some(Asker { id: "dwi_CLIENT", since: 5 });
+    let taken = take(&issued(&Grant { client, ..grant(record) }).token, record).unwrap();
+    let good = |c: Option<&Credential>| client_alive(&taken, c, NOW).is_ok();
+    let own = credential("dwi_CLIENT", 5, Status::Active, Some(NOW.plus_ms(1)));
+    assert!(good(Some(&own)) && good(Some(&Credential { expires_at: None, ..own.clone() })));
+    for dead in [
+        credential("dwi_CLIENT", 4, Status::Active, None),
+        credential("dwi_CLIENT", 6, Status::Active, None),
+        credential("dwi_CLIENT", 5, Status::Blocked, None),
+        credential("dwi_CLIENT", 5, Status::Active, Some(NOW)),
+        credential("dwi_OTHER", 5, Status::Active, None),
+    ] {
+        assert!(!good(Some(&dead)), "{dead:?}");
+    }
+    assert!(!good(None));
+    let alone = take(&issued(&grant(record)).token, record).unwrap();
+    assert_eq!(client_alive(&alone, None, NOW), Ok(()), "nobody asked for it but its subject");
 }
 
 #[test]

@@ -3,8 +3,8 @@ use crate::support::{forge, header, key};
 use doorward_core::jwt::{Algorithm, JwtFault, decode};
 use doorward_core::time::UnixMillis;
 use doorward_core::token::{
-    Audience, Grant, IssueFault, Issued, Issuer, Jti, RECORDS, TokenFault, TokenRecord, Tokens, Verified,
-    Why, check, issue,
+    Asker, Audience, Client, Grant, IssueFault, Issued, Issuer, Jti, RECORDS, TokenFault, TokenRecord,
+    Tokens, Verified, Why, check, issue,
 };
 use serde_json::{Value, json};
 
@@ -125,12 +125,14 @@ fn tokens_say_what_their_record_has() {
 #[test]
 fn what_a_caller_chooses_is_carried_where_it_may() {
     let resources = ["https://a.example", "https://b.example"];
-    let standard = Grant { client: Some("dwi_CLIENT"), resources: &resources, ..grant(record("standard")) };
+    let client = Some(Asker { id: "dwi_CLIENT", since: 5 });
+    let standard = Grant { client, resources: &resources, ..grant(record("standard")) };
     let made = issued(&standard);
     assert_eq!(claims(&made.token)["aud"], json!(resources));
     let audiences = ["https://b.example".into()];
     let taken = check(&made.token, standard.record, &audiences, NOW, &tokens()).unwrap();
-    assert_eq!(taken.client.as_deref(), Some("dwi_CLIENT"));
+    assert_eq!(taken.client, Some(Client { id: "dwi_CLIENT".into(), since: 5 }));
+    assert_eq!(claims(&made.token)["client_gen"], "5");
     assert_eq!(
         taken.audience,
         Audience::Resources(Box::new(["https://a.example".into(), "https://b.example".into()]))
@@ -253,5 +255,10 @@ fn every_claim_counts() {
         assert!(with(dialect, "more", json!({"a": [1]})).is_ok(), "what nobody asks for says nothing");
     }
     assert_eq!(with("standard", "client_id", Value::Null), member("client_id"));
+    // Whoever asks for others says so in both claims.
+    assert_eq!(with("standard", "client_id", json!("dwi_CLIENT")), member("client_gen"));
+    for dialect in ["standard", "vista"] {
+        assert_eq!(with(dialect, "client_gen", json!("5")), member("client_gen"));
+    }
     assert_eq!(with("vista", "client_label", json!(7)), member("client_label"));
 }

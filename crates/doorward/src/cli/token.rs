@@ -66,7 +66,8 @@ pub(crate) struct Which {
     #[arg(long, value_name = "FILE")]
     pub(crate) token_file: Option<PathBuf>,
     /// The one of this name, as `token list` and `token issue` print it
-    #[arg(long, value_name = "JTI", value_parser = jti)]
+    // One in 64 begins with a dash.
+    #[arg(long, value_name = "JTI", value_parser = jti, allow_hyphen_values = true)]
     pub(crate) jti: Option<Jti>,
     /// All that this credential was given so far
     #[arg(long, value_name = "ID")]
@@ -120,7 +121,8 @@ pub(crate) enum Key {
         #[command(flatten)]
         place: Place,
         /// Its name, as `token key list` prints it
-        #[arg(value_name = "KID")]
+        // One in 64 begins with a dash.
+        #[arg(value_name = "KID", allow_hyphen_values = true)]
         kid: String,
         #[command(flatten)]
         output: Output,

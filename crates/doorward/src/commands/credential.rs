@@ -60,7 +60,7 @@ pub(super) async fn run(command: Credential) -> Result<(), Failure> {
             Ok(told(&own::set_role(opened.desk(ACTOR), &one.id, role.as_deref()).await?, one.output)?)
         }
         Credential::Password { one, password_file, keep_tokens } => {
-            let chosen = Password(secret(&password_file)?);
+            let chosen = Password::new(secret(&password_file)?);
             let opened = place::open(&one.place).await?;
             let (desk, random) = (opened.desk(ACTOR), &mut random::fill);
             let set = credentials::set_password(desk, &one.id, &chosen, keep_tokens, random).await?;
@@ -70,7 +70,7 @@ pub(super) async fn run(command: Credential) -> Result<(), Failure> {
 }
 
 async fn create(options: Create) -> Result<(), Failure> {
-    let password = options.password_file.as_deref().map(secret).transpose()?.map(Password);
+    let password = options.password_file.as_deref().map(secret).transpose()?.map(Password::new);
     let secret = options.secret_file.as_deref().map(secret).transpose()?;
     let wanted = Wanted {
         workspace: options.workspace,

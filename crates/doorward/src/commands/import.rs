@@ -191,7 +191,7 @@ fn line(number: usize, text: &[u8]) -> Result<Line, Vec<String>> {
     let name = fields.text("name").unwrap_or_default();
     let (plain_key, password_grant) = (fields.flag("plain_key"), fields.flag("password_grant"));
     let (secret, password) = match kind.is_some_and(Kind::has_password) {
-        true => (None, secret.map(Password)),
+        true => (None, secret.map(Password::new)),
         false => (secret, None),
     };
     let (origins, scopes) = (fields.texts("origins"), fields.texts("scopes"));

@@ -2,8 +2,8 @@
 //!
 //! Everything else (workspaces, APIs, credentials) is in the store.
 use crate::role::Role;
+use doorward_control::oauth::PasswordRules;
 use doorward_core::document::{Document, Mistake};
-use doorward_core::guessing::Delays;
 use doorward_core::jwt::Algorithm;
 use doorward_core::request::PlainHttp;
 use doorward_core::token::Issuer;
@@ -61,8 +61,8 @@ pub(crate) struct Tokens {
     pub(crate) algorithm: Algorithm,
     /// Seconds for which a key is published before it signs.
     pub(crate) publish_before_s: u64,
-    /// How long tries have to wait after wrong passwords; no setting, only a demo has its own.
-    pub(crate) delays: Delays,
+    /// How passwords are tried; no setting, only a demo has its own.
+    pub(crate) passwords: PasswordRules,
 }
 
 /// Where everything is remembered.

@@ -1,7 +1,7 @@
 //! Access tokens: who issues them, and how.
 use super::Tokens;
+use doorward_control::oauth::PasswordRules;
 use doorward_core::document::Table;
-use doorward_core::guessing::Delays;
 use doorward_core::jwt::Algorithm;
 use doorward_core::token::Issuer;
 use doorward_gateway::Limits;
@@ -20,7 +20,7 @@ impl Default for Tokens {
             issuer: None,
             algorithm: Algorithm::Es256,
             publish_before_s: PUBLISH_BEFORE_S,
-            delays: Delays::default(),
+            passwords: PasswordRules::default(),
         }
     }
 }
@@ -37,6 +37,6 @@ pub(super) fn read(table: &Table<'_, '_>, limits: &mut Limits) -> Tokens {
         publish_before_s: table
             .integer("publish_before_s", 0..=MAX_PUBLISH_BEFORE_S)
             .unwrap_or(none.publish_before_s),
-        delays: none.delays,
+        passwords: none.passwords,
     }
 }

@@ -6,6 +6,7 @@ use doorward_control::actions::{CredentialView, Error, Import, Password, Showing
 use doorward_core::credential::{Kind, Status};
 use doorward_core::dialect::Dialect;
 use doorward_core::ids;
+use doorward_core::password::Cost;
 
 /// Who the change table names.
 pub(super) const ACTOR: &str = "demo";
@@ -113,7 +114,7 @@ async fn shown(opened: &Opened, id: &str) -> Result<Option<CredentialView>, Fail
 fn password() -> Password {
     let mut bytes = [0; PASSWORD_CHARS];
     random::fill(&mut bytes);
-    Password(ids::with_prefix("dwp-", &bytes))
+    Password { text: ids::with_prefix("dwp-", &bytes), cost: Cost::TOKEN }
 }
 
 impl Own {

@@ -7,7 +7,7 @@ use crate::role::Role;
 use crate::run::Node;
 use crate::{Failure, files, master_key};
 use doorward_control::actions::{CredentialView, policy as policies};
-use doorward_core::guessing::Delays;
+use doorward_control::oauth::PasswordRules;
 use doorward_core::request::PlainHttp;
 use doorward_core::token::Issuer;
 use doorward_gateway::{Limits, Timeouts, Trusted};
@@ -160,8 +160,7 @@ fn config(options: &Demo, folder: &Path, tls: &certificate::TlsFiles) -> Config 
         limits: Limits::default(),
         events_file: Some(events_file(folder)),
         cores: all_cores(),
-        // Whoever tries things out may be wrong as often as he likes.
-        tokens: Tokens { delays: Delays { free: u32::MAX, ..Delays::default() }, ..Tokens::default() },
+        tokens: Tokens { passwords: PasswordRules::of_a_demo(), ..Tokens::default() },
         captcha: CaptchaUrls::default(),
     }
 }

@@ -3,7 +3,7 @@ use crate::place::on_both_engines;
 use crate::support::*;
 use doorward_core::credential::{Credential, Kind};
 use doorward_core::dialect::Dialect;
-use doorward_core::password::{PasswordHash, fits, hash};
+use doorward_core::password::{Cost, PasswordHash, fits, hash};
 use doorward_store::{NewCredential, Store, StoreError};
 
 on_both_engines!(
@@ -31,7 +31,8 @@ async fn a_password_is_kept_replaced_and_dies_with_its_user() {
     let place = Place::new();
     let store = place.store().await;
     put_policy(&store).await;
-    let (first, second) = (hash("swordfish & chips", &[1; 16]), hash("chips & swordfish", &[2; 16]));
+    let (first, second) =
+        (hash("swordfish & chips", &[1; 16], Cost::FULL), hash("chips & swordfish", &[2; 16], Cost::FULL));
     put(&store, "svc", &first).await.unwrap();
     assert_eq!(password(&store, "svc").await, Some(first.clone()));
     let before = store.credential("svc").await.unwrap().unwrap();
@@ -39,7 +40,7 @@ async fn a_password_is_kept_replaced_and_dies_with_its_user() {
     write.set_password("svc", &second, false).await.unwrap();
     write.commit().await.unwrap();
     let after = store.credential("svc").await.unwrap().unwrap();
-    assert!(fits("chips & swordfish", after.password.as_ref()));
+    assert!(fits("chips & swordfish", &after.password.expect("a password")));
     assert_eq!(after.secret_version, before.secret_version + 1);
     assert!(after.credential.tokens_since > before.credential.tokens_since);
     assert_ne!(after.credential.secret, before.credential.secret, "an issuer sees that it has changed");
@@ -62,7 +63,7 @@ async fn users_have_passwords_and_nobody_else() {
     let store = place.store().await;
     put_policy(&store).await;
     create(&store, "key", "secret", None).await;
-    let one = hash("swordfish & chips", &[1; 16]);
+    let one = hash("swordfish & chips", &[1; 16], Cost::FULL);
     put(&store, "svc", &one).await.unwrap();
     let mut write = store.write("test", NOW).await.unwrap();
     let (a, b) = (
@@ -81,7 +82,8 @@ async fn a_password_that_was_put_there_opens_nothing() {
     let place = Place::new();
     let store = place.store().await;
     put_policy(&store).await;
-    let (own, other) = (hash("swordfish & chips", &[1; 16]), hash("swordfish & chips", &[2; 16]));
+    let (own, other) =
+        (hash("swordfish & chips", &[1; 16], Cost::FULL), hash("swordfish & chips", &[2; 16], Cost::FULL));
     for (id, password) in [("a", &own), ("b", &other)] {
         put(&store, id, password).await.unwrap();
     }

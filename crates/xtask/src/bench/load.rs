@@ -2,6 +2,7 @@
 
 use super::peers::Peer;
 use super::signed;
+use super::tokens;
 use crate::Outcome;
 use crate::cargo::output;
 use std::process::Command;
@@ -26,6 +27,10 @@ pub(super) enum Load {
     SignedGet,
     /// The same with a body of 4 KiB.
     SignedPost,
+    /// As much as a peer bears of requests with one access token.
+    Token,
+    /// The same with tokens that the peer has not seen, or has forgotten.
+    NewToken,
 }
 
 /// What a load tool saw.
@@ -38,8 +43,15 @@ pub(super) struct Seen {
 }
 
 impl Load {
-    pub(super) const ALL: [Load; 5] =
-        [Load::Saturation, Load::Fixed, Load::Even, Load::SignedGet, Load::SignedPost];
+    pub(super) const ALL: [Load; 7] = [
+        Load::Saturation,
+        Load::Fixed,
+        Load::Even,
+        Load::SignedGet,
+        Load::SignedPost,
+        Load::Token,
+        Load::NewToken,
+    ];
 
     pub(super) fn name(self) -> &'static str {
         match self {
@@ -48,12 +60,9 @@ impl Load {
             Load::Even => "4,000/s even",
             Load::SignedGet => "signed GET",
             Load::SignedPost => "signed POST",
+            Load::Token => "token",
+            Load::NewToken => "new token",
         }
-    }
-
-    /// Whether its requests are signed.
-    pub(super) fn is_signed(self) -> bool {
-        matches!(self, Load::SignedGet | Load::SignedPost)
     }
 
     /// Loads a peer for so long. Any answer but 200 and any error of a connection fails the run.
@@ -74,6 +83,16 @@ impl Load {
                 wrk.args(peer.common_headers().flat_map(|header| ["-H".to_owned(), header]));
                 wrk.arg(peer.url()).arg("--").arg(peer.folder());
                 wrk.arg(if post { signed::BODY_BYTES } else { 0 }.to_string());
+                read_wrk(&output(wrk)?)
+            }
+            Load::Token | Load::NewToken => {
+                let all = peer.tokens();
+                let (script, list) =
+                    tokens::script(peer.folder(), if self == Load::Token { &all[..1] } else { all })?;
+                let mut wrk = Command::new("wrk");
+                wrk.args(["-t2", &format!("-c{CONNECTIONS}"), &format!("-d{seconds}s"), "--latency", "-s"]);
+                wrk.arg(script).args(peer.common_headers().flat_map(|header| ["-H".to_owned(), header]));
+                wrk.arg(peer.url()).arg("--").arg(list);
                 read_wrk(&output(wrk)?)
             }
             Load::Fixed | Load::Even => {

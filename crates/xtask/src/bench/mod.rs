@@ -1,11 +1,13 @@
 //! `cargo xtask bench`: Doorward and its peers side by side on one machine, in interleaved rounds.
 //! bench/README.md says what is compared and how to read it.
 
+mod doorward;
 mod load;
 mod peers;
 mod process;
 mod signed;
 mod table;
+mod tokens;
 
 use crate::cargo::{cargo, output, run as run_command, target_dir};
 use crate::{Outcome, number, packages};

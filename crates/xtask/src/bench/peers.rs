@@ -1,7 +1,9 @@
 //! The peers: how each is configured and started, and what it is asked.
 
+use super::doorward::{self, KEYS, Key, Signer};
 use super::load::Load;
 use super::process::Server;
+use super::tokens;
 use crate::Outcome;
 use crate::cargo::{output, root};
 use std::fs::{self, OpenOptions};
@@ -12,15 +14,17 @@ use std::process::Command;
 use std::rc::Rc;
 use std::time::Duration;
 
-/// Keys that Doorward and nginx with keys know.
-const KEYS: usize = 10_000;
-
 /// What is asked for; `/p1` is Doorward's public route, of the same length.
 const KEY_TARGET: &str = "/v1/vouchers/FESTIVE-2026?expand=campaign";
 const PUBLIC_TARGET: &str = "/p1/vouchers/FESTIVE-2026?expand=campaign";
 
 /// The peer that takes signed requests.
 const SIGNED: &str = "doorward-signed";
+
+/// The peers that take tokens: one remembers them, one forgets them before they come again, one never does.
+const TOKEN: &str = "doorward-token";
+const NEW_TOKEN: &str = "doorward-new-token";
+const JWT: &str = "haproxy-jwt";
 
 /// What every request carries besides its key: what a client library sends.
 const HEADERS: &[&str] = &[
@@ -31,16 +35,9 @@ const HEADERS: &[&str] = &[
     "X-Client-Channel: bench",
 ];
 
-/// Who signs, and the host that it signs for.
-pub(super) struct Signer {
-    pub(super) id: String,
-    pub(super) secret: String,
-    pub(super) host: String,
-}
-
 /// A folder of this run's own, removed at its end.
 pub(super) struct Folder {
-    path: PathBuf,
+    pub(super) path: PathBuf,
 }
 
 impl Folder {
@@ -51,7 +48,7 @@ impl Folder {
     }
 
     /// Fills in a template of the bench folder and puts it here.
-    fn fill(&self, template: &str, values: &[(&str, &str)]) -> Outcome<PathBuf> {
+    pub(super) fn fill(&self, template: &str, values: &[(&str, &str)]) -> Outcome<PathBuf> {
         let source = root().join("bench").join(template);
         let text = fs::read_to_string(&source).map_err(|e| format!("{}: {e}", source.display()))?;
         let dir = self.path.display().to_string();
@@ -77,12 +74,6 @@ impl Drop for Folder {
     }
 }
 
-/// A pair that opens a door.
-struct Key {
-    id: String,
-    secret: String,
-}
-
 /// Something that takes requests and is measured.
 pub(super) struct Peer {
     pub(super) name: &'static str,
@@ -91,6 +82,7 @@ pub(super) struct Peer {
     target: &'static str,
     key: Rc<Key>,
     signer: Rc<Signer>,
+    tokens: Rc<[String]>,
     /// Where it writes its line for each request.
     log: PathBuf,
 }
@@ -100,10 +92,23 @@ impl Peer {
         format!("http://{}{}", self.address, self.target)
     }
 
-    /// Whether it is measured under that load: signed requests are for who checks them, and for who forwards anything.
+    /// Whether it is measured under that load: signed requests and tokens are for who checks them, and for who forwards
+    /// anything.
     pub(super) fn takes(&self, load: Load) -> bool {
-        let of_signed = [SIGNED, "nginx-plain"].contains(&self.name);
-        if load.is_signed() { of_signed } else { self.name != SIGNED }
+        let plain = self.name == "nginx-plain";
+        match load {
+            Load::SignedGet | Load::SignedPost => plain || self.name == SIGNED,
+            Load::Token => plain || self.name == JWT || self.name == TOKEN,
+            Load::NewToken => plain || self.name == JWT || self.name == NEW_TOKEN,
+            Load::Saturation | Load::Fixed | Load::Even => {
+                ![SIGNED, JWT, TOKEN, NEW_TOKEN].contains(&self.name)
+            }
+        }
+    }
+
+    /// The tokens that are sent; other peers get those of Doorward.
+    pub(super) fn tokens(&self) -> &[String] {
+        &self.tokens
     }
 
     /// Who signs for Doorward; other peers get the same requests.
@@ -140,12 +145,12 @@ impl Peer {
         file.set_len(0).map_err(broken)
     }
 
-    /// The status of one request with this secret.
-    fn ask(&self, secret: &str) -> Outcome<u16> {
+    /// The status of one request with these headers.
+    fn ask(&self, headers: impl Iterator<Item = String>) -> Outcome<u16> {
         let broken = |e: std::io::Error| format!("{}: {e}", self.name);
         let mut request =
             format!("GET {} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n", self.target, self.address);
-        for header in self.headers_with(secret) {
+        for header in headers {
             request += &format!("{header}\r\n");
         }
         let mut stream = TcpStream::connect(self.address).map_err(broken)?;
@@ -158,11 +163,25 @@ impl Peer {
         status.ok_or_else(|| format!("{}: no HTTP answer", self.name))
     }
 
-    /// The right key opens; a wrong one must not where keys are checked.
+    /// What proves opens; what is wrong must not where it is checked.
     fn check(&self) -> Outcome {
-        let checks_keys = self.name.ends_with("-key");
-        let wrong: String = self.key.secret.chars().rev().collect();
-        let answers = [self.ask(&self.key.secret)?, if checks_keys { self.ask(&wrong)? } else { 401 }];
+        let turned = |text: &str| text.chars().rev().collect::<String>();
+        let answers = match self.name {
+            JWT | TOKEN | NEW_TOKEN => {
+                let token = self.tokens.first().map(String::as_str).unwrap_or_default();
+                let (rest, signature) = token.rsplit_once('.').unwrap_or_default();
+                let with = |token: &str| {
+                    self.common_headers().chain(std::iter::once(format!("Authorization: Bearer {token}")))
+                };
+                [self.ask(with(token))?, self.ask(with(&format!("{rest}.{}", turned(signature))))?]
+            }
+            name => {
+                let right = self.ask(self.headers())?;
+                let checks_keys = name.ends_with("-key");
+                let wrong = || self.ask(self.headers_with(&turned(&self.key.secret)));
+                [right, if checks_keys { wrong()? } else { 401 }]
+            }
+        };
         if answers == [200, 401] { Ok(()) } else { Err(format!("{} answers with {answers:?}", self.name)) }
     }
 }
@@ -173,8 +192,8 @@ pub(super) struct Peers {
     _upstream: Server,
 }
 
-pub(super) fn start(folder: &Folder, doorward: &Path) -> Outcome<Peers> {
-    let [upstream_port, plain_port, key_port, haproxy_port] = free_ports()?;
+pub(super) fn start(folder: &Folder, binary: &Path) -> Outcome<Peers> {
+    let [upstream_port, plain_port, key_port, haproxy_port, jwt_port] = free_ports()?;
     let user = output(command(Path::new("id"), &["-un"]))?;
     let user = user.trim();
     let nginx = |template: &str, name: &str, port: u16, more: &[(&str, &str)]| -> Outcome<Server> {
@@ -192,7 +211,7 @@ pub(super) fn start(folder: &Folder, doorward: &Path) -> Outcome<Peers> {
     };
 
     let upstream = nginx("nginx-upstream.conf", "upstream", upstream_port, &[])?;
-    let (doorward, doorward_address, keys, signer) = start_doorward(folder, doorward, upstream_port)?;
+    let (doorward, doorward_address, keys, signer) = doorward::start(folder, binary, upstream_port)?;
     let map: String =
         keys.iter().map(|Key { id, secret }| format!("\"{id}:{secret}\" \"{id}\";\n")).collect();
     let map = folder.write("keys.map", &map)?.display().to_string();
@@ -200,11 +219,21 @@ pub(super) fn start(folder: &Folder, doorward: &Path) -> Outcome<Peers> {
     let with_keys = [("keys", &*KEYS.to_string()), ("keys_file", &*map)];
     let with_keys = nginx("nginx-key.conf", "nginx-key", key_port, &with_keys)?;
 
-    let (port, upstream_text) = (haproxy_port.to_string(), upstream_port.to_string());
-    let config = folder.fill("haproxy.cfg", &[("port", &port), ("upstream_port", &upstream_text)])?;
-    let log = folder.path.join("haproxy-plain.log");
-    let haproxy = Server::start(&program("haproxy")?, &["-f", &config.display().to_string()], &log)?;
-    haproxy.until_listening(local(haproxy_port))?;
+    let haproxy = |template: &str, log: &str, port: u16| -> Outcome<Server> {
+        let (port_text, upstream) = (port.to_string(), upstream_port.to_string());
+        let values = [("port", &*port_text), ("upstream_port", &upstream), ("issuer", doorward::ISSUER)];
+        let config = folder.fill(template, &values)?.display().to_string();
+        let server = Server::start(&program("haproxy")?, &["-f", &config], &folder.path.join(log))?;
+        server.until_listening(local(port))?;
+        Ok(server)
+    };
+    let tokens_port = [(TOKEN, 1 << 15), (NEW_TOKEN, tokens::REMEMBERED)]
+        .map(|(name, entries)| doorward::start_with_tokens(folder, binary, upstream_port, name, entries));
+    let [seen, unseen] = tokens_port;
+    let (seen, unseen) = (seen?, unseen?);
+    tokens::key_file(seen.address, &folder.path)?;
+    let jwt = haproxy("haproxy-jwt.cfg", "haproxy-jwt.log", jwt_port)?;
+    let haproxy = haproxy("haproxy.cfg", "haproxy-plain.log", haproxy_port)?;
 
     let key = keys.into_iter().nth(KEYS / 2).map(Rc::new).ok_or("Doorward made too few credentials")?;
     let (doorward, plain, with_keys, haproxy) =
@@ -212,7 +241,9 @@ pub(super) fn start(folder: &Folder, doorward: &Path) -> Outcome<Peers> {
     let signer = Rc::new(Signer { host: doorward_address.to_string(), ..signer });
     let peer = |name, server: &Rc<Server>, address, target, log: &str| {
         let (server, key, signer) = (Rc::clone(server), Rc::clone(&key), Rc::clone(&signer));
-        Peer { name, server, address, target, key, signer, log: folder.path.join(log) }
+        // haproxy has one key: that of the Doorward which remembers tokens.
+        let tokens = Rc::clone(if name == NEW_TOKEN { &unseen.tokens } else { &seen.tokens });
+        Peer { name, server, address, target, key, signer, tokens, log: folder.path.join(log) }
     };
     let list = vec![
         peer("nginx-plain", &plain, local(plain_port), KEY_TARGET, "nginx-plain.log"),
@@ -221,56 +252,15 @@ pub(super) fn start(folder: &Folder, doorward: &Path) -> Outcome<Peers> {
         peer("doorward-public", &doorward, doorward_address, PUBLIC_TARGET, "doorward.log"),
         peer("doorward-key", &doorward, doorward_address, KEY_TARGET, "doorward.log"),
         peer(SIGNED, &doorward, doorward_address, KEY_TARGET, "doorward.log"),
+        peer(JWT, &Rc::new(jwt), local(jwt_port), KEY_TARGET, "haproxy-jwt.log"),
+        peer(TOKEN, &seen.server, seen.address, KEY_TARGET, "doorward-token.log"),
+        peer(NEW_TOKEN, &unseen.server, unseen.address, KEY_TARGET, "doorward-new-token.log"),
     ];
     list.iter().try_for_each(Peer::check)?;
     Ok(Peers { list, _upstream: upstream })
 }
 
-/// Makes a store with keys, starts Doorward on it and says where it listens.
-fn start_doorward(
-    folder: &Folder,
-    binary: &Path,
-    upstream_port: u16,
-) -> Outcome<(Server, SocketAddr, Vec<Key>, Signer)> {
-    let log = folder.path.join("doorward.log").display().to_string();
-    let config = folder.fill("doorward.toml", &[("log", &log)])?.display().to_string();
-    let policy = folder.fill("doorward-policy.toml", &[("upstream_port", &upstream_port.to_string())])?;
-    let doorward = |words: &[&str]| output(command(binary, words));
-    doorward(&["master-key", "create", &folder.path.join("master.key").display().to_string()])?;
-    doorward(&["apply", "--config", &config, "-f", &policy.display().to_string()])?;
-    eprintln!("making {KEYS} credentials");
-    let create = ["credential", "create", "--config", &config, "--workspace", "bench", "--kind", "server"];
-    let many = ["--dialect", "voucherify", "--count", &KEYS.to_string(), "--json"];
-    let made = doorward(&[&create[..], &many[..]].concat())?;
-    let keys: Vec<Key> = made
-        .lines()
-        .filter_map(|line| Some(Key { id: text(line, "id")?, secret: text(line, "secret")? }))
-        .collect();
-    if keys.len() != KEYS {
-        return Err(format!("Doorward made {} credentials of {KEYS}", keys.len()));
-    }
-    let made = doorward(&[&create[..], &["--dialect", "antavo", "--json"]].concat())?;
-    let (id, secret) = (text(&made, "id"), text(&made, "secret"));
-    let signer = id.zip(secret).map(|(id, secret)| Signer { id, secret, host: String::new() });
-    let signer = signer.ok_or("Doorward made no credential that signs")?;
-    let ready = folder.path.join("ready.json");
-    let words = ["serve", "--config", &config, "--ready-file", &ready.display().to_string()];
-    let server = Server::start(binary, &words, &folder.path.join("doorward.out"))?;
-    let address = server.until(|| {
-        let said = fs::read_to_string(&ready).ok()?;
-        text(&said, "plain")?.strip_prefix("http://")?.parse().ok()
-    })?;
-    Ok((server, address, keys, signer))
-}
-
-/// The value of a field in a flat JSON object whose values need no escapes.
-fn text(json: &str, field: &str) -> Option<String> {
-    let (_, rest) = json.split_once(&format!("\"{field}\":"))?;
-    let value = rest.trim_start().strip_prefix('"')?;
-    value.split_once('"').map(|(value, _)| value.to_owned())
-}
-
-fn command(program: &Path, words: &[&str]) -> Command {
+pub(super) fn command(program: &Path, words: &[&str]) -> Command {
     let mut command = Command::new(program);
     command.args(words);
     command
@@ -299,15 +289,6 @@ fn free_ports<const N: usize>() -> Outcome<[u16; N]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn fields_are_found_in_a_json_line() {
-        let line = r#"{"workspace":"bench","kind":"server","id": "a-1","secret":"s","plain_key":false}"#;
-        assert_eq!(text(line, "id").as_deref(), Some("a-1"));
-        assert_eq!(text(line, "secret").as_deref(), Some("s"));
-        assert_eq!(text(line, "plain_key"), None);
-        assert_eq!(text(line, "name"), None);
-    }
 
     #[test]
     fn ports_are_different() {

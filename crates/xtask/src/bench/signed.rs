@@ -1,5 +1,5 @@
 //! Signed requests for a load tool that can't sign: each is made before, since each is accepted once.
-use super::peers::Signer;
+use super::doorward::Signer;
 use crate::Outcome;
 use doorward_core::canonical::{BodyDigest, Hash};
 use doorward_core::schemes::escher::{Config, How, SigningSecret, ToSign, sign};

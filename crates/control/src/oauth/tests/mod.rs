@@ -1,6 +1,7 @@
 //! What needs no store: reading requests, and the words for what is wrong with them. The rest is told through sockets.
 mod bodies;
 mod parsing;
+mod seen;
 
 use super::Asked;
 use doorward_core::dialect::Dialect;

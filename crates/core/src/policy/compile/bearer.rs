@@ -3,6 +3,7 @@ use super::Compiler;
 use crate::credential::SchemeName;
 use crate::origin::OriginEntry;
 use crate::policy::draft::{ApiDraft, RouteDraft};
+use crate::scope::reserved;
 
 /// What an API says about tokens.
 #[derive(Default)]
@@ -30,7 +31,12 @@ impl Compiler {
     }
 
     /// What nobody is asked for would be taken for a wall.
-    pub(super) fn asks(&mut self, r: &RouteDraft, place: &str) {
+    pub(super) fn asks(&mut self, r: &RouteDraft, schemes: &[SchemeName], place: &str) {
+        let tokens_alone = schemes.iter().all(|scheme| *scheme == SchemeName::Bearer);
+        if let Some(scope) = r.scope.as_deref().filter(|scope| tokens_alone && reserved(scope)) {
+            let why = "scopes that begin so are those of management, and in no token";
+            self.wrong(r.line.0, place, format!("it asks for the scope `{scope}`, but {why}"));
+        }
         let why = match () {
             () if r.public => "a public route lets in whoever has no credential at all",
             () if r.target.is_some() => "what is answered here has rules of its own",
@@ -111,6 +117,12 @@ mod tests {
             told(&api("standard", takes, "scope = \"read\"\npublic = true")),
             [
                 "line 6, api `a`, /x: it asks for the scope `read`, but a public route lets in whoever has no credential at all"
+            ]
+        );
+        assert_eq!(
+            told(&api("standard", takes, "scope = \"admin:all\"")),
+            [
+                "line 6, api `a`, /x: it asks for the scope `admin:all`, but scopes that begin so are those of management, and in no token"
             ]
         );
         assert_eq!(
