@@ -13,6 +13,9 @@ use std::rc::Rc;
 /// Keys that Doorward and nginx with keys know.
 pub(super) const KEYS: usize = 10_000;
 
+/// Ranges on the list of networks that one route asks.
+const RANGES: usize = 1_000;
+
 /// Whose tokens they are.
 pub(super) const ISSUER: &str = "http://127.0.0.1:1";
 
@@ -29,15 +32,26 @@ pub(super) struct Key {
     pub(super) secret: String,
 }
 
+/// A Doorward that takes keys and signatures.
+pub(super) struct Started {
+    pub(super) server: Server,
+    pub(super) address: SocketAddr,
+    pub(super) keys: Vec<Key>,
+    /// The one that may call where every rule is asked.
+    pub(super) ruled: Key,
+    pub(super) signer: Signer,
+}
+
 /// Makes a store with keys, starts Doorward on it and says where it listens.
-pub(super) fn start(
-    folder: &Folder,
-    binary: &Path,
-    upstream_port: u16,
-) -> Outcome<(Server, SocketAddr, Vec<Key>, Signer)> {
+pub(super) fn start(folder: &Folder, binary: &Path, upstream_port: u16) -> Outcome<Started> {
     let log = folder.path.join("doorward.log").display().to_string();
     let config = folder.fill("doorward.toml", &[("log", &log)])?.display().to_string();
-    let policy = folder.fill("doorward-policy.toml", &[("upstream_port", &upstream_port.to_string())])?;
+    let ranges: Vec<_> = (1..RANGES).map(|n| format!("\"10.{}.{}.0/24\"", n / 250, n % 250)).collect();
+    let values = [
+        ("upstream_port", &*upstream_port.to_string()),
+        ("ranges", &format!("{}, \"127.0.0.1\"", ranges.join(", "))),
+    ];
+    let policy = folder.fill("doorward-policy.toml", &values)?;
     let doorward = |words: &[&str]| output(command(binary, words));
     doorward(&["master-key", "create", &folder.path.join("master.key").display().to_string()])?;
     doorward(&["apply", "--config", &config, "-f", &policy.display().to_string()])?;
@@ -52,12 +66,15 @@ pub(super) fn start(
     if keys.len() != KEYS {
         return Err(format!("Doorward made {} credentials of {KEYS}", keys.len()));
     }
+    let made = doorward(&[&create[..], &["--dialect", "voucherify", "--scope", "read", "--json"]].concat())?;
+    let (id, secret) = text(&made, "id").zip(text(&made, "secret")).ok_or("Doorward made no credential")?;
+    let ruled = Key { id, secret };
     let made = doorward(&[&create[..], &["--dialect", "antavo", "--json"]].concat())?;
     let (id, secret) = (text(&made, "id"), text(&made, "secret"));
     let signer = id.zip(secret).map(|(id, secret)| Signer { id, secret, host: String::new() });
     let signer = signer.ok_or("Doorward made no credential that signs")?;
     let (server, address) = serve(folder, binary, &config, "doorward")?;
-    Ok((server, address, keys, signer))
+    Ok(Started { server, address, keys, ruled, signer })
 }
 
 /// A Doorward that takes tokens, and some of its tokens.

@@ -16,10 +16,14 @@ use std::time::Duration;
 
 /// What is asked for; `/p1` is Doorward's public route, of the same length.
 const KEY_TARGET: &str = "/v1/vouchers/FESTIVE-2026?expand=campaign";
+const RULED_TARGET: &str = "/r1/vouchers/FESTIVE-2026?expand=campaign";
 const PUBLIC_TARGET: &str = "/p1/vouchers/FESTIVE-2026?expand=campaign";
 
 /// The peer that takes signed requests.
 const SIGNED: &str = "doorward-signed";
+
+/// The peer that asks every rule about a key.
+const RULED: &str = "doorward-rules";
 
 /// The peers that take tokens: one remembers them, one forgets them before they come again, one never does.
 const TOKEN: &str = "doorward-token";
@@ -177,7 +181,7 @@ impl Peer {
             }
             name => {
                 let right = self.ask(self.headers())?;
-                let checks_keys = name.ends_with("-key");
+                let checks_keys = name.ends_with("-key") || name == RULED;
                 let wrong = || self.ask(self.headers_with(&turned(&self.key.secret)));
                 [right, if checks_keys { wrong()? } else { 401 }]
             }
@@ -211,7 +215,8 @@ pub(super) fn start(folder: &Folder, binary: &Path) -> Outcome<Peers> {
     };
 
     let upstream = nginx("nginx-upstream.conf", "upstream", upstream_port, &[])?;
-    let (doorward, doorward_address, keys, signer) = doorward::start(folder, binary, upstream_port)?;
+    let started = doorward::start(folder, binary, upstream_port)?;
+    let (doorward, doorward_address, keys) = (started.server, started.address, started.keys);
     let map: String =
         keys.iter().map(|Key { id, secret }| format!("\"{id}:{secret}\" \"{id}\";\n")).collect();
     let map = folder.write("keys.map", &map)?.display().to_string();
@@ -238,7 +243,7 @@ pub(super) fn start(folder: &Folder, binary: &Path) -> Outcome<Peers> {
     let key = keys.into_iter().nth(KEYS / 2).map(Rc::new).ok_or("Doorward made too few credentials")?;
     let (doorward, plain, with_keys, haproxy) =
         (Rc::new(doorward), Rc::new(plain), Rc::new(with_keys), Rc::new(haproxy));
-    let signer = Rc::new(Signer { host: doorward_address.to_string(), ..signer });
+    let signer = Rc::new(Signer { host: doorward_address.to_string(), ..started.signer });
     let peer = |name, server: &Rc<Server>, address, target, log: &str| {
         let (server, key, signer) = (Rc::clone(server), Rc::clone(&key), Rc::clone(&signer));
         // haproxy has one key: that of the Doorward which remembers tokens.
@@ -251,6 +256,10 @@ pub(super) fn start(folder: &Folder, binary: &Path) -> Outcome<Peers> {
         peer("haproxy-plain", &haproxy, local(haproxy_port), KEY_TARGET, "haproxy-plain.log"),
         peer("doorward-public", &doorward, doorward_address, PUBLIC_TARGET, "doorward.log"),
         peer("doorward-key", &doorward, doorward_address, KEY_TARGET, "doorward.log"),
+        Peer {
+            key: Rc::new(started.ruled),
+            ..peer(RULED, &doorward, doorward_address, RULED_TARGET, "doorward.log")
+        },
         peer(SIGNED, &doorward, doorward_address, KEY_TARGET, "doorward.log"),
         peer(JWT, &Rc::new(jwt), local(jwt_port), KEY_TARGET, "haproxy-jwt.log"),
         peer(TOKEN, &seen.server, seen.address, KEY_TARGET, "doorward-token.log"),

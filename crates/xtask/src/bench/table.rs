@@ -4,9 +4,9 @@ use super::Sample;
 use super::load::Load;
 
 /// What the others are held against.
-const REFERENCES: [&str; 3] = ["nginx-plain", "nginx-key", "haproxy-jwt"];
+const REFERENCES: [&str; 4] = ["nginx-plain", "nginx-key", "haproxy-jwt", "doorward-key"];
 
-const HEAD: [&str; 11] = [
+const HEAD: [&str; 12] = [
     "load",
     "peer",
     "requests/s",
@@ -14,6 +14,7 @@ const HEAD: [&str; 11] = [
     "of nginx-plain",
     "of nginx-key",
     "of haproxy-jwt",
+    "of doorward-key",
     "p50 ms",
     "p99 ms",
     "memory MiB",
@@ -51,10 +52,10 @@ pub(super) fn render(samples: &[Sample], markdown: bool) -> String {
     text
 }
 
-fn row(samples: &[Sample], load: Load, peer: &str) -> [String; 11] {
+fn row(samples: &[Sample], load: Load, peer: &str) -> [String; 12] {
     let own: Vec<&Sample> = samples.iter().filter(|s| s.load == load && s.peer == peer).collect();
     let middle = |value: fn(&Sample) -> f64| median(own.iter().map(|s| value(s)).collect());
-    let [plain, key, jwt] = REFERENCES.map(|reference| {
+    let [plain, key, jwt, own_key] = REFERENCES.map(|reference| {
         let ratio = |s: &&Sample| {
             let same =
                 samples.iter().find(|r| r.peer == reference && r.load == load && r.round == s.round)?;
@@ -70,6 +71,7 @@ fn row(samples: &[Sample], load: Load, peer: &str) -> [String; 11] {
         plain,
         key,
         jwt,
+        own_key,
         format!("{:.2}", middle(|s| s.p50_us) / 1_000.0),
         format!("{:.2}", middle(|s| s.p99_us) / 1_000.0),
         format!("{:.1}", middle(|s| s.memory_kib as f64) / 1_024.0),
@@ -128,7 +130,7 @@ mod tests {
         let row = row(&samples, Load::Saturation, "doorward-key");
         assert_eq!(row[3], "18.0");
         assert_eq!(row[4], "0.80 [0.50-0.90]");
-        assert_eq!(&row[7..10], ["1.50", "2.50", "2.0"]);
+        assert_eq!(&row[8..11], ["1.50", "2.50", "2.0"]);
     }
 
     #[test]
