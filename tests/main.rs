@@ -68,6 +68,7 @@ mod rules;
 mod sdk;
 mod sharing;
 mod sign;
+mod sign_avanan;
 mod sign_send;
 mod signed;
 mod signed_before_proof;

@@ -170,7 +170,7 @@ fn rules_that_cant_know_the_caller_are_told() {
     // A policy that comes later is told as well, and a credential's list.
     shop.gateway.command(&["credential", "network", "set", &shop.acme.id, "--network", "127.0.0.0/8"]).ok();
     shop.apply(&row("acme", "shop", "mode = \"observe\", allow = []"));
-    told("policy acme/shop: the network rule lets nobody in: its list is empty");
+    told("policy acme/shop (only observed): the network rule lets nobody in: its list is empty");
     told(&format!("credential {}: the network rule lets everybody in: this node listens", shop.acme.id));
     shop.apply("");
     let said = checked(&shop.gateway);

@@ -33,7 +33,9 @@ impl Listed {
             let on = api.rules.iter().filter(|(_, rules)| rules.mode(Rule::Network) != Mode::Off);
             all.extend(on.filter_map(|(workspace, rules)| {
                 let allow = rules.network.as_ref()?.allow.clone();
-                Some(Listed { name: format!("policy {workspace}/{}", api.id), allow })
+                let observed =
+                    if rules.mode(Rule::Network) == Mode::Observe { " (only observed)" } else { "" };
+                Some(Listed { name: format!("policy {workspace}/{}{observed}", api.id), allow })
             }));
         }
         all.sort_by(|a, b| a.name.cmp(&b.name));

@@ -22,6 +22,7 @@ mod local;
 mod log;
 mod master_key;
 mod metrics;
+mod missing;
 mod operations;
 mod outage;
 mod password;

@@ -73,7 +73,7 @@ pub(crate) struct Tally {
 impl Tally {
     /// Reads one line of output. A test that finds at run time that it has nothing to work on writes a line
     /// `skipped: what: why` straight to standard error; the harness calls it passed, this does not.
-    fn read(&mut self, line: &str) {
+    pub(crate) fn read(&mut self, line: &str) {
         if line.starts_with("skipped: ") || line.contains("... skipped: ") {
             self.declared += 1;
         }
@@ -116,13 +116,8 @@ impl std::fmt::Display for Tally {
     }
 }
 
-/// Runs a command of tests, passing its output on line by line and counting into `tally`.
-pub(crate) fn run_tests(command: Command, tally: &mut Tally) -> Outcome {
-    run_tests_heard(command, tally, |_| ())
-}
-
-/// The same, and each line is heard.
-pub(crate) fn run_tests_heard(command: Command, tally: &mut Tally, mut heard: impl FnMut(&str)) -> Outcome {
+/// Runs a command of tests, passing its output on line by line and counting into `tally`; each line is heard.
+pub(crate) fn run_tests(command: Command, tally: &mut Tally, mut heard: impl FnMut(&str)) -> Outcome {
     follow(command, |line| {
         tally.read(line);
         heard(line);

@@ -40,7 +40,7 @@ pub(crate) fn prove(seconds: u64, figures: &mut Vec<String>) -> Outcome {
 fn counted(command: Command) -> Outcome<u64> {
     let mut runs = None;
     let mut tally = crate::cargo::Tally::default();
-    crate::cargo::run_tests_heard(command, &mut tally, |line| {
+    crate::cargo::run_tests(command, &mut tally, |line| {
         let number = line.strip_prefix("stat::number_of_executed_units:");
         runs = number.and_then(|n| n.trim().parse().ok()).or(runs);
     })?;

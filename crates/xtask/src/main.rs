@@ -9,6 +9,7 @@ mod packages;
 mod postgres;
 mod prove;
 mod spdx;
+mod steady;
 mod test;
 mod tidy;
 

@@ -1,6 +1,6 @@
 //! `cargo xtask prove`: the tests that are short every day, at their full length.
 
-use crate::cargo::{Tally, cargo, run_tests_heard};
+use crate::cargo::{Tally, cargo, run_tests};
 use crate::postgres::Cluster;
 use crate::{Outcome, fuzz, number, packages};
 use std::ffi::OsString;
@@ -328,7 +328,7 @@ fn prove(
         command.envs(environment.iter().cloned()).env("DOORWARD_TEST_ENGINE", engine);
     }
     let mut tally = Tally::default();
-    run_tests_heard(command, &mut tally, |line| {
+    run_tests(command, &mut tally, |line| {
         // The harness leaves its own line open while a test speaks.
         figures.extend(line.split_once(FIGURES).map(|(_, told)| format!("              {told}")));
     })?;

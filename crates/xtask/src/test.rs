@@ -1,8 +1,8 @@
 //! `cargo xtask test`: one command from a fresh clone to a verdict.
 
-use crate::cargo::{self, Tally, cargo, root, run_tests, target_dir};
+use crate::cargo::{self, Tally, cargo, root, target_dir};
 use crate::postgres::Cluster;
-use crate::{Outcome, licences, packages, tidy};
+use crate::{Outcome, licences, packages, steady, tidy};
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::time::{Duration, Instant};
@@ -41,24 +41,24 @@ pub(crate) fn run(filter: Option<&str>) -> Outcome {
     let on = |engine: &str| {
         with_server.iter().cloned().chain([("DOORWARD_TEST_ENGINE", engine.into())]).collect::<Vec<_>>()
     };
-    report.step("unit tests", |tally| {
+    report.step("unit tests", |part| {
         let names = integration_tests()?;
         let mut which = vec!["--lib", "--bins"];
         which.extend(names.iter().filter(|name| *name != STORE).flat_map(|name| ["--test", name]));
-        run_cargo_test(&which, filter, &[], &with_server, tally)?;
-        run_cargo_test(&["--doc"], filter, &[], &with_server, tally)
+        run_cargo_test(&which, filter, &[], &with_server, part)?;
+        run_cargo_test(&["--doc"], filter, &[], &with_server, part)
     });
     // These name the engine themselves; what is about neither is counted with the first.
-    report.step("store on sqlite", |tally| {
-        run_cargo_test(&["--test", STORE], filter, &["--skip", "on_postgres"], &with_server, tally)
+    report.step("store on sqlite", |part| {
+        run_cargo_test(&["--test", STORE], filter, &["--skip", "on_postgres"], &with_server, part)
     });
-    report.step("store on postgres", |tally| {
+    report.step("store on postgres", |part| {
         let only = filter.map_or(&["on_postgres"][..], |_| &["--skip", "on_sqlite"]);
-        run_cargo_test(&["--test", STORE], filter, only, &with_server, tally)
+        run_cargo_test(&["--test", STORE], filter, only, &with_server, part)
     });
     for engine in ["sqlite", "postgres"] {
-        report.step(&format!("black box on {engine}"), |tally| {
-            run_cargo_test(&["--test", "blackbox"], filter, &[], &on(engine), tally)
+        report.step(&format!("black box on {engine}"), |part| {
+            run_cargo_test(&["--test", "blackbox"], filter, &[], &on(engine), part)
         });
     }
     report.step("nothing left behind", |_| {
@@ -79,12 +79,19 @@ fn run_cargo_test(
     filter: Option<&str>,
     harness: &[&str],
     environment: &[(&'static str, OsString)],
-    tally: &mut Tally,
+    part: &mut Part,
 ) -> Outcome {
-    let mut command = cargo(&["test", "--workspace", "--no-fail-fast"]);
-    command.args(which).args(filter).arg("--").args(harness);
-    command.envs(packages::test_environment()).envs(environment.iter().cloned());
-    run_tests(command, tally)
+    let tests = |again: &[String], tally: &mut Tally, heard: &mut dyn FnMut(&str)| {
+        let mut command = cargo(&["test", "--workspace", "--no-fail-fast"]);
+        command.args(which);
+        match again {
+            [] => command.args(filter).arg("--").args(harness),
+            names => command.args(["--", "--exact", "--test-threads", "1"]).args(names),
+        };
+        command.envs(packages::test_environment()).envs(environment.iter().cloned());
+        cargo::run_tests(command, tally, heard)
+    };
+    steady::run(tests, &mut part.tally, &mut part.unsteady)
 }
 
 /// The names of all crates' own integration tests.
@@ -103,10 +110,19 @@ fn integration_tests() -> Outcome<Vec<String>> {
     Ok(names)
 }
 
+/// What the tests of a step came to.
+#[derive(Default)]
+struct Part {
+    tally: Tally,
+    /// Those of the whole run so far that failed beside others, and passed by themselves.
+    unsteady: Vec<String>,
+}
+
 /// The steps taken so far.
 #[derive(Default)]
 struct Report {
     tally: Tally,
+    unsteady: Vec<String>,
     /// What the steps that run tests counted, for the summary.
     parts: Vec<String>,
     failures: Vec<String>,
@@ -114,11 +130,13 @@ struct Report {
 
 impl Report {
     /// Takes a step; one that fails does not keep the next from being taken.
-    fn step(&mut self, name: &str, work: impl FnOnce(&mut Tally) -> Outcome) {
+    fn step(&mut self, name: &str, work: impl FnOnce(&mut Part) -> Outcome) {
         println!("\n== {name}");
         let started = Instant::now();
-        let mut tally = Tally::default();
-        let outcome = work(&mut tally);
+        let mut part = Part { tally: Tally::default(), unsteady: std::mem::take(&mut self.unsteady) };
+        let outcome = work(&mut part);
+        let tally = part.tally;
+        self.unsteady = part.unsteady;
         let seconds = started.elapsed().as_secs_f64();
         if tally != Tally::default() {
             self.parts.push(format!("{name}: {tally}, {seconds:.1} s"));
@@ -145,7 +163,10 @@ impl Report {
             println!("failed: {}", self.failures.join(", "));
         }
         self.parts.iter().for_each(|part| println!("{part}"));
-        println!("total: {}", self.tally);
+        if !self.unsteady.is_empty() {
+            println!("unsteady, failed beside others and passed by themselves: {}", self.unsteady.join(", "));
+        }
+        println!("total: {}, {} unsteady", self.tally, self.unsteady.len());
         if self.failures.is_empty() && failed == 0 { Ok(()) } else { Err(String::new()) }
     }
 }

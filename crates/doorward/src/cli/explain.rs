@@ -1,7 +1,8 @@
 //! The command line of `doorward explain`.
 use super::sign::instant;
 use super::{Names, Output, Place, SchemeChoice};
-use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, ValueEnum};
 use doorward_core::time::UnixMillis;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -26,7 +27,7 @@ pub(crate) struct Explain {
     #[arg(long, value_name = "FILE", conflicts_with = "scheme", required_unless_present_any = ["data", "scheme"])]
     config: Option<PathBuf>,
     /// Without a store: whose way of signing
-    #[arg(long, value_enum, value_name = "SCHEME")]
+    #[arg(long, value_name = "SCHEME", value_parser = canonical())]
     scheme: Option<SchemeChoice>,
     /// With --scheme: the credential scope, without the day
     #[arg(long, value_name = "SCOPE", requires = "scheme")]
@@ -75,6 +76,13 @@ pub(crate) struct Explain {
     pub(crate) at: Option<UnixMillis>,
     #[command(flatten)]
     pub(crate) output: Output,
+}
+
+/// Those with a canonical request, which can be held against the client's.
+fn canonical() -> impl TypedValueParser<Value = SchemeChoice> {
+    let names = [SchemeChoice::Antavo, SchemeChoice::Aws4, SchemeChoice::Escher];
+    let names = names.iter().filter_map(ValueEnum::to_possible_value).collect::<Vec<_>>();
+    PossibleValuesParser::new(names).try_map(|name| SchemeChoice::from_str(&name, false))
 }
 
 /// Where it is known how the request should have been signed.

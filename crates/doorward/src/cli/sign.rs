@@ -10,6 +10,8 @@ pub(crate) enum SchemeChoice {
     Antavo,
     /// AWS Signature Version 4: `AWS4-HMAC-SHA256`, the fields Authorization and X-Amz-Date
     Aws4,
+    /// Avanan: the fields x-av-req-id, x-av-app-id, x-av-date, x-av-sig, and with --token-file x-av-token
+    Avanan,
     /// Escher under other names: --prefix, --vendor, --scope, and if need be --auth-header and --date-header
     Escher,
 }
@@ -76,8 +78,11 @@ Examples:
       POST https://api.example/events
   doorward sign --scheme aws4 --id dwi_1 --secret-file secret --explain --send GET 'https://api.example/x?b=2&a=1'
   doorward sign --scheme antavo --id dwi_1 --secret-file secret --presign 3600 GET https://api.example/report.pdf
+  doorward sign --scheme avanan --id US:dwi_1 --secret-file secret --send GET https://api.example/v1.0/auth
+  doorward sign --scheme avanan --id US:dwi_1 --secret-file secret --token-file token --send \\
+      GET https://api.example/v1.0/soar/entities?limit=2
 
-Host and date are always signed, and so is the body. Of the other header fields, those are signed that --sign names; a
+Host and date are always signed, and so is the body (but by avanan, which signs path, query and date alone). Of the other header fields, those are signed that --sign names; a
 server does not pass on what is not signed, unless it was told to. docs/signing.md teaches it step by step.";
 
 #[derive(Debug, Args)]
@@ -113,6 +118,12 @@ pub(crate) struct Sign {
     /// told to
     #[arg(long, value_name = "SECONDS")]
     pub(crate) presign: Option<i64>,
+    /// avanan: the id of the request, 8 to 64 hexadecimal digits and dashes; left out, a random one
+    #[arg(long, value_name = "ID")]
+    pub(crate) req_id: Option<String>,
+    /// avanan: the file with the token that goes with the request; `-` for standard input
+    #[arg(long, value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
     /// When it is signed, as in 2015-08-30T12:36:00Z; left out, now
     #[arg(long, value_name = "TIME", value_parser = instant)]
     pub(crate) at: Option<UnixMillis>,

@@ -2,7 +2,7 @@
 use super::print;
 use crate::callers::{Listed, MOST_CREDENTIALS, Sight};
 use crate::config::{self, Config, LedgerPlace};
-use crate::{Failure, clock, front, ledger, master_key, place};
+use crate::{Failure, clock, front, ledger, master_key, missing, place};
 use doorward_control::actions::token_keys;
 use doorward_core::policy::{Policy, compile};
 use doorward_core::token_keys::KeyState;
@@ -104,6 +104,9 @@ async fn store(config: &Config) -> Result<Option<String>, Failure> {
                 policy.apis.len(),
                 policy.routes.len()
             ))?;
+            for sentence in missing::told(&policy, config.tokens.issuer.is_some()) {
+                print::line(format_args!("warning: {sentence}"))?;
+            }
             callers(config, &policy, &opened.store).await?;
             Ok(None)
         }

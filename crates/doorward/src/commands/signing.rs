@@ -71,6 +71,9 @@ pub(super) fn config(names: &Names) -> Config {
     let form = match names.scheme {
         SchemeChoice::Antavo => SigningForm::Antavo,
         SchemeChoice::Aws4 => SigningForm::Aws4,
+        SchemeChoice::Avanan => {
+            usage("avanan's signatures are joined without canonical form; see docs/compat/avanan.md")
+        }
         SchemeChoice::Escher => return own_names(names),
     };
     if let Some((option, _)) = own.iter().find(|(_, given)| given.is_some()) {

@@ -4,6 +4,7 @@ use super::policy_in;
 use crate::Failure;
 use crate::cli::{Explain, Rules};
 use doorward_core::checks::Finding;
+use doorward_core::credential::SchemeName;
 use doorward_core::decide::{self, Denial, Stands, Walk};
 use doorward_core::policy::Mode;
 use doorward_core::request::RequestView;
@@ -48,7 +49,7 @@ pub(super) async fn run(options: &Explain, req: &RequestView<'_>) -> Result<(), 
         Some(id) => Some(id.clone()),
         None => decide::claimed_id(req, &policy).map_err(refused)?,
     };
-    let id = id.ok_or("the request names no credential; say whose it is, with --credential")?;
+    let id = id.ok_or("the request names no credential, or names it in a token, which is not read here; say whose it is, with --credential")?;
     let stored = opened.store.credential(&id).await?;
     let credential = stored.ok_or_else(|| format!("there is no credential `{id}`"))?.credential;
     let walk = decide::walk(req, &policy, &credential).map_err(refused)?;
@@ -67,6 +68,11 @@ pub(super) async fn run(options: &Explain, req: &RequestView<'_>) -> Result<(), 
         "{} at {}, as {} of {} ({})",
         all.route, all.api, all.credential, all.workspace, all.scheme
     ))?;
+    if walk.scheme == SchemeName::Bearer {
+        print::line(
+            "  The token itself is not read here: its scope, its end and whether it was revoked. See `doorward token introspect`.",
+        )?;
+    }
     for c in &all.checks {
         let place = c.policy.as_ref().map(|place| format!(", of {place}")).unwrap_or_default();
         let code = c.code.zip(c.detail).map(|(code, detail)| format!(" {code} ({detail}{place})"));

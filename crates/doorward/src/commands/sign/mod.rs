@@ -14,6 +14,7 @@ use serde_json::{Map, Value, json};
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 
+mod avanan;
 mod curl;
 mod send;
 
@@ -40,13 +41,38 @@ struct Made {
     /// Every header field that is sent, in order, beside `Host` and what frames the message.
     headers: Vec<(String, String)>,
     body: Option<Body>,
-    signed: Signed,
+    signed: Added,
+}
+
+/// What signing adds to a request.
+struct Added {
+    /// Path and query, with the signature if it stands there.
+    target: String,
+    /// Header fields, names in lower case.
+    headers: Vec<(String, String)>,
+    explained: Explained,
+}
+
+/// What was signed, as it may be shown.
+struct Explained {
+    canonical_request: Option<String>,
+    string_to_sign: String,
+}
+
+impl From<Signed> for Added {
+    fn from(signed: Signed) -> Added {
+        let explained = Explained {
+            canonical_request: Some(signed.canonical_request.to_string()),
+            string_to_sign: signed.string_to_sign.to_string(),
+        };
+        Added { target: signed.target, headers: signed.headers, explained }
+    }
 }
 
 pub(super) fn run(options: &Sign) -> Result<(), Failure> {
     let made = make(options)?;
     if options.explain {
-        explain(&made.signed)?;
+        explain(&made.signed.explained)?;
     }
     if options.send {
         return send::send(&made, options.ca_file.as_deref());
@@ -67,7 +93,6 @@ pub(super) fn run(options: &Sign) -> Result<(), Failure> {
 }
 
 fn make(options: &Sign) -> Result<Made, Failure> {
-    let config = signing::config(&options.names);
     let mut url = Url::parse(&options.url).unwrap_or_else(|e| usage(e));
     let mut headers: Vec<_> = options.headers.iter().map(|text| field(text)).collect();
     let capitals_only = options.method.to_ascii_uppercase();
@@ -77,9 +102,9 @@ fn make(options: &Sign) -> Result<Made, Failure> {
     if options.names.scheme == SchemeChoice::Aws4 && options.date_form == DateChoice::Http {
         usage("--date-form http is not for aws4, which writes its date as 20150830T123600Z");
     }
-    let from_stdin = options.data_file.as_deref().is_some_and(is_stdin) && is_stdin(&options.secret_file);
-    if from_stdin {
-        usage("the secret and the body can't both come from standard input; put one of them in a file");
+    let files = [Some(&options.secret_file), options.data_file.as_ref(), options.token_file.as_ref()];
+    if files.into_iter().flatten().filter(|file| is_stdin(file)).count() > 1 {
+        usage("only one of secret, body and token can come from standard input; put the others in files");
     }
     let signer = Signer { id: options.id.clone(), secret: signing::secret(&options.secret_file)? };
     let body = match (&options.data, &options.data_file) {
@@ -87,7 +112,16 @@ fn make(options: &Sign) -> Result<Made, Failure> {
         (None, Some(file)) => Some(Body::File(file.clone(), signing::read(file)?)),
         (None, None) => None,
     };
-    let signed = sign(options, &config, &signer, &url, &headers, body.as_ref());
+    let signed = match options.names.scheme {
+        SchemeChoice::Avanan => avanan::sign(options, &signer, &url)?,
+        _ if options.req_id.is_some() || options.token_file.is_some() => {
+            usage("--req-id and --token-file are for --scheme avanan")
+        }
+        _ => {
+            let config = signing::config(&options.names);
+            sign(options, &config, &signer, &url, &headers, body.as_ref()).into()
+        }
+    };
     if let Some((name, _)) =
         headers.iter().find(|(n, _)| signed.headers.iter().any(|(added, _)| added.eq_ignore_ascii_case(n)))
     {
@@ -166,9 +200,11 @@ fn field(text: &str) -> (String, String) {
 }
 
 /// Tells what was signed.
-fn explain(signed: &Signed) -> io::Result<()> {
+fn explain(signed: &Explained) -> io::Result<()> {
     let mut out = io::stderr().lock();
-    writeln!(out, "Canonical request:\n{}\n", signed.canonical_request)?;
+    if let Some(canonical) = &signed.canonical_request {
+        writeln!(out, "Canonical request:\n{canonical}\n")?;
+    }
     writeln!(out, "String to sign:\n{}\n", signed.string_to_sign)
 }
 
@@ -182,8 +218,11 @@ fn told(made: &Made, explain: bool) -> Value {
         "headers": headers,
     });
     if explain {
-        all["canonical_request"] = made.signed.canonical_request.to_string().into();
-        all["string_to_sign"] = made.signed.string_to_sign.to_string().into();
+        let Explained { canonical_request, string_to_sign } = &made.signed.explained;
+        if let Some(canonical) = canonical_request {
+            all["canonical_request"] = canonical.clone().into();
+        }
+        all["string_to_sign"] = string_to_sign.clone().into();
     }
     all
 }
