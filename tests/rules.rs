@@ -163,6 +163,7 @@ fn the_checks_are_walked_for_whoever_asks() {
             "network",
             "origin",
             "scope",
+            "client_side",
             "licence"
         ]
     );

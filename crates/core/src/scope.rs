@@ -172,8 +172,10 @@ impl<'a> Granted<'a> {
         };
         // Keys are held to paths where somebody has given them names of paths.
         let by_path = match (sides, self.by) {
+            // Whose role opens nothing, or is gone, may have been held to paths by it.
             (Some((_, paths)), By::Key) => {
-                self.held().any(|name| paths.server.has(name) || paths.client.has(name))
+                self.role.is_some_and(<[_]>::is_empty)
+                    || self.held().any(|name| paths.server.has(name) || paths.client.has(name))
             }
             _ => true,
         };
@@ -209,6 +211,14 @@ impl<'a> Granted<'a> {
     /// What the credential may do, by itself and by its role.
     fn held(&self) -> impl Iterator<Item = &'a str> + use<'a> {
         self.credential.iter().chain(self.role.unwrap_or_default()).map(|name| &**name)
+    }
+
+    /// Whether it is a token for pages and apps: all that it names stands for paths of the client side.
+    #[must_use]
+    pub fn is_for_client_side(&self) -> bool {
+        let (ScopeRule::Paths(paths), Some(names)) = (self.rule, self.token_names()) else { return false };
+        let mut names = names.peekable();
+        names.peek().is_some() && names.all(|name| paths.client.has(name))
     }
 
     /// Whether nobody has said what the credential may do.

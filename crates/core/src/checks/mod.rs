@@ -6,6 +6,7 @@ use crate::request::RequestView;
 use crate::schemes::Presented;
 use crate::scope::Granted;
 
+mod client_side;
 mod dialect;
 mod expiry;
 mod licence;
@@ -82,6 +83,8 @@ pub static CHECKS: &[Check] = &[
     Check { name: "network", rule: None, stands: Some(Stands::Credential), run: network::of_credential },
     Check::always("origin", origin::check),
     Check::of(Rule::Scope, scope::check),
+    // After the scopes, which say more where they are enforced.
+    Check::always("client_side", client_side::check),
     Check::of(Rule::Licence, licence::check),
 ];
 

@@ -97,6 +97,12 @@ impl SpendKey {
     pub fn crowd(&self) -> Option<&[u8]> {
         self.crowd.map(|at| &self.bytes[..usize::from(at)])
     }
+
+    /// The key of all of them together, where there is one; otherwise its own.
+    #[must_use]
+    pub fn of_the_crowd(&self) -> SpendKey {
+        SpendKey { bytes: self.crowd().unwrap_or(&self.bytes).into(), crowd: None }
+    }
 }
 
 /// One request, to be spent of one limit.

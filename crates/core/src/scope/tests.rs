@@ -261,3 +261,40 @@ fn what_is_reserved_is_opened_by_no_token() {
     let granted = Granted { rule: voucherify(), by, credential: &credential, role: None };
     assert_eq!(granted.narrowed().as_deref(), Some("api"), "nobody is told of it either");
 }
+
+/// A key is never held to less because its role went away.
+#[test]
+fn a_role_that_is_gone_or_empty_opens_no_path() {
+    let of = |own: &[&str], role: Option<&[&str]>, path: &str| {
+        let boxed = |all: &[&str]| all.iter().map(|name| Box::from(*name)).collect::<Vec<Box<str>>>();
+        let (own, role) = (boxed(own), role.map(boxed));
+        let granted = Granted { rule: voucherify(), by: By::Key, credential: &own, role: role.as_deref() };
+        granted.allows(&at(path)).is_ok()
+    };
+    assert!(of(&[], Some(&["vouchers"]), "/v1/vouchers") && !of(&[], Some(&["vouchers"]), "/v1/orders"));
+    for path in ["/v1/vouchers", "/v1/orders", "/v1/unknown", "/client/v1/vouchers"] {
+        assert!(of(&[], None, path), "nobody has said anything: {path}");
+        assert!(!of(&[], Some(&[]), path), "{path}");
+        assert!(!of(&["reports:read"], Some(&[]), path), "{path}");
+        assert!(of(&["api"], Some(&[]), path), "its own are its own: {path}");
+        assert!(of(&[], Some(&["*:read"]), path), "held to the scopes of routes alone: {path}");
+    }
+}
+
+#[test]
+fn tokens_of_the_client_side_are_told_from_others() {
+    for (token, expected) in [
+        (Some("client_api"), true),
+        (Some("client_vouchers client_validate"), true),
+        (Some("client_vouchers vouchers"), false),
+        (Some("api"), false),
+        (Some(""), false),
+        (None, false),
+    ] {
+        let granted = Granted { rule: voucherify(), by: By::Token(token), credential: &[], role: None };
+        assert_eq!(granted.is_for_client_side(), expected, "{token:?}");
+        let named = Granted { rule: ScopeRule::Named, ..granted };
+        assert!(!named.is_for_client_side(), "{token:?}");
+        assert!(!Granted { by: By::Key, ..granted }.is_for_client_side());
+    }
+}

@@ -13,7 +13,7 @@ use doorward_core::token::{Jti, KEPT_AFTER_EXPIRY_MS};
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-const POLICY: &str = r#"
+pub(crate) const POLICY: &str = r#"
 [[api]]
 id = "tokens"
 dialect = "standard"

@@ -1,7 +1,7 @@
 //! The table of decisions about access tokens: what their scopes open, what pages may do with them, and what forms must not
 //! have.
-use crate::bearer::{changed, line};
-use crate::tokens::{Wanted, sent};
+use crate::bearer::{POLICY, changed, line};
+use crate::tokens::{Wanted, sent, world_with_tokens};
 use crate::{Request, heading};
 use doorward_core::canonical::{BodyDigest, Hash};
 use doorward_core::decide::{Received, Step};
@@ -118,5 +118,30 @@ pub(crate) fn forms(table: &mut String, live: &Live, seen: &mut BTreeSet<Reason>
         r.body = body.map_or(Received::NotYet, |_| Received::All { digest: &digest, bytes });
         let said = r.decide(live, seen);
         let _ = writeln!(table, "{name:<30} {said}");
+    }
+}
+
+/// SD-5: what pages are given opens nothing for servers, however far the scopes of routes are enforced.
+#[test]
+fn tokens_for_pages_stay_on_their_side_whatever_the_mode_of_scopes() {
+    for mode in ["off", "observe", "enforce"] {
+        let policy =
+            format!("{POLICY}[[policy]]\nworkspace = \"live\"\napi = \"shop\"\nscopes = \"{mode}\"\n");
+        let live = world_with_tokens(&policy);
+        let opens = |scope, path| {
+            let out = Wanted { scope, ..Wanted::of("voucherify") }.sent();
+            Request::new("GET", path, &out).decide(&live, &mut BTreeSet::new())
+        };
+        for scope in ["client_api", "client_vouchers", "client_vouchers client_validate"] {
+            let said = opens(scope, "/v1/vouchers");
+            assert!(said.contains("scope_missing"), "{mode}, {scope}: {said}");
+        }
+        let said = opens("client_api", "/client/v1/vouchers");
+        assert!(!said.contains("scope_missing"), "{mode}: {said}");
+        let said = opens("vouchers client_vouchers", "/v1/vouchers");
+        assert!(!said.contains("scope_missing"), "{mode}: {said}");
+        // What else scopes are about is what the mode is about.
+        let said = opens("orders", "/v1/vouchers");
+        assert_eq!(said.contains("scope_missing"), mode == "enforce", "{mode}: {said}");
     }
 }

@@ -1,5 +1,6 @@
 //! Asks providers of captchas whether puzzles were solved, on the runtime that everything but the gateway runs on.
 mod client;
+mod room;
 
 use crate::clock;
 use crate::config::CaptchaUrls;
@@ -9,19 +10,18 @@ use doorward_core::credential::Environment;
 use doorward_core::live::Live;
 use doorward_core::ports::{Captchas, Verifying};
 use doorward_gateway::monotonic_ms;
+use room::Room;
 use rustls::RootCertStore;
 use std::future::ready;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 /// How long a provider may take, from the first look for its address to the last byte of its answer.
 const ASKING: Duration = Duration::from_secs(3);
-/// How many providers are asked at a time; more is refused, so that one that is slow takes nothing from others.
-const AT_A_TIME: usize = 256;
 
 /// What became of responses, as metrics name it.
 pub(crate) const OUTCOMES: [&str; 3] = ["passed", "failed", "unavailable"];
@@ -39,7 +39,7 @@ pub(crate) struct Verifier {
     live: Arc<Live>,
     client: Arc<Client>,
     runtime: Handle,
-    room: Arc<Semaphore>,
+    room: Arc<Room>,
     told: Arc<[AtomicU64; OUTCOMES.len()]>,
 }
 
@@ -50,7 +50,7 @@ impl Verifier {
             live,
             client: Arc::new(Client::new(urls, roots)),
             runtime,
-            room: Arc::new(Semaphore::new(AT_A_TIME)),
+            room: Arc::default(),
             told: Arc::default(),
         }
     }
@@ -86,7 +86,7 @@ impl Captchas for Verifier {
             Ok(settings) => settings,
             Err(why) => return none(why),
         };
-        let Ok(place) = Arc::clone(&self.room).try_acquire_owned() else { return none("captcha-too-many") };
+        let Some(place) = self.room.enter(&response.workspace) else { return none("captcha-too-many") };
         let (send, receive) = oneshot::channel();
         let (client, live, told) = (Arc::clone(&self.client), Arc::clone(&self.live), Arc::clone(&self.told));
         let response = response.clone();

@@ -176,6 +176,31 @@ impl MemoryLimiter {
         Ok(levels)
     }
 
+    /// Whether this node tells the address of a spend apart from others, where that is counted elsewhere. It is
+    /// remembered here for about as long as it is there, so that callers can't fill that place with addresses either. What
+    /// is no address always is told apart.
+    pub(in crate::limits) fn tells_apart(&self, spend: &Spend) -> bool {
+        if spend.key.crowd().is_none() {
+            return true;
+        }
+        let pace = spend.rate.pace(1);
+        // What is counted here is another matter, under another key.
+        let key = self.hash(spend.key.bytes(), pace.requests, !pace.cost);
+        let mut shard = lock(&self.shards[place(key)]);
+        let now_ms = (self.clock)();
+        if !shard.admits(key, self.most_addresses.div_ceil(SHARDS), now_ms) {
+            self.crowded.fetch_add(1, Relaxed);
+            return false;
+        }
+        let mut bucket = shard.get(key);
+        let before = bucket;
+        bucket.take(&pace, now_ms, true);
+        if bucket != before {
+            shard.put(key, bucket, pace.requests, true, now_ms);
+        }
+        true
+    }
+
     /// Forgets what owes nothing any more. Called now and then.
     pub fn tidy(&self) {
         let now_ms = (self.clock)();

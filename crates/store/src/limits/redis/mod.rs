@@ -71,6 +71,14 @@ impl RedisLimiter {
         self.up.load(SeqCst)
     }
 
+    /// One spend as the server is asked for it: addresses that are too many are one there, as they are here.
+    fn bounded(&self, spend: &Spend) -> Spend {
+        match self.local.tells_apart(spend) {
+            true => spend.clone(),
+            false => Spend { key: spend.key.of_the_crowd(), ..spend.clone() },
+        }
+    }
+
     /// Counts what is this node's share.
     #[must_use]
     pub fn alone(&self, spends: &[Spend]) -> Spent {
@@ -84,7 +92,11 @@ impl Limiter for RedisLimiter {
             return Spending::Now(self.alone(spends));
         }
         let (answer, answered) = oneshot::channel();
-        if self.queue.try_send(Asked { spends: spends.iter().cloned().collect(), answer }).is_err() {
+        if self
+            .queue
+            .try_send(Asked { spends: spends.iter().map(|spend| self.bounded(spend)).collect(), answer })
+            .is_err()
+        {
             return Spending::Now(self.alone(spends));
         }
         Spending::Later(Box::pin(async move {

@@ -83,6 +83,29 @@ fn addresses_are_bounded_and_those_that_are_too_many_are_as_one() {
 }
 
 #[test]
+fn addresses_that_are_counted_elsewhere_are_bounded_too() {
+    const MOST: usize = 64 * 20;
+    let hand = Hand::default();
+    let limiter = hand.limiter().with_addresses(MOST);
+    let apart = |numbers: std::ops::Range<u32>| {
+        numbers.filter(|number| limiter.tells_apart(&of_address(*number, "5/10"))).count()
+    };
+    let first = apart(0..100_000);
+    assert!(first > MOST / 2 && first <= MOST && limiter.entries() == first, "{first}");
+    assert!(limiter.crowded() > 90_000);
+    // Who is known stays known, and whoever is no address is not one of too many.
+    assert_eq!(apart(0..10), 10);
+    assert!(limiter.tells_apart(&of_credential("k", "5/10")) && limiter.entries() == first);
+    // Nothing is spent of what is counted here.
+    assert_eq!(limiter.spend_now(&[of_address(0, "5/10")]).levels[0].remaining, 4);
+    let [crowd, known] = [7, 8].map(|number| of_address(number, "5/10").key.of_the_crowd());
+    assert!(crowd == known && crowd.crowd().is_none());
+    // When they have not called for long enough, there is room for others.
+    hand.pass(10_000);
+    assert_eq!(apart(200_000..200_500), 500);
+}
+
+#[test]
 fn however_many_threads_ask_no_more_comes_through() {
     let limiter = Arc::new(Hand::default().limiter());
     let asked = |limiter: &MemoryLimiter, thread: u32| {

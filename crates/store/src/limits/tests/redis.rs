@@ -42,7 +42,11 @@ impl Node {
     async fn start(store: &Store, redis: &Redis, nodes: usize) -> Node {
         let sharers = Sharers::default();
         sharers.set(nodes);
-        let local = Arc::new(Hand::default().sharing(sharers));
+        Node::with(store, redis, Hand::default().sharing(sharers)).await
+    }
+
+    async fn with(store: &Store, redis: &Redis, local: MemoryLimiter) -> Node {
+        let local = Arc::new(local);
         let server = RedisServer::new(redis.url().parse().unwrap(), None, None);
         let (limiter, keeper) = RedisLimiter::new(store, server, local);
         let told = Arc::<std::sync::Mutex<Vec<String>>>::default();
@@ -160,6 +164,29 @@ async fn a_key_leaves_when_nothing_is_owed() {
     }
     assert!(started.elapsed() < Duration::from_secs(5));
     assert_eq!(node.spend(&spends).await.levels[0].remaining, 9);
+}
+
+/// The server has the ledger, too: strangers with many addresses must not fill it.
+#[tokio::test]
+async fn addresses_that_are_too_many_are_one_on_the_server() {
+    let Some(redis) = Redis::start("limits::addresses_that_are_too_many_are_one_on_the_server") else {
+        return;
+    };
+    let (store, _folder) = store().await;
+    const MOST: usize = 64 * 2;
+    let node = Node::with(&store, &redis, Hand::default().limiter().with_addresses(MOST)).await;
+    let mut through = 0;
+    for number in 0..1_000 {
+        let spent = node.spend(&[of_address(number, "5/86400")]).await;
+        assert!(!spent.shared);
+        through += usize::from(spent.levels[0].room);
+    }
+    let keys = redis.ask(&["KEYS", "*"]).matches(":limit:").count();
+    assert!(keys > MOST / 2 && keys <= MOST + 1, "{keys}");
+    assert!(through > MOST / 2 && through <= MOST + 5, "{through}");
+    // Who was there before has what was his, and whoever is no address is not one of too many.
+    assert_eq!(node.spend(&[of_address(0, "5/86400")]).await.levels[0].remaining, 3);
+    assert_eq!(node.spend(&[of_credential("k", "5/86400")]).await.levels[0].remaining, 4);
 }
 
 #[tokio::test]
