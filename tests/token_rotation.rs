@@ -69,9 +69,9 @@ fn rotating_the_signing_key_disturbs_nobody() {
             })
         });
         for _ in 0..number_of_trials(3) {
+            let before = issued(&first, &id);
             let run = first.command(&["token", "key", "rotate", "--alg", "ES256", "--now", "--json"]).ok();
             let kid = rows(&run.stdout)[0]["kid"].as_str().expect("a name").to_owned();
-            let before = issued(&first, &id);
             tokens.lock().unwrap().push(before.clone());
             eventually("the new key to sign", || {
                 let token = issued(&second, &id);
