@@ -54,7 +54,9 @@ impl Limits {
     fn told(&self, spent: Spent) -> Spent {
         let outcome = usize::from(spent.levels.iter().any(|level| !level.room));
         self.spent[outcome].fetch_add(1, Relaxed);
-        self.degraded.fetch_add(u64::from(spent.shared), Relaxed);
+        if spent.shared {
+            self.degraded.fetch_add(1, Relaxed);
+        }
         spent
     }
 

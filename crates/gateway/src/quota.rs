@@ -1,31 +1,52 @@
 //! What callers are told of their limits: `RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers-10,
 //! structured fields of RFC 9651), and Voucherify's own fields where answers are in its style.
+use crate::text::decimal;
 use doorward_core::decide::Limited;
 use doorward_core::dialect::ErrorStyle;
+use doorward_core::limits::LimitName;
 use doorward_core::time::UnixMillis;
-use std::io::Write;
 
 /// Writes the field lines. Nothing is told where no limit is enforced.
 pub(crate) fn fields(out: &mut Vec<u8>, limits: &[Limited], style: ErrorStyle, now: UnixMillis) {
     if limits.is_empty() {
         return;
     }
-    // Writing to memory can't fail.
-    let mut between = "ratelimit-policy: ";
-    for Limited { name, rate, .. } in limits {
-        let _ = write!(out, "{between}\"{}\";q={};w={}", name.name(), rate.requests(), rate.per_s());
-        between = ", ";
+    // Pieces that are known when this is compiled are stored, not copied: it is done for every answer.
+    out.extend_from_slice(b"ratelimit-policy: ");
+    for (at, Limited { name, rate, .. }) in limits.iter().enumerate() {
+        begin(out, at, *name);
+        number(out, "q=", rate.requests().into());
+        number(out, ";w=", rate.per_s().into());
     }
-    between = "\r\nratelimit: ";
-    for Limited { name, level, .. } in limits {
-        let full_in_s = level.full_in_ms.div_ceil(1_000);
-        let _ = write!(out, "{between}\"{}\";r={};t={full_in_s}", name.name(), level.remaining);
-        between = ", ";
+    out.extend_from_slice(b"\r\nratelimit: ");
+    for (at, Limited { name, level, .. }) in limits.iter().enumerate() {
+        begin(out, at, *name);
+        number(out, "r=", level.remaining.into());
+        number(out, ";t=", level.full_in_ms.div_ceil(1_000));
     }
     out.extend_from_slice(b"\r\n");
     if style == ErrorStyle::Voucherify {
         voucherify(out, limits, now);
     }
+}
+
+/// Begins an item of a list: its name, and what comes before its first parameter.
+#[inline(always)]
+fn begin(out: &mut Vec<u8>, at: usize, name: LimitName) {
+    if at > 0 {
+        out.extend_from_slice(b", ");
+    }
+    match name {
+        LimitName::Workspace => out.extend_from_slice(b"\"workspace\";"),
+        LimitName::Credential => out.extend_from_slice(b"\"credential\";"),
+        LimitName::Client => out.extend_from_slice(b"\"client\";"),
+    }
+}
+
+#[inline(always)]
+fn number(out: &mut Vec<u8>, before: &'static str, n: u64) {
+    out.extend_from_slice(before.as_bytes());
+    decimal(out, n);
 }
 
 /// One limit is told: the one that refuses for longest, or else that of which the least is left.
@@ -34,13 +55,10 @@ fn voucherify(out: &mut Vec<u8>, limits: &[Limited], now: UnixMillis) {
     let Some(Limited { rate, level, .. }) = tightest else { return };
     // When to come again, in seconds since 1970: at once where something is left.
     let again = now.plus_ms(i64::try_from(level.next_in_ms).unwrap_or(i64::MAX));
-    let again_s = again.0.max(0).unsigned_abs().div_ceil(1_000);
-    let _ = write!(
-        out,
-        "x-rate-limit-limit: {}\r\nx-rate-limit-remaining: {}\r\nx-rate-limit-retry: {again_s}\r\n",
-        rate.requests(),
-        level.remaining
-    );
+    number(out, "x-rate-limit-limit: ", rate.requests().into());
+    number(out, "\r\nx-rate-limit-remaining: ", level.remaining.into());
+    number(out, "\r\nx-rate-limit-retry: ", again.0.max(0).unsigned_abs().div_ceil(1_000));
+    out.extend_from_slice(b"\r\n");
 }
 
 /// Whether a field of an upstream's answer says what we say ourselves.
@@ -58,7 +76,7 @@ pub(crate) fn is_ours(name: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use doorward_core::limits::{Level, LimitName, Rate};
+    use doorward_core::limits::{Level, Rate};
 
     fn limited(name: LimitName, rate: &str, remaining: u32, next_in_ms: u64) -> Limited {
         let rate: Rate = rate.parse().unwrap();

@@ -40,7 +40,7 @@ pub enum Duty {
     /// The ledger: whether the request was accepted before, or its captcha's response.
     Claim(Box<Unclaimed>),
     /// The limits: whether they have room for the request.
-    Spend(Box<Unspent>),
+    Spend(Unspent),
     /// The captcha's provider: whether a person solved it.
     Captcha(Box<Unverified>),
 }

@@ -19,6 +19,7 @@ use crate::checks::{self, Subject};
 use crate::credential::{Credential, SchemeName};
 use crate::dialect::{Dialect, ErrorStyle};
 use crate::directory::Directory;
+use crate::limits::MAX_SPENDS;
 use crate::policy::{Mode, Policy, RouteId, Rule, RuleSet, Scopes, Workspace};
 use crate::ports::{Once, OnceBy, Window};
 use crate::reason::Reason;
@@ -36,6 +37,7 @@ pub use rest::{Limited, Unspent, Unverified};
 use route::Asked;
 pub use route::api_of;
 pub use signed::Signed;
+use smallvec::SmallVec;
 use std::cell::RefCell;
 use std::sync::Arc;
 pub use target::{Forward, Target};
@@ -75,7 +77,7 @@ pub struct Facts {
     /// What the credential may do by its role.
     pub role: Option<Scopes>,
     /// The limits that are enforced for it, once they were asked.
-    pub limits: Vec<Limited>,
+    pub limits: SmallVec<[Limited; MAX_SPENDS]>,
     /// The token that was presented, once it was verified.
     pub token: Option<Arc<Verified>>,
     /// What is left of the token's scope, where its credential may do less now.
@@ -308,8 +310,9 @@ fn judge(
     facts.token = token.clone();
     facts.weak = presented.is_id_alone();
     facts.credential = Some(Arc::clone(&credential));
+    let rules = api.rules(&workspace.id);
     if presented.can_be_used_again() && presented.scheme != SchemeName::Publishable {
-        match api.signatures(&workspace) {
+        match api.signatures_by(rules, &workspace) {
             Mode::Off => {}
             Mode::Observe => facts.would_refuse.add(Rule::Signatures),
             Mode::Enforce => {
@@ -327,7 +330,7 @@ fn judge(
         presented: &presented,
         credential: &credential,
         workspace: &workspace,
-        rules: api.rules(&workspace.id),
+        rules,
         granted,
     };
     checks::run(&subject, &mut facts.would_refuse)?;

@@ -39,7 +39,7 @@ impl Rest {
     /// The next step.
     pub(super) fn next(mut self) -> Step {
         if let Some(spends) = self.spends.take() {
-            return Step::Ask(Duty::Spend(Box::new(Unspent { spends, rest: self })));
+            return Step::Ask(Duty::Spend(Unspent { spends, rest: self }));
         }
         match self.captcha.take() {
             Some(puzzle) => Step::Ask(Duty::Captcha(Box::new(Unverified { puzzle: *puzzle, rest: self }))),

@@ -1,5 +1,5 @@
 //! What a request spends of the limits that hold for it.
-use super::{Bucket, Level, Pace, Rate};
+use super::{Bucket, Level, Rate};
 use crate::guessing::Network;
 use smallvec::SmallVec;
 use std::fmt;
@@ -34,7 +34,7 @@ impl LimitName {
 /// Names what is spent from. The same on every node; different for different limits.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SpendKey {
-    bytes: SmallVec<[u8; 64]>,
+    bytes: SmallVec<[u8; SHORT_BYTES]>,
     /// Up to here, it names all addresses of an API together.
     crowd: Option<u16>,
 }
@@ -47,15 +47,23 @@ impl fmt::Debug for SpendKey {
 
 /// Names have no such byte.
 const BETWEEN: u8 = 0;
+/// Keys up to this length in bytes need no memory of their own.
+const SHORT_BYTES: usize = 64;
 
 impl SpendKey {
     fn new(kind: u8, parts: [&str; 2]) -> SpendKey {
-        let mut bytes = SmallVec::new();
-        bytes.push(kind);
-        for part in parts {
-            bytes.extend_from_slice(part.as_bytes());
-            bytes.push(BETWEEN);
-        }
+        let [one, other] = parts.map(str::as_bytes);
+        let (between, end) = (1 + one.len(), 1 + one.len() + 1 + other.len());
+        // One is made for every limit of every request, and nearly all are short: what nothing is written to is `BETWEEN`.
+        let mut short = [BETWEEN; SHORT_BYTES];
+        let bytes = if end < SHORT_BYTES {
+            short[0] = kind;
+            short[1..between].copy_from_slice(one);
+            short[between + 1..end].copy_from_slice(other);
+            SmallVec::from_buf_and_len(short, end + 1)
+        } else {
+            [&[kind], one, &[BETWEEN], other, &[BETWEEN]].concat().into()
+        };
         SpendKey { bytes, crowd: None }
     }
 
@@ -144,17 +152,17 @@ impl Spent {
 /// Spends a request of all its limits, or of none of those that are enforced together and of those that are observed
 /// together: what one limit refuses takes nothing of another. Nothing at all is spent by a request that is refused.
 pub fn settle(buckets: &mut [Bucket], spends: &[Spend], sharers: u32, now_ms: u64) -> Levels {
-    let each = || spends.iter().map(|spend| spend.rate.pace(sharers));
-    let all_fit = |enforced: bool, buckets: &[Bucket]| {
-        let mut those = spends.iter().zip(each()).zip(buckets).filter(|((s, _), _)| s.enforced == enforced);
-        those.all(|((_, pace), bucket): ((_, Pace), &Bucket)| bucket.fits(&pace, now_ms))
-    };
-    let through = all_fit(true, buckets);
-    let unseen = through && all_fit(false, buckets);
-    let asked = spends.iter().zip(each()).zip(buckets);
+    let (mut through, mut unseen) = (true, true);
+    for (spend, bucket) in spends.iter().zip(&*buckets) {
+        let fits = bucket.fits(&spend.rate.pace(sharers), now_ms);
+        *(if spend.enforced { &mut through } else { &mut unseen }) &= fits;
+    }
+    unseen &= through;
+    let asked = spends.iter().zip(buckets);
     asked
-        .map(|((spend, pace), bucket)| {
-            bucket.take(&pace, now_ms, if spend.enforced { through } else { unseen })
+        .map(|(spend, bucket)| {
+            let through = if spend.enforced { through } else { unseen };
+            bucket.take(&spend.rate.pace(sharers), now_ms, through)
         })
         .collect()
 }

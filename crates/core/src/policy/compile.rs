@@ -8,7 +8,7 @@ use crate::document::Mistake;
 use crate::path::PathRules;
 use crate::schemes::bearer::{FIELD, PARAMETER};
 use crate::token::TokenRecord;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 mod bearer;
@@ -149,7 +149,7 @@ impl Compiler {
             names,
             schemes,
             signing,
-            rules: HashMap::new(),
+            rules: hashbrown::HashMap::new(),
             anonymous: None,
             always_signed: false,
             sometimes_signed: false,

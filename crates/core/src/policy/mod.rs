@@ -105,7 +105,7 @@ pub struct Api {
     /// How requests are signed, for each dialect in `names` that has signatures; empty where signatures are not accepted.
     pub signing: Vec<Arc<Signing>>,
     /// What holds for a workspace, as far as operators have said so. A rule whose module is off there is off.
-    pub rules: HashMap<String, Rules>,
+    pub rules: hashbrown::HashMap<String, Rules>,
     /// How often one client address may call without a credential, and how far that goes: the tightest of what the
     /// workspaces that it serves say about client addresses, of those that enforce it where some do.
     pub anonymous: Option<(Limit, Mode)>,
@@ -146,7 +146,12 @@ impl Api {
     /// Whether keys are refused because requests of that workspace have to be signed.
     #[must_use]
     pub fn signatures(&self, workspace: &Workspace) -> Mode {
-        self.rules(&workspace.id).signatures.unwrap_or_else(|| self.default_signatures(workspace))
+        self.signatures_by(self.rules(&workspace.id), workspace)
+    }
+    /// The same for whoever has looked up already what holds for the workspace.
+    #[must_use]
+    pub fn signatures_by(&self, rules: &Rules, workspace: &Workspace) -> Mode {
+        rules.signatures.unwrap_or_else(|| self.default_signatures(workspace))
     }
     /// The same where nobody has said anything: production starts with signatures enforced on APIs that take an id alone
     /// there, since whoever knows the id would be in.

@@ -41,7 +41,7 @@ impl Sharers {
 
 /// Counts in memory, for one node. Where there are others, each counts its share.
 pub struct MemoryLimiter {
-    shards: [Mutex<Shard>; SHARDS],
+    shards: [Part; SHARDS],
     /// Keyed at random: nobody outside can look for addresses that fall into one place. Two limits of a million fall into one
     /// with a probability of 2^-25, and are as one then.
     hasher: RandomState,
@@ -57,7 +57,12 @@ impl std::fmt::Debug for MemoryLimiter {
     }
 }
 
-fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
+/// A lock in a cache line of its own: cores that spend from different limits don't wait for each other's memory.
+#[derive(Default)]
+#[repr(align(64))]
+struct Part(Mutex<Shard>);
+
+fn lock(Part(shard): &Part) -> MutexGuard<'_, Shard> {
     // A panic behind the lock would have been one in arithmetic: what is there is whole.
     shard.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -80,7 +85,7 @@ impl MemoryLimiter {
     #[must_use]
     pub fn new(clock: SteadyClock, sharers: Sharers) -> MemoryLimiter {
         MemoryLimiter {
-            shards: std::array::from_fn(|_| Mutex::default()),
+            shards: std::array::from_fn(|_| Part::default()),
             hasher: RandomState::new(),
             clock,
             sharers,
@@ -95,13 +100,14 @@ impl MemoryLimiter {
         MemoryLimiter { most_addresses: most, ..self }
     }
 
-    /// The rate belongs to the key: what was spent of a limit says nothing about another one.
+    /// The rate belongs to the key: what was spent of a limit says nothing about another one. It is mixed in afterwards, since
+    /// operators choose it, and callers don't.
     fn hash(&self, bytes: &[u8], requests: u32, cost: u64) -> u64 {
+        const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
         let mut hasher = self.hasher.build_hasher();
-        hasher.write_u64(cost);
-        hasher.write_u32(requests);
         hasher.write(bytes);
-        hasher.finish()
+        let rate = cost.wrapping_mul(ODD) ^ u64::from(requests);
+        hasher.finish() ^ rate.wrapping_mul(ODD)
     }
 
     /// Spends at once what there is to spend, as one of so many nodes.
@@ -132,45 +138,42 @@ impl MemoryLimiter {
 
     /// Spends under the locks of all parts that are concerned; the error is the place of an address that is too many.
     fn try_spend(&self, spends: &[Spend], ats: &[At], sharers: u32) -> Result<Levels, usize> {
+        let mut locked: [Option<MutexGuard<'_, Shard>>; MAX_SPENDS] = Default::default();
+        // Which of the locks each one is under: a part that two of them are in is locked once.
+        let mut under = [0; MAX_SPENDS];
+        let mut order = [0, 1, 2];
+        let order = &mut order[..ats.len()];
         // Always in the same order, so that nobody waits for one who waits for him.
-        let mut places = [usize::MAX; MAX_SPENDS];
-        places.iter_mut().zip(ats).for_each(|(to, at)| *to = place(at.key));
-        places.sort_unstable();
-        let mut locked: [Option<(usize, MutexGuard<'_, Shard>)>; MAX_SPENDS] = Default::default();
-        let mut last = usize::MAX;
-        for (to, place) in locked.iter_mut().zip(places) {
-            if place != last && place < SHARDS {
-                *to = Some((place, lock(&self.shards[place])));
-                last = place;
+        order.sort_unstable_by_key(|number| place(ats[*number].key));
+        let mut before = None;
+        for number in order.iter().copied() {
+            let here = place(ats[number].key);
+            under[number] = match before {
+                Some((place, lock)) if place == here => lock,
+                _ => number,
+            };
+            if under[number] == number {
+                locked[number] = Some(lock(&self.shards[here]));
             }
+            before = Some((here, under[number]));
         }
         let now_ms = (self.clock)();
-        let mut shard = |key: u64, then: &mut dyn FnMut(&mut Shard)| {
-            let mut all = locked.iter_mut().flatten();
-            if let Some((_, shard)) = all.find(|(at, _)| *at == place(key)) {
-                then(shard);
-            }
-        };
         let most = self.most_addresses.div_ceil(SHARDS);
         let mut buckets = [Bucket::default(); MAX_SPENDS];
         for (number, at) in ats.iter().enumerate() {
-            let mut admitted = true;
-            shard(at.key, &mut |shard| {
-                admitted = at.crowd.is_none() || shard.admits(at.key, most, now_ms);
-                buckets[number] = shard.get(at.key);
-            });
-            if !admitted {
+            let Some(shard) = &mut locked[under[number]] else { continue };
+            if at.crowd.is_some() && !shard.admits(at.key, most, now_ms) {
                 return Err(number);
             }
+            buckets[number] = shard.get(at.key);
         }
         let before = buckets;
         let levels = settle(&mut buckets[..ats.len()], spends, sharers, now_ms);
         for (number, at) in ats.iter().enumerate() {
+            let Some(shard) = &mut locked[under[number]] else { continue };
             if buckets[number] != before[number] {
                 let requests = spends[number].rate.requests();
-                shard(at.key, &mut |shard| {
-                    shard.put(at.key, buckets[number], requests, at.crowd.is_some(), now_ms);
-                });
+                shard.put(at.key, buckets[number], requests, at.crowd.is_some(), now_ms);
             }
         }
         Ok(levels)
