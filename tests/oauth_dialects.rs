@@ -200,6 +200,7 @@ fn voucherify_has_a_thousand_tokens() {
     println!("1,000 tokens over 10 connections in {:?}", begun.elapsed());
     let full = office.gateway.ask(request(&own));
     assert_eq!((full.status, &full.json()["key"]), (429, &"too_many_tokens".into()), "{full:?}");
+    assert_eq!(full.code(), "rate_limited");
     assert_eq!(office.gateway.ask(request(&stranger)).status, 200, "another workspace");
     let form = [("access_token", last[0].as_str())];
     assert_eq!(office.post("/v1/oauth/token/revoke", &own.lines(), &form).status, 204);

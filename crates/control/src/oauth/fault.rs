@@ -99,7 +99,7 @@ impl Fault {
 
     pub(super) fn too_many() -> Fault {
         let note = "there are as many live tokens as there may be; use them, or revoke some";
-        Fault::new(What::TooMany, Reason::Overloaded, "too-many-tokens", note)
+        Fault::new(What::TooMany, Reason::RateLimited, "too-many-tokens", note)
     }
 
     pub(super) fn coded(self, code: Reason) -> Fault {

@@ -8,6 +8,9 @@ use crate::reason::Reason;
 pub(super) fn check(s: &Subject<'_>) -> Result<(), Refusal> {
     let (module, what) = match s.presented.scheme {
         SchemeName::Publishable => (Module::ClientSide, "publishable keys"),
+        SchemeName::Bearer if s.granted.is_for_client_side() => {
+            (Module::ClientSide, "tokens for pages and apps")
+        }
         scheme if scheme.signs() => (Module::Signatures, "signed requests"),
         _ => return Ok(()),
     };

@@ -1,13 +1,14 @@
 //! The table of decisions about access tokens: what their scopes open, what pages may do with them, and what forms must not
 //! have.
 use crate::bearer::{POLICY, changed, line};
-use crate::tokens::{Wanted, sent, world_with_tokens};
-use crate::{Request, heading};
+use crate::tokens::{Wanted, sent, taking_tokens, world_with_tokens};
+use crate::{Request, heading, world_with};
 use doorward_core::canonical::{BodyDigest, Hash};
 use doorward_core::decide::{Received, Step};
 use doorward_core::live::Live;
 use doorward_core::reason::Reason;
 use doorward_core::schemes::Outgoing;
+use doorward_core::token::Issuer;
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
@@ -143,5 +144,26 @@ fn tokens_for_pages_stay_on_their_side_whatever_the_mode_of_scopes() {
         // What else scopes are about is what the mode is about.
         let said = opens("orders", "/v1/vouchers");
         assert_eq!(said.contains("scope_missing"), mode == "enforce", "{mode}: {said}");
+    }
+}
+
+/// Where the client side is switched off, its tokens are refused like its keys; others go on.
+#[test]
+fn tokens_for_pages_are_refused_where_the_client_side_is_off() {
+    let on = format!("{}{POLICY}", crate::POLICY);
+    let modules = r#"modules = ["network", "signatures", "captcha", "licences", "limits"]"#;
+    let off = on.replacen("id = \"live\",", &format!("id = \"live\", {modules},"), 1);
+    assert_ne!(off, on);
+    for (policy, refused) in [(&on, false), (&off, true)] {
+        let live = taking_tokens(world_with(policy, Issuer::parse("https://api.example").ok()));
+        let opens = |scope, path| {
+            let out = Wanted { scope, ..Wanted::of("voucherify") }.sent();
+            Request::new("GET", path, &out).decide(&live, &mut BTreeSet::new())
+        };
+        let said = opens("client_api", "/client/v1/vouchers");
+        assert_eq!(said.contains("scheme_not_accepted"), refused, "{said}");
+        assert_eq!(said.starts_with("permit"), !refused, "{said}");
+        let said = opens("vouchers", "/v1/vouchers");
+        assert!(said.starts_with("permit"), "{said}");
     }
 }

@@ -133,10 +133,14 @@ fn world(more: &str) -> Live {
 }
 
 fn world_of(more: &str, issuer: Option<Issuer>) -> Live {
+    world_with(&format!("{POLICY}{more}"), issuer)
+}
+
+/// The callers of every world, under a whole policy.
+fn world_with(policy: &str, issuer: Option<Issuer>) -> Live {
     let keys = Arc::new(Keys::derive(&[3; 32]));
     let live = Live::with_issuer(Arc::clone(&keys), issuer);
-    live.policy
-        .store(Arc::new(compile(&draft::read(&format!("{POLICY}{more}")).unwrap(), Some("us")).unwrap()));
+    live.policy.store(Arc::new(compile(&draft::read(policy).unwrap(), Some("us")).unwrap()));
     live.store_answered();
     live.renew(1, 1, 999);
     for (id, workspace, kind, dialect) in [

@@ -32,7 +32,11 @@ pub(crate) fn key_set() -> KeySet {
 
 /// A world that takes tokens, with a credential of each dialect that has the dialect's name.
 pub(crate) fn world_with_tokens(policy: &str) -> Live {
-    let live = world(policy);
+    taking_tokens(world(policy))
+}
+
+/// The same for a world that is there.
+pub(crate) fn taking_tokens(live: Live) -> Live {
     live.tokens.replace(EPOCH, &key_set());
     for dialect in ["standard", "voucherify", "antavo", "vista"] {
         live.directory.put(credential(dialect, dialect));

@@ -95,7 +95,7 @@ fn antavo() {
             error("unsupported_grant_type", 220_014, "The authorization grant type is not supported by this server"),
             error("invalid_scope", 220_015, "The requested scope is invalid, unknown, or malformed"),
             error("invalid_request", 220_011, not_allowed),
-            "503 by the API: too-many-tokens".to_owned(),
+            "429 by the API: too-many-tokens".to_owned(),
             "503 by the API: store-away".to_owned(),
         ]
     );
