@@ -140,6 +140,13 @@ pub enum By<'a> {
     Key,
 }
 
+/// The names that stand for all of a side.
+type Alls = [Option<&'static str>; 2];
+
+fn fits(own: &str, name: &str, alls: Alls) -> bool {
+    covers(own, name) || !reserved(name) && alls.contains(&Some(own))
+}
+
 /// What a caller has been given.
 #[derive(Clone, Copy, Debug)]
 pub struct Granted<'a> {
@@ -159,6 +166,25 @@ impl<'a> Granted<'a> {
     /// # Errors
     /// The scope that is missing.
     pub fn allows(&self, asked: &Asked<'a>) -> Result<(), &'a str> {
+        let Some((name, alls, lenient)) = self.needs(asked) else { return Ok(()) };
+        if self.has(name, alls, lenient) { Ok(()) } else { Err(name) }
+    }
+
+    /// The same by what the token says alone, whatever its credential may do: no token opens more than it was given for.
+    ///
+    /// # Errors
+    /// The scope that the token lacks.
+    pub fn token_allows(&self, asked: &Asked<'a>) -> Result<(), &'a str> {
+        let Some(mut names) = self.token_names() else { return Ok(()) };
+        match self.needs(asked) {
+            Some((name, alls, _)) if !names.any(|own| fits(own, name, alls)) => Err(name),
+            _ => Ok(()),
+        }
+    }
+
+    /// The name that a request needs, the names that stand for all of its side, and whether a credential of which nobody has
+    /// said anything leaves it to its token.
+    fn needs(&self, asked: &Asked<'a>) -> Option<(&'a str, Alls, bool)> {
         let sides = match self.rule {
             ScopeRule::Named => None,
             ScopeRule::Paths(paths) if asked.client_side => Some((&paths.client, paths)),
@@ -181,18 +207,17 @@ impl<'a> Granted<'a> {
         };
         let of_path = own_side.filter(|_| by_path).map(|side| side.of(asked.path).unwrap_or(side.all));
         let alls = [own_side.map(|side| side.all), other_side.map(|side| side.all)];
-        match (asked.scope, of_path) {
-            // What a key does not open, no token of its opens either.
-            (Some(name), _) if !self.has(name, alls, false) => Err(name),
-            (None, Some(name)) if !self.has(name, alls, true) => Err(name),
-            _ => Ok(()),
+        // What a key does not open, no token of its opens either.
+        match asked.scope {
+            Some(name) => Some((name, alls, false)),
+            None => of_path.map(|name| (name, alls, true)),
         }
     }
 
     /// Whether both token and credential have a name, or one that stands for all of its side. `lenient`: a credential of
     /// which nobody has said anything leaves it to its token.
-    fn has(&self, name: &str, alls: [Option<&str>; 2], lenient: bool) -> bool {
-        let fits = |own: &str| covers(own, name) || !reserved(name) && alls.contains(&Some(own));
+    fn has(&self, name: &str, alls: Alls, lenient: bool) -> bool {
+        let fits = |own: &str| fits(own, name, alls);
         match self.by {
             By::Key => self.held().any(fits),
             By::Token(_) => {

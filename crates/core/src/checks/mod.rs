@@ -6,7 +6,6 @@ use crate::request::RequestView;
 use crate::schemes::Presented;
 use crate::scope::Granted;
 
-mod client_side;
 mod dialect;
 mod expiry;
 mod licence;
@@ -17,6 +16,7 @@ mod region;
 mod scope;
 mod served;
 mod status;
+mod token;
 
 pub use network::within as within_networks;
 
@@ -84,7 +84,7 @@ pub static CHECKS: &[Check] = &[
     Check::always("origin", origin::check),
     Check::of(Rule::Scope, scope::check),
     // After the scopes, which say more where they are enforced.
-    Check::always("client_side", client_side::check),
+    Check::always("token", token::check),
     Check::of(Rule::Licence, licence::check),
 ];
 

@@ -1,7 +1,7 @@
 //! The table of decisions about access tokens: what their scopes open, what pages may do with them, and what forms must not
 //! have.
 use crate::bearer::{POLICY, changed, line};
-use crate::tokens::{Wanted, sent, taking_tokens, world_with_tokens};
+use crate::tokens::{Wanted, credential, sent, taking_tokens, world_with_tokens};
 use crate::{Request, heading, world_with};
 use doorward_core::canonical::{BodyDigest, Hash};
 use doorward_core::decide::{Received, Step};
@@ -141,9 +141,44 @@ fn tokens_for_pages_stay_on_their_side_whatever_the_mode_of_scopes() {
         assert!(!said.contains("scope_missing"), "{mode}: {said}");
         let said = opens("vouchers client_vouchers", "/v1/vouchers");
         assert!(!said.contains("scope_missing"), "{mode}: {said}");
-        // What else scopes are about is what the mode is about.
-        let said = opens("orders", "/v1/vouchers");
-        assert_eq!(said.contains("scope_missing"), mode == "enforce", "{mode}: {said}");
+    }
+}
+
+/// A token is good for its scope at issue, whatever the mode of scopes; the mode is about what its credential may do.
+#[test]
+fn tokens_open_what_they_were_given_for_whatever_the_mode_of_scopes() {
+    for mode in ["off", "observe", "enforce"] {
+        let more = ["shop", "tokens"]
+            .map(|api| format!("[[policy]]\nworkspace = \"live\"\napi = \"{api}\"\nscopes = \"{mode}\"\n"));
+        let live = world_with_tokens(&format!("{POLICY}{}", more.concat()));
+        for (subject, scopes) in [("reader", &["read"][..]), ("held", &["orders"])] {
+            let dialect = if subject == "held" { "voucherify" } else { "standard" };
+            let mut one = credential(subject, dialect);
+            one.scopes = scopes.iter().map(|name| Box::from(*name)).collect();
+            live.directory.put(one);
+        }
+        let opens = |dialect, subject: &str, scope, path| {
+            let out = Wanted { scope, subject: subject.to_owned(), ..Wanted::of(dialect) }.sent();
+            Request::new("GET", path, &out).decide(&live, &mut BTreeSet::new())
+        };
+        for (dialect, subject, scope, path) in [
+            ("standard", "standard", "read", "/t/write"),
+            ("standard", "standard", "", "/t/read"),
+            ("standard", "reader", "read", "/t/write"),
+            ("voucherify", "voucherify", "orders", "/v1/vouchers"),
+            ("voucherify", "voucherify", "api", "/client/v1/vouchers"),
+        ] {
+            let said = opens(dialect, subject, scope, path);
+            assert!(said.contains("scope_missing"), "{mode}, {subject} with {scope} at {path}: {said}");
+        }
+        // The token has it, and its credential has not (any more).
+        for (dialect, subject, scope, path) in
+            [("standard", "reader", "write", "/t/write"), ("voucherify", "held", "api", "/v1/vouchers")]
+        {
+            let said = opens(dialect, subject, scope, path);
+            assert_eq!(said.contains("scope_missing"), mode == "enforce", "{mode}, {subject}: {said}");
+        }
+        assert!(opens("standard", "standard", "read", "/t/read").starts_with("permit"), "{mode}");
     }
 }
 
