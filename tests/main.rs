@@ -34,6 +34,7 @@ mod kill9;
 mod ledger;
 mod limits;
 mod local;
+mod loosened;
 mod main_job;
 mod many;
 mod migrate;

@@ -26,6 +26,8 @@ pub struct Filter {
     /// Those whose id starts with this text, or whose name contains it; ASCII letters of names in either case. An id that
     /// opens doors by itself is not found by its beginning, only by the whole of it.
     pub search: Option<String>,
+    /// Those that have this role.
+    pub role: Option<String>,
     /// Those that have a list of networks of their own.
     pub with_networks: bool,
 }
@@ -42,6 +44,7 @@ impl Filter {
             ("workspace", self.workspace.clone()),
             ("kind", self.kind.map(|k| k.name().to_owned())),
             ("status", self.status.map(|s| s.name().to_owned())),
+            ("role", self.role.clone()),
         ];
         for (column, value) in equals {
             if let Some(value) = value {

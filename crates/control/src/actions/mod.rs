@@ -11,6 +11,7 @@ pub mod credentials;
 mod draft;
 mod enforcement;
 pub mod import;
+mod loosened;
 pub mod networks;
 pub mod nodes;
 pub mod own;
@@ -22,6 +23,7 @@ mod view;
 
 pub use draft::{Import, Password, Showing, Wanted};
 pub use enforcement::ModeChange;
+pub use loosened::Loosened;
 pub use own::OwnWanted;
 pub use view::{CredentialView, Revealed};
 

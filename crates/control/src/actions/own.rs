@@ -4,6 +4,7 @@ use doorward_core::credential::{Credential, OwnRules};
 use doorward_core::policy::draft::Draft;
 use doorward_core::policy::{BUILT_IN_ROLES, Limit, compile};
 use doorward_core::scope::Held;
+use doorward_store::Filter;
 
 /// What is asked for a credential alone, as written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -81,6 +82,27 @@ pub async fn change(
         stored.credential = stored.credential.with_own(own);
     }
     Ok(CredentialView::stored(&stored, None))
+}
+
+/// Roles that are there no longer, and that credentials have: a sentence each.
+pub(super) async fn roles_that_go(desk: Desk<'_>, old: &Draft, new: &Draft) -> Result<Vec<String>, Error> {
+    let mut all = Vec::new();
+    for w in &new.workspaces {
+        let before = old.workspaces.iter().filter(|o| o.id == w.id).flat_map(|o| &o.roles);
+        for gone in before.filter(|role| !w.roles.iter().any(|own| own.name == role.name)) {
+            let role = Some(gone.name.clone());
+            let filter = Filter { workspace: Some(w.id.clone()), role, ..Filter::default() };
+            let held = desk.store.credentials_page(&filter, None, 2).await?;
+            let Some(first) = held.first() else { continue };
+            let who = format!("`{}`", first.credential.label());
+            let who = if held.len() > 1 { format!("{who} and others have") } else { format!("{who} has") };
+            all.push(format!(
+                "workspace {}: the role `{}`, which {who}, is no longer there: its scopes are gone with it",
+                w.id, gone.name
+            ));
+        }
+    }
+    Ok(all)
 }
 
 /// What a credential may do now, by itself and by its role.

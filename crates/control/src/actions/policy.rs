@@ -1,6 +1,7 @@
 //! What is done with workspaces and APIs.
 use super::enforcement::{self, ModeChange};
-use super::{Desk, Error, networks};
+use super::loosened::{self, Loosened, Side};
+use super::{Desk, Error, networks, own};
 use doorward_core::document::Mistake;
 use doorward_core::policy::compile;
 use doorward_core::policy::draft::{Draft, LicenceDraft, PolicyDraft, WorkspaceDraft};
@@ -31,6 +32,10 @@ pub struct Plan {
     pub unchanged: Vec<Object>,
     /// Where it changes how far a rule goes, by what is written or by what is left out.
     pub modes: Vec<ModeChange>,
+    /// Where it lets more through than before, modes aside.
+    pub loosened: Vec<Loosened>,
+    /// What somebody may not have thought of: a sentence each.
+    pub warnings: Vec<String>,
 }
 
 impl Plan {
@@ -58,13 +63,21 @@ pub async fn apply(desk: Desk<'_>, new: &Draft, dry_run: bool) -> Result<Plan, E
     // The write comes first: nobody can make a credential for a workspace that is about to go.
     let mut write = desk.store.write(desk.actor, desk.now).await?;
     let old = desk.store.policy().await?;
-    let (modes, mut mistakes) = match compile(new, None) {
-        Ok(policy) => (enforcement::changes(compile(&old, None).ok().as_ref(), &policy), Vec::new()),
-        Err(mistakes) => (Vec::new(), mistakes),
-    };
+    let (mut plan, mut mistakes) = (compare(&old, new), Vec::new());
+    match compile(new, None) {
+        Ok(policy) => {
+            let before = compile(&old, None).ok();
+            plan.modes = enforcement::changes(before.as_ref(), &policy);
+            if let Some(before) = &before {
+                let was = Side { draft: &old, policy: before };
+                plan.loosened = loosened::all(was, Side { draft: new, policy: &policy });
+            }
+            plan.warnings = own::roles_that_go(desk, &old, new).await?;
+        }
+        Err(all) => mistakes = all,
+    }
     fixed_environments(&old, new, &mut mistakes);
     networks::needed(desk, new, &mut mistakes).await?;
-    let plan = Plan { modes, ..compare(&old, new) };
     licences_that_are_over(desk, &plan, new, &mut mistakes);
     for gone in plan.removed.iter().filter(|o| o.kind == WORKSPACE) {
         let held = desk.store.credentials_held(&gone.id).await?;

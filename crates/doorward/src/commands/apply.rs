@@ -48,6 +48,12 @@ pub(super) async fn run(place: &Place, file: &Path, dry_run: bool, output: Outpu
             c.workspace, c.api, c.rule, c.from, c.to
         ))?;
     }
+    for l in &plan.loosened {
+        print::line(format_args!("! {} {}: {}, loosened", l.kind, l.id, l.what))?;
+    }
+    for warning in &plan.warnings {
+        print::line(format_args!("* {warning}"))?;
+    }
     if dry_run {
         print::line("nothing was written: this was a dry run")?;
     }

@@ -18,7 +18,7 @@ pub(super) async fn run(options: List) -> Result<(), Failure> {
         kind: options.kind,
         status: options.status,
         search: options.search,
-        with_networks: false,
+        ..Filter::default()
     };
     let most = options.limit.map_or(if json { usize::MAX } else { MOST_LINES }, |n| n as usize);
     let opened = place::open(&options.place).await?;

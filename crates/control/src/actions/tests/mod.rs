@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 mod credentials;
 mod import;
+mod loosened;
 mod policy;
 mod readiness;
 mod users;
