@@ -131,6 +131,26 @@ fn a_response_passes_once_and_never_reaches_the_upstream() {
     assert!(!logs.contains(&response) && !logs.contains(SECRET));
 }
 
+/// Workspaces may share a provider's secret; a response that one of them took is no good for the other.
+#[test]
+fn a_response_passes_in_one_workspace_alone() {
+    let shop = Shop::ready("enforce");
+    shop.set("acme-test", "recaptcha", SECRET, &["--hostname", "shop.example"]).ok();
+    let post = |who: &Actor, response: &str| {
+        let lines = format!("CaptchaResponse: {response}\r\nContent-Length: 0\r\n");
+        shop.gateway.ask(who.request("POST", "/members/x", &lines))
+    };
+    eventually("both take captchas", || post(&shop.tester, &format!("pass-{}", tag())).status == 200);
+    for (first, second) in [(&shop.server, &shop.tester), (&shop.tester, &shop.server)] {
+        let response = format!("pass-{}", tag());
+        post(first, &response).expect_ok();
+        let again = post(second, &response);
+        again.expect(403, "captcha_invalid");
+        assert_eq!(shop.gateway.event(again.id())["detail"], "captcha-used");
+    }
+    assert_eq!(metric(&shop.gateway, "doorward_failopen_total") as u64, 0);
+}
+
 #[test]
 fn of_many_that_send_one_response_at_once_one_passes() {
     let shop = Shop::ready("enforce");

@@ -2,12 +2,8 @@
 //! by shares while it is away.
 use crate::faults::metric;
 use crate::support::{
-    Actor, Answer, Conn, Gateway, Redis, Setup, Upstream, eventually, skips_unless_sqlite, wait_for,
+    Actor, Answer, Conn, Gateway, Redis, Setup, Upstream, eventually, rows, wait_for,
 };
-use crate::writes::store_of;
-use doorward_core::credential::OwnRules;
-use doorward_core::time::UnixMillis;
-use doorward_store::{Purpose, Store};
 
 /// `{limits}` stands for what is limited at `shop`.
 const POLICY: &str = r#"
@@ -212,29 +208,62 @@ fn an_observed_limit_refuses_nobody() {
     assert_eq!(through(|| shop.ask("/v1/x"), 5), 5);
 }
 
+/// Callers without a credential count, too: the report of readiness tells of them in one line.
+#[test]
+fn what_is_observed_of_callers_without_a_credential_is_reported() {
+    let shop = Shop::new("mode = \"observe\", client = { requests = 2, per_s = 86400 }");
+    let report = || {
+        let words = ["report", "readiness", "--rule", "limits", "--api", "shop", "--json"];
+        rows(&shop.gateway.command(&words).ok().stdout).remove(0)
+    };
+    assert_eq!(report()["ready"], true);
+    let anonymous = format!("GET /open/x?secret=1 HTTP/1.1\r\nHost: {}\r\n\r\n", crate::support::HOST);
+    for _ in 0..6 {
+        shop.gateway.ask(&anonymous).expect_ok();
+    }
+    let seen = wait_for("four of them in the report", || {
+        let report = report();
+        let one = report["credentials"].as_array()?.first()?.clone();
+        (one["calls"] == 4).then_some((report, one))
+    });
+    let (report, one) = seen;
+    assert_eq!((&one["credential"], &one["kind"]), (&"anonymous".into(), &"anonymous".into()), "{one}");
+    assert_eq!((&report["ready"], &report["would_be_refused"]), (&false.into(), &1.into()), "{report}");
+    let sample = &one["samples"][0];
+    assert_eq!((&sample["path"], &sample["client"]), (&"/open/x".into(), &"127.0.0.1".into()), "{one}");
+    let text = shop.gateway.command(&["report", "readiness", "--rule", "limits"]).ok().stdout;
+    assert_eq!(text.lines().last(), Some("callers without a credential would be refused"), "{text}");
+    assert_eq!(metric(&shop.gateway, "doorward_would_refuse_total{rule=\"limits\"}"), 4.0);
+    assert_eq!(metric(&shop.gateway, "doorward_failopen_total"), 0.0);
+}
+
 /// A credential's own limit is in the place of what the policy says about credentials, at all APIs together.
 #[test]
 fn a_credential_may_have_a_limit_of_its_own() {
-    if skips_unless_sqlite() {
-        return;
-    }
     let shop = Shop::new("credential = { requests = 9, per_s = 86400 }");
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    runtime.block_on(async {
-        let (url, master) = store_of(&shop.gateway.config);
-        let store = Store::open(&url, &master, Purpose::Own, UnixMillis(1)).await.expect("a store");
-        let mut write = store.write("test", UnixMillis(1)).await.expect("nobody else writes");
-        let limit = Some("4/86400".parse().expect("a limit"));
-        let own = OwnRules { limit, ..OwnRules::default() };
-        write.set_own_rules(&shop.server.id, own, "limit-set").await.expect("it is there");
-        write.commit().await.expect("committed");
-    });
+    let limit = |words: &[&str]| shop.gateway.command(&[&["credential", "limit"], words].concat());
+    let set = limit(&["set", &shop.server.id, "4/86400"]).ok().stdout;
+    assert!(set.contains("limit      4/86400/4\n"), "{set}");
+    let wrong = limit(&["set", &shop.server.id, "4"]);
+    assert!(wrong.code == 1 && wrong.stderr.contains("requests/seconds"), "{wrong:?}");
     eventually("it is obeyed", || field(&shop.ask("/v1/x"), "ratelimit-policy").contains("q=4;"));
     wait_for("no room", || (shop.ask("/v1/x").status == 429).then_some(()));
     let refused = shop.ask("/plain/x");
     refused.expect(429, "rate_limited");
     let event = shop.gateway.event(refused.id());
     assert_eq!((&event["policy"], &event["rule"]), (&"credential".into(), &"limits".into()));
+    // It has no mode: what policies observe or switch off are their own limits.
+    for mode in ["observe", "off"] {
+        let text = policy(&shop.upstream, &format!("mode = \"{mode}\", workspace = {{ requests = 1, per_s = 86400 }}"));
+        shop.gateway.apply(&text).ok();
+        eventually("it is obeyed", || {
+            let refused = shop.ask("/v1/x");
+            refused.expect(429, "rate_limited");
+            field(&refused, "ratelimit-policy") == "\"credential\";q=4;w=86400"
+        });
+    }
+    assert!(!limit(&["clear", &shop.server.id]).ok().stdout.contains("limit "));
+    eventually("it is gone", || shop.ask("/v1/x").status == 200);
 }
 
 #[test]

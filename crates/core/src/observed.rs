@@ -121,12 +121,16 @@ impl Observed {
 pub fn permitted<'p>(policy: &'p Policy, facts: &Facts) -> Option<Seen<'p>> {
     let api = &policy.apis[policy.routes[facts.route?.0].api];
     let refused = facts.would_refuse;
-    let (scheme, _) = facts.presented?;
-    let workspace = &*facts.credential.as_ref()?.workspace;
     // To observe signatures is never a default: what operators have said is enough to know.
-    let signed = scheme.signs()
-        && !refused.has(Rule::Signatures)
-        && api.rules(workspace).signatures == Some(Mode::Observe);
+    let signed = match (facts.presented, &facts.credential) {
+        (Some((scheme, _)), Some(credential)) => {
+            scheme.signs()
+                && !refused.has(Rule::Signatures)
+                && api.rules(&credential.workspace).signatures == Some(Mode::Observe)
+        }
+        // Who calls without a credential is of no workspace.
+        _ => false,
+    };
     (signed || !refused.is_empty()).then_some(Seen { api: &api.id, refused, signed })
 }
 

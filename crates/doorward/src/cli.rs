@@ -13,7 +13,7 @@ mod sign;
 mod token;
 mod whole;
 pub(crate) use captcha::Captcha;
-pub(crate) use credential::{Create, Credential, Import, List, Network, One};
+pub(crate) use credential::{Create, Credential, Import, Limit, List, Network, One, Set};
 pub(crate) use explain::{Explain, Rules};
 pub(crate) use hushed::hushed;
 pub(crate) use report::{Readiness, Report};

@@ -49,7 +49,7 @@ pub(crate) async fn keep(store: Store, live: Arc<Live>, mut facts: Receiver<Fact
 /// to block a credential must not wait for all of them.
 async fn write_down(
     store: &Store,
-    waiting: &mut HashMap<String, doorward_store::Fact>,
+    waiting: &mut HashMap<Option<String>, doorward_store::Fact>,
 ) -> Result<(), StoreError> {
     let mut all: Vec<_> = waiting.values().cloned().collect();
     // Nodes that write down the same credentials take them in the same order, and never wait for each other in a circle.
@@ -82,9 +82,9 @@ fn batch(facts: &[doorward_store::Fact]) -> usize {
     fitting.count().max(1)
 }
 
-fn note(waiting: &mut HashMap<String, doorward_store::Fact>, fact: Fact) {
+fn note(waiting: &mut HashMap<Option<String>, doorward_store::Fact>, fact: Fact) {
     let Fact { credential, at, exposed_at, mut observed } = fact;
-    match waiting.entry(credential.to_string()) {
+    match waiting.entry(credential.as_deref().map(str::to_owned)) {
         Entry::Vacant(place) => {
             // Nodes take the rows of one credential in the same order, too.
             observed.sort_unstable_by(|a, b| a.api.cmp(&b.api));
@@ -123,7 +123,7 @@ mod tests {
             Observed { refused: vec![refused], ..Observed::nothing(api) }
         };
         Fact {
-            credential: id.into(),
+            credential: Some(id.into()),
             at,
             exposed_at: exposed_at.map(UnixMillis),
             observed: observed.iter().map(seen).collect(),
@@ -137,9 +137,10 @@ mod tests {
             note(&mut waiting, fact(id, at, exposed_at, &[]));
         }
         assert_eq!(waiting.len(), 2);
-        let a = &waiting["a"];
+        let of = |id: &str| &waiting[&Some(id.to_owned())];
+        let a = of("a");
         assert_eq!((a.last_used, a.exposed_at), (UnixMillis(9), Some(UnixMillis(4))));
-        assert_eq!(waiting["b"].exposed_at, None);
+        assert_eq!(of("b").exposed_at, None);
     }
 
     #[test]
@@ -147,7 +148,7 @@ mod tests {
         let mut waiting = HashMap::new();
         note(&mut waiting, fact("a", 5, None, &[("shop", 2), ("club", 1)]));
         note(&mut waiting, fact("a", 9, None, &[("shop", 3), ("till", 4), ("club", 0)]));
-        let a: Vec<_> = waiting["a"]
+        let a: Vec<_> = waiting[&Some("a".to_owned())]
             .observed
             .iter()
             .map(|o| {

@@ -36,6 +36,8 @@ pub(crate) struct Status {
     pub(crate) spent: [u64; OUTCOMES.len()],
     /// How many of them counted by this node's share.
     pub(crate) degraded: u64,
+    /// How many of those the server could not count, though it counts others.
+    pub(crate) failed: u64,
     /// Addresses that spent together with others, since there were too many.
     pub(crate) crowded: u64,
     /// How many nodes share each limit, as far as this one knows.
@@ -68,6 +70,7 @@ impl Limits {
             entries: self.local.entries() as u64,
             spent: std::array::from_fn(|at| self.spent[at].load(Relaxed)),
             degraded: self.degraded.load(Relaxed),
+            failed: self.shared.as_ref().map_or(0, RedisLimiter::failed),
             crowded: self.local.crowded(),
             sharers,
         }

@@ -131,8 +131,9 @@ pub(crate) fn render(about: &About, s: &Snapshot, g: &Gauges) -> String {
     page.gauge("signed_bodies_bytes", help, s.waiting_body_bytes);
     page.counter("upstream_connections_total", "Connections made to upstreams.", s.upstream_connections);
     page.counter("events_lost_total", "Events that could not be written.", s.lost_events);
-    // No part has a way of letting a request through because it failed, and so there is nothing to count.
-    page.counter("failopen_total", "Requests let through because a check could not be made.", 0);
+    // Every part refuses what it can't check: there is no place to count at.
+    let help = "Requests let through because an enforced check could not be made: no part does so.";
+    page.counter("failopen_total", help, 0);
     page.0
 }
 
@@ -155,6 +156,8 @@ fn spent(page: &mut Page, s: &limits::Status) {
     page.family("limits_spent_total", "counter", "Requests under limits, by whether all had room.", all);
     let help = "Requests that counted by this node's share of a limit alone.";
     page.counter("limits_degraded_total", help, s.degraded);
+    let help = "Those of them that the Redis server could not count, though it counts others.";
+    page.counter("limits_failed_total", help, s.failed);
     let help = "Requests from addresses that were too many to be told apart.";
     page.counter("limits_crowded_total", help, s.crowded);
 }
@@ -205,6 +208,7 @@ mod tests {
                 entries: 11,
                 spent: [5, 2],
                 degraded: 6,
+                failed: 2,
                 crowded: 1,
                 sharers: 3,
             }),
@@ -238,6 +242,7 @@ mod tests {
             "doorward_limits_sharers 3",
             "doorward_limits_spent_total{outcome=\"no_room\"} 2",
             "doorward_limits_degraded_total 6",
+            "doorward_limits_failed_total 2",
             "doorward_captchas_total{outcome=\"unavailable\"} 2",
             "doorward_ledger_entries 9",
             "doorward_ledger_fence_until_seconds 1800000000.5",

@@ -124,20 +124,27 @@ impl<S: Io, D: Dial> Connection<S, D> {
         if let Step::Denied(Denial { stands: Some(stands), .. }) = &step {
             event::stands(&mut s.line, *stands, &policy, &facts);
         }
-        if let Some(credential) = &facts.credential {
-            let permitted = matches!(step, Step::Permit(_));
-            let observed = if permitted { observed::permitted(&policy, &facts) } else { None };
-            let sample = || Sample {
-                at: now,
-                method: String::from_utf8_lossy(req.method).into(),
-                path: String::from_utf8_lossy(&req.path[..req.path.len().min(MAX_SAMPLE_PATH_BYTES)]).into(),
-                client: peer.client.map(|_| peer.text.as_str().into()),
-            };
-            worker.proved(credential, now, facts.exposed, observed.map(|seen| (seen, &sample as _)));
-            worker.stats.proof(facts.exposed, facts.weak);
-            if permitted {
-                worker.stats.would_refuse(facts.would_refuse);
+        let permitted = matches!(step, Step::Permit(_));
+        let observed = if permitted { observed::permitted(&policy, &facts) } else { None };
+        let sample = || Sample {
+            at: now,
+            method: String::from_utf8_lossy(req.method).into(),
+            path: String::from_utf8_lossy(&req.path[..req.path.len().min(MAX_SAMPLE_PATH_BYTES)]).into(),
+            client: peer.client.map(|_| peer.text.as_str().into()),
+        };
+        match &facts.credential {
+            Some(credential) => {
+                worker.proved(credential, now, facts.exposed, observed.map(|seen| (seen, &sample as _)));
+                worker.stats.proof(facts.exposed, facts.weak);
             }
+            None => {
+                if let Some(seen) = observed {
+                    worker.called_anonymously(seen, now, &sample);
+                }
+            }
+        }
+        if permitted {
+            worker.stats.would_refuse(facts.would_refuse);
         }
         let readable_by = facts.readable.then(|| req.field("origin")).and_then(|origin| match origin {
             Lookup::One(origin) => Some(origin),

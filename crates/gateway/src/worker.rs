@@ -31,11 +31,11 @@ const FACTS_EVERY_TICKS: u32 = 20;
 /// Scratch rooms that a core keeps.
 const KEPT_SCRATCH: usize = 256;
 
-/// A credential was used.
+/// A credential was used, or callers without one called what is observed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fact {
-    /// Its id.
-    pub credential: Arc<str>,
+    /// Its id; `None`: the callers had none.
+    pub credential: Option<Arc<str>>,
     /// When it was last proved.
     pub at: UnixMillis,
     /// When it was last proved over plain HTTP, if it was since the last fact.
@@ -141,6 +141,8 @@ pub(crate) struct Worker<D: Dial> {
     cut_off: Cell<bool>,
     /// By address of the entry: it is kept alive by the value.
     facts: RefCell<HashMap<usize, Proved>>,
+    /// Calls without a credential since the last fact, where rules are observed.
+    unknown: RefCell<Vec<Observed>>,
     send_facts: mpsc::Sender<Fact>,
     next_id: Cell<u128>,
     /// The last second that was written out, and how.
@@ -198,6 +200,7 @@ impl<D: Dial> Worker<D> {
             draining: p.draining,
             cut_off: Cell::new(false),
             facts: RefCell::default(),
+            unknown: RefCell::default(),
             send_facts: p.facts,
             last_second: Cell::new((0, Stamp::of(UnixMillis(0)))),
             next_id: Cell::new(u128::from_be_bytes(p.seed)),
@@ -284,11 +287,12 @@ impl<D: Dial> Worker<D> {
         entry.at = at;
         entry.exposed_at = exposed.then_some(at).or(entry.exposed_at);
         let Some((seen, sample)) = observed else { return };
-        let known = entry.observed.iter().position(|o| *o.api == *seen.api).unwrap_or_else(|| {
-            entry.observed.push(Observed::nothing(seen.api));
-            entry.observed.len() - 1
-        });
-        entry.observed[known].note(seen, at, sample);
+        note(&mut entry.observed, seen, at, sample);
+    }
+
+    /// Notes a call without a credential that a rule would have refused.
+    pub(crate) fn called_anonymously(&self, seen: Seen<'_>, at: UnixMillis, sample: &dyn Fn() -> Sample) {
+        note(&mut self.unknown.borrow_mut(), seen, at, sample);
     }
 
     /// What has to be done now and then.
@@ -313,14 +317,30 @@ impl<D: Dial> Worker<D> {
     pub(crate) fn hand_over_facts(&self) {
         self.facts.borrow_mut().retain(|_, p| {
             let fact = Fact {
-                credential: Arc::from(&*p.credential.id),
+                credential: Some(Arc::from(&*p.credential.id)),
                 at: p.at,
                 exposed_at: p.exposed_at,
                 observed: p.observed.clone(),
             };
             matches!(self.send_facts.try_send(fact), Err(mpsc::error::TrySendError::Full(_)))
         });
+        let mut unknown = self.unknown.borrow_mut();
+        let calls = unknown.iter().flat_map(|seen| &seen.refused);
+        let Some(at) = calls.filter_map(|refused| refused.last_at).max() else { return };
+        let fact = Fact { credential: None, at, exposed_at: None, observed: unknown.clone() };
+        if !matches!(self.send_facts.try_send(fact), Err(mpsc::error::TrySendError::Full(_))) {
+            unknown.clear();
+        }
     }
+}
+
+/// Notes a call to an API.
+fn note(all: &mut Vec<Observed>, seen: Seen<'_>, at: UnixMillis, sample: &dyn Fn() -> Sample) {
+    let known = all.iter().position(|o| *o.api == *seen.api).unwrap_or_else(|| {
+        all.push(Observed::nothing(seen.api));
+        all.len() - 1
+    });
+    all[known].note(seen, at, sample);
 }
 
 #[cfg(test)]

@@ -5,9 +5,11 @@ use crate::signing::Signing;
 use crate::write::{Told, Write};
 use crate::{Display, Store, StoreError, Stored, record};
 use doorward_core::credential::{Credential, OwnRules, Status};
+use doorward_core::origin::OriginEntry;
 use doorward_core::password::PasswordHash;
 use doorward_core::schemes::escher::SigningSecret;
 use doorward_core::secret::SecretHash;
+use doorward_core::time::UnixMillis;
 use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
 
@@ -41,6 +43,8 @@ const INSERT: &str = "INSERT INTO credential (id, workspace, kind, name, dialect
      scopes, origins, secret, secret_version, created_at, tokens_since, password, password_grant, role, networks, \
      limit_rule) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)";
 const SET_OWN: &str = "UPDATE credential SET role = $1, networks = $2, limit_rule = $3 WHERE id = $4";
+const SET_TERMS: &str =
+    "UPDATE credential SET name = $1, scopes = $2, origins = $3, expires_at = $4 WHERE id = $5";
 pub(crate) const SET_STATUS: &str = "UPDATE credential SET status = $1 WHERE id = $2";
 pub(crate) const SET_SECRET: &str =
     "UPDATE credential SET secret = $1, secret_version = $2, tokens_since = $3 WHERE id = $4";
@@ -62,6 +66,19 @@ pub struct NewCredential {
     pub display: Option<Display>,
     /// The hash of its password, for a user, who has no secret: what stands in the place of its hash is worked out here.
     pub password: Option<PasswordHash>,
+}
+
+/// What of a credential may be changed without making it another one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// For people.
+    pub name: Box<str>,
+    /// What it may do by itself.
+    pub scopes: Box<[Box<str>]>,
+    /// Where it, or its tokens for pages, may be used.
+    pub origins: Box<[OriginEntry]>,
+    /// From when on it is expired; `None`: never.
+    pub expires_at: Option<UnixMillis>,
 }
 
 impl Store {
@@ -193,6 +210,31 @@ impl Write {
                 .execute(&mut *self.tx)
                 .await?;
             self.changed(action, Some(&before), Some(&after)).await
+        })
+        .await
+    }
+
+    /// Changes name, scopes, origins and the end of a credential.
+    ///
+    /// # Errors
+    /// It is not there, can't be read, or the store fails.
+    pub async fn set_terms(&mut self, id: &str, terms: Terms) -> Result<(), StoreError> {
+        within(ANSWER_MS, async {
+            let before = self.present(id).await?;
+            let Terms { name, scopes, origins, expires_at } = terms;
+            let credential = Credential { name, scopes, origins, expires_at, ..before.credential.clone() };
+            let (scopes, origins) = lists(&credential);
+            let after = Row { credential, password: None, ..before };
+            self.begin_step();
+            sqlx::query(SET_TERMS)
+                .bind(&*after.credential.name)
+                .bind(scopes)
+                .bind(origins)
+                .bind(expires_at.map(|at| at.0))
+                .bind(id)
+                .execute(&mut *self.tx)
+                .await?;
+            self.changed("changed", Some(&before), Some(&after)).await
         })
         .await
     }

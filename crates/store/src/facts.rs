@@ -1,6 +1,6 @@
 //! What nodes learn about credentials while they serve. It is no change: nobody follows it.
 use crate::connect::{ANSWER_MS, within};
-use crate::{Store, StoreError};
+use crate::{Store, StoreError, anonymous};
 use doorward_core::observed::{MAX_SAMPLES, Observed};
 use doorward_core::policy::Rule;
 use doorward_core::time::UnixMillis;
@@ -48,11 +48,11 @@ const FORGET_SAMPLES: &str = "DELETE FROM rule_sample WHERE credential = $1 AND 
      (SELECT MIN(n.at) FROM (SELECT at FROM rule_sample WHERE credential = $1 AND api = $2 AND rule = $3 \
       ORDER BY at DESC LIMIT $4) n)";
 
-/// The use of a credential.
+/// The use of a credential, or calls without one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fact {
-    /// Its id.
-    pub credential: String,
+    /// Its id; `None`: the callers had no credential.
+    pub credential: Option<String>,
     /// When it was last used.
     pub last_used: UnixMillis,
     /// When it was last proved over plain HTTP, if it was.
@@ -73,14 +73,20 @@ impl Store {
             }
             let mut tx = self.pool.begin().await?;
             for fact in facts {
+                let Some(credential) = fact.credential.as_deref() else {
+                    for seen in &fact.observed {
+                        anonymous::observe(&mut tx, seen).await?;
+                    }
+                    continue;
+                };
                 sqlx::query(RECORD)
-                    .bind(fact.credential.as_str())
+                    .bind(credential)
                     .bind(fact.last_used.0)
                     .bind(fact.exposed_at.map(|t| t.0))
                     .execute(&mut *tx)
                     .await?;
                 for seen in &fact.observed {
-                    observe(&mut tx, &fact.credential, seen).await?;
+                    observe(&mut tx, credential, seen).await?;
                 }
             }
             Ok(tx.commit().await?)

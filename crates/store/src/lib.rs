@@ -4,6 +4,7 @@
 //! The SQL is the same for every engine: `$1` placeholders, integers for time and booleans, `RETURNING`,
 //! `ON CONFLICT`. Where engines differ, [`engine`] says how.
 mod address;
+mod anonymous;
 mod backup;
 mod captcha;
 mod changes;
@@ -58,7 +59,7 @@ pub use backup::Backup;
 pub use captcha::Captcha;
 pub use changes::Change;
 pub use check::Report;
-pub use credentials::NewCredential;
+pub use credentials::{NewCredential, Terms};
 pub use display::Display;
 pub use error::StoreError;
 pub use facts::Fact;

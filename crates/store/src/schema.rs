@@ -8,8 +8,8 @@ use sqlx::{AnyConnection, AssertSqlSafe, Connection, Row};
 /// The schema that this program makes and knows.
 pub(crate) const VERSION: i64 = MIGRATIONS.len() as i64;
 
-const MIGRATIONS: [&[&str]; 9] =
-    [FIRST, NODES_AND_KEYS, LEASES, SIGNING, LEDGER, OBSERVED, TOKENS, PASSWORDS, RULES];
+const MIGRATIONS: [&[&str]; 10] =
+    [FIRST, NODES_AND_KEYS, LEASES, SIGNING, LEDGER, OBSERVED, TOKENS, PASSWORDS, RULES, ANONYMOUS];
 
 const FIRST: &[&str] = &[
     "CREATE TABLE meta (key {text} NOT NULL PRIMARY KEY, value {text} NOT NULL) {keyed}",
@@ -215,6 +215,27 @@ const RULES: &[&str] = &[
         sealed {blob} NOT NULL,
         key_version {bigint} NOT NULL,
         created_at {bigint} NOT NULL
+    ) {keyed}",
+];
+
+const ANONYMOUS: &[&str] = &[
+    // What a rule would have refused of callers without a credential, and the newest of those calls.
+    "CREATE TABLE anonymous_use (
+        api {text} NOT NULL,
+        rule {text} NOT NULL,
+        calls {bigint} NOT NULL,
+        first_at {bigint},
+        last_at {bigint},
+        PRIMARY KEY (api, rule)
+    ) {keyed}",
+    "CREATE TABLE anonymous_sample (
+        api {text} NOT NULL,
+        rule {text} NOT NULL,
+        at {bigint} NOT NULL,
+        method {text} NOT NULL,
+        path {text} NOT NULL,
+        client {text},
+        PRIMARY KEY (api, rule, at)
     ) {keyed}",
 ];
 

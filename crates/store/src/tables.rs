@@ -22,7 +22,7 @@ pub(crate) struct Table {
 
 /// Every table but `node` (who runs on one store runs not on the other) and `head` (one number), in an order in which
 /// none refers to what is not there yet.
-pub(crate) const TABLES: [Table; 17] = [
+pub(crate) const TABLES: [Table; 19] = [
     Table { name: "meta", columns: &[("key", Text), ("value", Text)], key: 1, unless: "key = 'moved_to'" },
     Table { name: "keyring", columns: &[("master", Text), ("sealed", Bytes)], key: 1, unless: "" },
     Table {
@@ -113,6 +113,31 @@ pub(crate) const TABLES: [Table; 17] = [
             ("client", Text),
         ],
         key: 4,
+        unless: "",
+    },
+    Table {
+        name: "anonymous_use",
+        columns: &[
+            ("api", Text),
+            ("rule", Text),
+            ("calls", Number),
+            ("first_at", Number),
+            ("last_at", Number),
+        ],
+        key: 2,
+        unless: "",
+    },
+    Table {
+        name: "anonymous_sample",
+        columns: &[
+            ("api", Text),
+            ("rule", Text),
+            ("at", Number),
+            ("method", Text),
+            ("path", Text),
+            ("client", Text),
+        ],
+        key: 3,
         unless: "",
     },
     Table {

@@ -155,18 +155,11 @@ pub(super) fn check(wanted: &Wanted, policy: &Draft, now: UnixMillis) -> Result<
     let mut wrong = Vec::new();
     let environment = workspace(wanted, policy, &mut wrong);
     let dialect = dialect(wanted, &mut wrong);
-    let name = &wanted.name;
-    if name.chars().count() > MAX_NAME_CHARS || name.chars().any(char::is_control) {
-        wrong.push(format!(
-            "a name has at most {MAX_NAME_CHARS} characters, none of them a control character"
-        ));
-    }
+    name(wanted, &mut wrong);
     let origins = origins(wanted, dialect, &mut wrong);
     let scopes = scopes(wanted, &mut wrong);
     let own_rules = own::check(&wanted.own, &wanted.workspace, policy, &mut wrong);
-    if let Some(at) = wanted.expires_at.filter(|at| *at <= now) {
-        wrong.push(format!("it would have expired already, at {at}"));
-    }
+    expires(wanted.expires_at, now, &mut wrong);
     if let Some(import) = &wanted.import {
         imported(import, wanted.kind, dialect, &mut wrong);
     }
@@ -178,6 +171,38 @@ pub(super) fn check(wanted: &Wanted, policy: &Draft, now: UnixMillis) -> Result<
             Ok(Checked { environment, dialect, region, scopes, own: own_rules, origins })
         }
         _ => Err(Error::Credential(wrong)),
+    }
+}
+
+/// The scopes and origins of a credential that is there, where its name is right and it ends in the future, if ever.
+///
+/// # Errors
+/// [`Error::Credential`] with every mistake.
+#[expect(clippy::type_complexity, reason = "two lists, as credentials have them")]
+pub(super) fn terms(
+    wanted: &Wanted,
+    expires_at: Option<UnixMillis>,
+    now: UnixMillis,
+) -> Result<(Box<[Box<str>]>, Box<[OriginEntry]>), Error> {
+    let mut wrong = Vec::new();
+    name(wanted, &mut wrong);
+    let all = (scopes(wanted, &mut wrong), origins(wanted, wanted.dialect, &mut wrong));
+    expires(expires_at, now, &mut wrong);
+    if wrong.is_empty() { Ok(all) } else { Err(Error::Credential(wrong)) }
+}
+
+fn name(wanted: &Wanted, wrong: &mut Vec<String>) {
+    let name = &wanted.name;
+    if name.chars().count() > MAX_NAME_CHARS || name.chars().any(char::is_control) {
+        wrong.push(format!(
+            "a name has at most {MAX_NAME_CHARS} characters, none of them a control character"
+        ));
+    }
+}
+
+fn expires(at: Option<UnixMillis>, now: UnixMillis, wrong: &mut Vec<String>) {
+    if let Some(at) = at.filter(|at| *at <= now) {
+        wrong.push(format!("it would have expired already, at {at}"));
     }
 }
 

@@ -17,6 +17,7 @@ pub mod nodes;
 pub mod own;
 pub mod policy;
 pub mod readiness;
+pub mod terms;
 pub mod token_keys;
 pub mod tokens;
 mod view;
@@ -25,6 +26,7 @@ pub use draft::{Import, Password, Showing, Wanted};
 pub use enforcement::ModeChange;
 pub use loosened::Loosened;
 pub use own::OwnWanted;
+pub use terms::TermsWanted;
 pub use view::{CredentialView, Revealed};
 
 /// What every verb needs: where it is remembered, who acts, and when.

@@ -59,6 +59,19 @@ pub async fn set_role(desk: Desk<'_>, id: &str, role: Option<&str>) -> Result<Cr
     .await
 }
 
+/// Gives a credential a limit of its own, as in `600/60/100`, or takes it away.
+///
+/// # Errors
+/// [`Error::UnknownCredential`]; [`Error::Credential`] where it is no limit; or the store's.
+pub async fn set_limit(desk: Desk<'_>, id: &str, limit: Option<&str>) -> Result<CredentialView, Error> {
+    let action = if limit.is_some() { "limit_given" } else { "limit_taken" };
+    change(desk, id, action, |own, _, _| {
+        own.limit = limit.map(Limit::parse).transpose()?;
+        Ok(())
+    })
+    .await
+}
+
 /// Changes what holds for a credential alone. Where that changes nothing, nothing is written. `action` names it in the
 /// table of changes.
 ///

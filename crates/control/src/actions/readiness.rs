@@ -12,6 +12,8 @@ use serde::Serialize;
 const PAGE: usize = 1_000;
 /// Clocks of nodes differ: so much earlier than observation began, a call still counts, in milliseconds.
 const CLOCKS_DIFFER_MS: i64 = 60_000;
+/// What stands for callers without a credential in the place of an id and of a kind.
+pub const ANONYMOUS: &str = "anonymous";
 
 /// A rule for a workspace at an API.
 #[derive(Clone, Debug, Serialize)]
@@ -29,7 +31,7 @@ pub struct Readiness {
     pub since: Option<UnixMillis>,
     /// Whether nobody would be refused whose credential is good; `None` where nothing is counted.
     pub ready: Option<bool>,
-    /// How many credentials would be refused that are not refused anyway.
+    /// How many credentials would be refused that are not refused anyway; callers without one count as one.
     pub would_be_refused: usize,
     /// How many have signed, and done nothing else, where the rule is that requests must be signed.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -45,7 +47,7 @@ pub struct Caller {
     pub credential: String,
     /// For people.
     pub name: String,
-    /// `server`, `client` or `integration`.
+    /// `server`, `client`, `integration` ...; `anonymous` for all callers without a credential together.
     pub kind: &'static str,
     /// `active` or `blocked`.
     pub status: &'static str,
@@ -119,7 +121,13 @@ pub async fn report(
                 signing_only: (of == Rule::Signatures).then_some(0),
                 credentials: Vec::new(),
             };
-            all.push(if mode == Mode::Observe { counted(desk, of, nothing).await? } else { nothing });
+            let mut told = if mode == Mode::Observe { counted(desk, of, nothing).await? } else { nothing };
+            // Without a credential only the limit of addresses holds, and one for all workspaces of the API.
+            let observed = of == Rule::Limits && matches!(a.anonymous, Some((_, Mode::Observe)));
+            if observed && mode == Mode::Observe {
+                anonymous(desk, of, &mut told).await?;
+            }
+            all.push(told);
         }
     }
     Ok(all)
@@ -164,6 +172,32 @@ async fn counted(desk: Desk<'_>, rule: Rule, mut of: Readiness) -> Result<Readin
     of.ready = Some(of.would_be_refused == 0);
     of.since = since.or(first);
     Ok(of)
+}
+
+/// Adds callers without a credential: all of them as one.
+async fn anonymous(desk: Desk<'_>, rule: Rule, of: &mut Readiness) -> Result<(), Error> {
+    let Some(seen) = desk.store.observed_anonymous(&of.api, rule).await? else { return Ok(()) };
+    let Some(last) = seen.last_at else { return Ok(()) };
+    if of.since.is_some_and(|since| last.0 < since.0.saturating_sub(CLOCKS_DIFFER_MS)) {
+        return Ok(());
+    }
+    of.since = of.since.or(seen.first_at);
+    of.would_be_refused += 1;
+    of.ready = Some(false);
+    of.credentials.push(Caller {
+        credential: ANONYMOUS.to_owned(),
+        name: String::new(),
+        kind: ANONYMOUS,
+        status: doorward_core::credential::Status::Active.name(),
+        refused_anyway: false,
+        can_sign: false,
+        calls: seen.calls,
+        first_at: seen.first_at,
+        last_at: seen.last_at,
+        signed_at: None,
+        samples: seen.samples.iter().map(call).collect(),
+    });
+    Ok(())
 }
 
 fn caller(desk: Desk<'_>, one: &Observation) -> Caller {

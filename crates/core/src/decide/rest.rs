@@ -71,15 +71,16 @@ impl Rest {
 }
 
 fn spends(s: &Subject<'_>) -> Option<Box<Spends>> {
-    let (limits, own) = (s.rules.limits, s.credential.limit());
-    let mode = limits.map_or(Mode::Enforce, |limits| limits.mode);
-    // Without the module there are no limits of policies; what binds a credential alone holds all the same.
-    if mode == Mode::Off || (limits.is_none() && own.is_none()) {
+    // What binds a credential alone has no mode: it holds, whatever policies say.
+    let (limits, own) = (s.rules.limits.filter(|limits| limits.mode != Mode::Off), s.credential.limit());
+    if limits.is_none() && own.is_none() {
         return None;
     }
+    let observed = limits.is_some_and(|limits| limits.mode == Mode::Observe);
     let mut spends = Box::new(Spends::new());
     let mut add = |name, key, rate| {
-        spends.push(Spend { name, key, rate, enforced: mode == Mode::Enforce });
+        let enforced = !observed || own.is_some() && name == LimitName::Credential;
+        spends.push(Spend { name, key, rate, enforced });
     };
     let (workspace, api) = (&*s.workspace.id, &*s.api.id);
     if let Some(rate) = limits.and_then(|limits| limits.workspace) {
@@ -135,7 +136,8 @@ fn puzzle(s: &Subject<'_>, keys: &Keys, would_refuse: &mut RuleSet) -> Result<Op
     Ok(Some(Puzzle {
         response: Response { workspace: workspace.into(), text: text.into(), client: s.req.client },
         enforced,
-        key: keys.ledger_key(OnceBy::Captcha, workspace, text.as_bytes()),
+        // Whoever it was used for: workspaces may share a secret, and a person solved one puzzle.
+        key: keys.ledger_key(OnceBy::Captcha, "", text.as_bytes()),
         owner: Shares {
             workspace: keys.workspace_share(workspace),
             credential: keys.credential_share(&s.credential.id),

@@ -1,6 +1,6 @@
 //! The command line of `doorward credential`.
 use super::{Output, Place};
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 use doorward_core::credential::{Kind, Status};
 use doorward_core::dialect::Dialect;
 use doorward_core::time::UnixMillis;
@@ -26,9 +26,14 @@ pub(crate) enum Credential {
     Block(One),
     /// Let a blocked one in again
     Unblock(One),
+    /// Change its name, its scopes, its origins, or until when it is good; every node obeys within a second
+    Set(Set),
     /// From where it may be used, besides what policies say
     #[command(subcommand)]
     Network(Network),
+    /// How often it may be used, in the place of what policies say about each credential
+    #[command(subcommand)]
+    Limit(Limit),
     /// Remove it for good
     Delete(One),
     /// Make a new secret for it; the old one opens nothing from then on
@@ -46,7 +51,7 @@ pub(crate) enum Credential {
     Role {
         #[command(flatten)]
         one: One,
-        /// admin, user, viewer, merchant, or a role of its workspace's own
+        /// admin, user, viewer, merchant, or a role of its workspace's own; --clear takes its role away
         #[arg(value_name = "ROLE", required_unless_present = "clear")]
         role: Option<String>,
         /// Take its role away
@@ -78,6 +83,48 @@ pub(crate) enum Network {
     },
     /// Let it be used from anywhere again, as far as policies do
     Clear(One),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Limit {
+    /// Let it be used so often at all APIs together; every node obeys within a second
+    Set {
+        #[command(flatten)]
+        one: One,
+        /// requests/seconds, as in 600/60, or requests/seconds/burst, as in 600/60/100
+        #[arg(value_name = "LIMIT")]
+        limit: String,
+    },
+    /// Let policies say how often it may be used
+    Clear(One),
+}
+
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("change").required(true).multiple(true))]
+pub(crate) struct Set {
+    #[command(flatten)]
+    pub(crate) one: One,
+    /// For people
+    #[arg(long, group = "change")]
+    pub(crate) name: Option<String>,
+    /// What it may do, as in vouchers:read, vouchers:*, *:read; again for more; in the place of all that it has by itself
+    #[arg(long = "scope", value_name = "SCOPE", group = "change")]
+    pub(crate) scopes: Option<Vec<String>>,
+    /// Take all its scopes away, but for those of its role
+    #[arg(long, conflicts_with = "scopes", group = "change")]
+    pub(crate) no_scopes: bool,
+    /// Where it may be used, as in https://shop.example; again for more; in the place of all that it has
+    #[arg(long = "origin", value_name = "ORIGIN", group = "change")]
+    pub(crate) origins: Option<Vec<String>>,
+    /// Take all its origins away; a client credential needs one
+    #[arg(long, conflicts_with = "origins", group = "change")]
+    pub(crate) no_origins: bool,
+    /// From when on it is expired, as in 2026-12-31T00:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = instant, group = "change")]
+    pub(crate) expires: Option<UnixMillis>,
+    /// Let it be good until it is blocked or deleted
+    #[arg(long, conflicts_with = "expires", group = "change")]
+    pub(crate) no_expiry: bool,
 }
 
 #[derive(Debug, Args)]

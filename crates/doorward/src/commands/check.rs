@@ -6,6 +6,7 @@ use crate::{Failure, clock, front, ledger, master_key, missing, place};
 use doorward_control::actions::token_keys;
 use doorward_core::policy::{Policy, compile};
 use doorward_core::token_keys::KeyState;
+use doorward_store::ledger::{LedgerError, look_at_redis};
 use doorward_store::{Filter, Purpose, Store};
 use std::path::Path;
 
@@ -15,6 +16,7 @@ pub(super) async fn run(file: &Path) -> Result<(), Failure> {
     let mut wrong = beside(&config);
     if wrong.is_empty() {
         print::line("ok: the files that they name")?;
+        wrong.extend(redis(&config).await?);
         wrong.extend(store(&config).await?);
     }
     if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n").into()) }
@@ -43,6 +45,21 @@ fn beside(config: &Config) -> Vec<String> {
         wrong.extend(folder.map(|f| format!("{setting}: there is no folder {}; make it first", f.display())));
     }
     wrong
+}
+
+/// The server that nodes share for what is accepted once, and for limits.
+async fn redis(config: &Config) -> Result<Option<String>, Failure> {
+    let LedgerPlace::Redis { url, password_file, ca_file } = &config.ledger.place else { return Ok(None) };
+    let server = ledger::redis::server(url, password_file.as_deref(), ca_file.as_deref())?;
+    match look_at_redis(&server).await {
+        Ok(()) => print::line(format_args!("ok: the Redis server {url} keeps the ledger and counts limits"))?,
+        Err(e @ LedgerError::Unfit { .. }) => return Ok(Some(e.to_string())),
+        // It may be up when the node starts.
+        Err(e) => print::line(format_args!(
+            "warning: {e}; while it is away, what is accepted once is refused, and each node counts its share of limits"
+        ))?,
+    }
+    Ok(None)
 }
 
 /// What tokens are signed with.

@@ -1,9 +1,9 @@
 //! `doorward credential ...`.
 use super::{ACTOR, import, list, print};
-use crate::cli::{Create, Credential, Network, One, Output};
+use crate::cli::{Create, Credential, Limit, Network, One, Output, Set};
 use crate::{Failure, clock, place, random};
 use doorward_control::actions::{
-    CredentialView, Import, OwnWanted, Password, Showing, Wanted, credentials, networks, own,
+    CredentialView, Import, OwnWanted, Password, Showing, TermsWanted, Wanted, credentials, networks, own, terms,
 };
 use std::io::{self, Read as _};
 use std::path::Path;
@@ -34,6 +34,15 @@ pub(super) async fn run(command: Credential) -> Result<(), Failure> {
         Credential::Unblock(one) => {
             let opened = place::open(&one.place).await?;
             Ok(told(&credentials::unblock(opened.desk(ACTOR), &one.id).await?, one.output)?)
+        }
+        Credential::Set(options) => set(options).await,
+        Credential::Limit(Limit::Set { one, limit }) => {
+            let opened = place::open(&one.place).await?;
+            Ok(told(&own::set_limit(opened.desk(ACTOR), &one.id, Some(&limit)).await?, one.output)?)
+        }
+        Credential::Limit(Limit::Clear(one)) => {
+            let opened = place::open(&one.place).await?;
+            Ok(told(&own::set_limit(opened.desk(ACTOR), &one.id, None).await?, one.output)?)
         }
         Credential::Network(Network::Set { one, networks }) => {
             let opened = place::open(&one.place).await?;
@@ -100,6 +109,19 @@ async fn create(options: Create) -> Result<(), Failure> {
         batch = (batch * 2).min(credentials::BATCH);
     }
     Ok(())
+}
+
+async fn set(options: Set) -> Result<(), Failure> {
+    let Set { one, name, scopes, no_scopes, origins, no_origins, expires, no_expiry } = options;
+    let or_none = |list: Option<Vec<String>>, none: bool| if none { Some(Vec::new()) } else { list };
+    let wanted = TermsWanted {
+        name,
+        scopes: or_none(scopes, no_scopes),
+        origins: or_none(origins, no_origins),
+        expires_at: if no_expiry { Some(None) } else { expires.map(Some) },
+    };
+    let opened = place::open(&one.place).await?;
+    Ok(told(&terms::set(opened.desk(ACTOR), &one.id, &wanted).await?, one.output)?)
 }
 
 async fn delete(one: One) -> Result<(), Failure> {

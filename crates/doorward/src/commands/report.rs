@@ -2,7 +2,7 @@
 use super::{ACTOR, print};
 use crate::cli::{Readiness, Report};
 use crate::{Failure, place};
-use doorward_control::actions::readiness::{self, Caller};
+use doorward_control::actions::readiness::{self, ANONYMOUS, Caller};
 use doorward_core::policy::Mode;
 use doorward_core::time::UnixMillis;
 use std::collections::{BTreeMap, BTreeSet};
@@ -84,7 +84,7 @@ fn observed(one: &readiness::Readiness) -> io::Result<()> {
             1 => "1 was seen to sign only".to_owned(),
             n => format!("{n} were seen to sign only"),
         };
-        return print::line(format_args!("  {}; {signing}", refused(one.would_be_refused)));
+        return print::line(format_args!("  {}; {signing}", refused(one.would_be_refused, false)));
     }
     if !one.credentials.is_empty() {
         print::table(&REFUSED, one.credentials.iter().map(|c| cells(c, false)))?;
@@ -97,7 +97,8 @@ fn observed(one: &readiness::Readiness) -> io::Result<()> {
             print::line(told)?;
         }
     }
-    print::line(format_args!("  {}", refused(one.would_be_refused)))
+    let anonymous = one.credentials.iter().any(is_anonymous);
+    print::line(format_args!("  {}", refused(one.would_be_refused - usize::from(anonymous), anonymous)))
 }
 
 fn cells(c: &Caller, signs: bool) -> Vec<String> {
@@ -116,12 +117,20 @@ fn cells(c: &Caller, signs: bool) -> Vec<String> {
     all
 }
 
-fn refused(count: usize) -> String {
-    match count {
-        0 => "ready: no credential would be refused".to_owned(),
-        1 => "1 credential would be refused".to_owned(),
-        n => format!("{n} credentials would be refused"),
-    }
+/// All who call without a credential stand in one line.
+fn is_anonymous(c: &Caller) -> bool {
+    c.kind == ANONYMOUS
+}
+
+fn refused(credentials: usize, anonymous: bool) -> String {
+    let who = match credentials {
+        0 if anonymous => return "callers without a credential would be refused".to_owned(),
+        0 => return "ready: no credential would be refused".to_owned(),
+        1 => "1 credential".to_owned(),
+        n => format!("{n} credentials"),
+    };
+    let others = if anonymous { " and callers without one" } else { "" };
+    format!("{who}{others} would be refused")
 }
 
 /// All of it in one line.
@@ -130,7 +139,9 @@ fn verdict(all: &[readiness::Readiness]) -> String {
         return "nothing is observed".to_owned();
     }
     let callers = all.iter().flat_map(|one| &one.credentials).filter(|c| !c.refused_anyway);
-    let told = refused(callers.map(|c| c.credential.as_str()).collect::<BTreeSet<_>>().len());
+    let (anonymous, known): (Vec<_>, Vec<_>) = callers.partition(|c| is_anonymous(c));
+    let known: BTreeSet<_> = known.iter().map(|c| c.credential.as_str()).collect();
+    let told = refused(known.len(), !anonymous.is_empty());
     let blind = all.iter().any(|one| one.mode == Mode::Off.name());
     if blind { format!("{told} where rules are observed") } else { told }
 }

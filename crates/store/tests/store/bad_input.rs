@@ -125,7 +125,7 @@ async fn an_older_schema_is_brought_up_to_date_once() {
     for start in starts {
         start.await.unwrap().unwrap();
     }
-    assert_eq!(ask(&place.db(), "SELECT value FROM meta WHERE key = 'schema'").await, ["9"]);
+    assert_eq!(ask(&place.db(), "SELECT value FROM meta WHERE key = 'schema'").await, ["10"]);
     let store = place.store().await;
     assert!(store.nodes().await.unwrap().is_empty() && store.credential("k").await.unwrap().is_some());
     store.check().await.unwrap();

@@ -19,10 +19,11 @@ on_both_engines!(
     a_store_from_before_learns_to_count,
     every_rule_has_its_counts_and_its_newest_calls,
     own_rules_are_kept_as_they_were_given,
+    callers_without_a_credential_have_their_counts,
 );
 
 fn fact(id: &str, at: i64, observed: Vec<Observed>) -> Fact {
-    Fact { credential: id.to_owned(), last_used: UnixMillis(at), exposed_at: None, observed }
+    Fact { credential: Some(id.to_owned()), last_used: UnixMillis(at), exposed_at: None, observed }
 }
 
 /// So many calls without a signature at one instant.
@@ -293,4 +294,40 @@ async fn own_rules_are_kept_as_they_were_given() {
     sql(&place.db(), "UPDATE credential SET networks = '[\"nowhere\"]'").await;
     let damaged = store.credential("k").await.unwrap_err().to_string();
     assert!(damaged.contains("`nowhere` is not a network"), "{damaged}");
+}
+
+async fn callers_without_a_credential_have_their_counts() {
+    let place = Place::new();
+    let store = place.store().await;
+    assert_eq!(store.observed_anonymous("vouchers", Rule::Limits).await.unwrap(), None);
+    let sample = |at| Sample {
+        at: UnixMillis(at),
+        method: "GET".into(),
+        path: "/open".into(),
+        client: Some("192.0.2.1".into()),
+    };
+    let call = async |api: &str, at: i64| {
+        let time = Some(UnixMillis(at));
+        let refused = Refused {
+            calls: 2,
+            first_at: time,
+            last_at: time,
+            samples: vec![sample(at)],
+            ..Refused::nothing(Rule::Limits)
+        };
+        let seen = Observed { refused: vec![refused], ..Observed::nothing(api) };
+        let fact = Fact { credential: None, last_used: UnixMillis(at), exposed_at: None, observed: vec![seen] };
+        store.record(&[fact]).await.unwrap();
+    };
+    for at in [50, 10, 90, 20, 30, 40, 60, 70] {
+        call("vouchers", at).await;
+    }
+    call("other", 5).await;
+    let seen = store.observed_anonymous("vouchers", Rule::Limits).await.unwrap().unwrap();
+    assert_eq!((seen.calls, seen.first_at, seen.last_at), (16, Some(UnixMillis(10)), Some(UnixMillis(90))));
+    assert_eq!(seen.samples.len(), MAX_SAMPLES);
+    assert_eq!((&seen.samples[0], &seen.samples[4]), (&sample(90), &sample(40)));
+    assert_eq!(store.observed_anonymous("vouchers", Rule::Network).await.unwrap(), None);
+    assert_eq!(store.observed_anonymous("other", Rule::Limits).await.unwrap().unwrap().calls, 2);
+    store.check().await.unwrap();
 }

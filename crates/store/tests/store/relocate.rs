@@ -83,7 +83,7 @@ async fn fill(store: &Store, many: usize) {
     write.delete_credential("gone").await.unwrap();
     write.commit().await.unwrap();
     let fact = |id: &str, exposed_at| Fact {
-        credential: id.to_owned(),
+        credential: Some(id.to_owned()),
         last_used: NOW,
         exposed_at,
         observed: Vec::new(),
@@ -98,7 +98,8 @@ async fn fill(store: &Store, many: usize) {
     };
     let observed: Vec<_> = (0..=many / 2).map(seen).collect();
     let full = Fact { observed: observed.clone(), ..fact("full", None) };
-    store.record(&[full, Fact { observed, ..fact("shown", Some(NOW)) }]).await.unwrap();
+    let anonymous = Fact { credential: None, observed: observed.clone(), ..fact("", None) };
+    store.record(&[full, Fact { observed, ..fact("shown", Some(NOW)) }, anonymous]).await.unwrap();
     let tokens: Vec<_> = tokens_of(store, "shown", many).await;
     assert!(store.issue_tokens(&tokens).await.unwrap().iter().all(Result::is_ok));
     let mut write = store.write("ann", NOW).await.unwrap();

@@ -112,7 +112,7 @@ pub(crate) async fn of_the_first_schema() -> Place {
     store.close().await;
     forget_tokens_since(&place).await;
     let check = hex(&master().check());
-    let older = "DROP TABLE guess; DROP TABLE token; DROP TABLE token_key; ALTER TABLE credential DROP COLUMN tokens_since; ALTER TABLE credential DROP COLUMN password; ALTER TABLE credential DROP COLUMN password_grant; ALTER TABLE credential DROP COLUMN role; ALTER TABLE credential DROP COLUMN networks; ALTER TABLE credential DROP COLUMN limit_rule; DROP TABLE rule_use; DROP TABLE rule_sample; DROP TABLE captcha; DROP TABLE unsigned_use; DROP TABLE ledger; DROP TABLE signing_secret; DROP TABLE lease; DROP TABLE node; DROP TABLE keyring; ALTER TABLE secret_display DROP COLUMN key_version; \
+    let older = "DROP TABLE guess; DROP TABLE token; DROP TABLE token_key; ALTER TABLE credential DROP COLUMN tokens_since; ALTER TABLE credential DROP COLUMN password; ALTER TABLE credential DROP COLUMN password_grant; ALTER TABLE credential DROP COLUMN role; ALTER TABLE credential DROP COLUMN networks; ALTER TABLE credential DROP COLUMN limit_rule; DROP TABLE rule_use; DROP TABLE rule_sample; DROP TABLE captcha; DROP TABLE anonymous_use; DROP TABLE anonymous_sample; DROP TABLE unsigned_use; DROP TABLE ledger; DROP TABLE signing_secret; DROP TABLE lease; DROP TABLE node; DROP TABLE keyring; ALTER TABLE secret_display DROP COLUMN key_version; \
                  UPDATE meta SET value = '1' WHERE key = 'schema'; DELETE FROM meta WHERE key = 'seal'";
     sql(&place.db(), &format!("{older}; INSERT INTO meta (key, value) VALUES ('key_check', '{check}')"))
         .await;

@@ -156,12 +156,12 @@ async fn facts_keep_the_latest_times() {
     create(&store, "k", "s", None).await;
     let head = store.head().await.unwrap();
     let fact = |last_used, exposed_at: Option<i64>| Fact {
-        credential: "k".to_owned(),
+        credential: Some("k".to_owned()),
         last_used: UnixMillis(last_used),
         exposed_at: exposed_at.map(UnixMillis),
         observed: Vec::new(),
     };
-    let gone = Fact { credential: "gone".to_owned(), ..fact(1, None) };
+    let gone = Fact { credential: Some("gone".to_owned()), ..fact(1, None) };
     for (told, used, exposed) in [
         (fact(10, None), 10, None),
         (fact(20, Some(20)), 20, Some(20)),

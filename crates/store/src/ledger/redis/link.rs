@@ -164,6 +164,31 @@ impl Link {
     }
 }
 
+/// Whether a server is one that keeps what it is told, and takes writes.
+///
+/// # Errors
+/// A sentence about the server.
+pub(crate) async fn fit(conn: &mut MultiplexedConnection) -> Result<(), String> {
+    match see(conn).await {
+        Ok(_) => Ok(()),
+        Err(Fault::Unfit(why) | Fault::Away(why)) => Err(why),
+    }
+}
+
+/// Connects once, and sees whether a server can hold a ledger and count limits.
+///
+/// # Errors
+/// [`LedgerError::Unfit`]: no waiting mends it. [`LedgerError::Away`]: it can't be told now.
+pub async fn look_at(server: &Server) -> Result<(), LedgerError> {
+    let seeing = async {
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(Duration::from_millis(CONNECT_MS)))
+            .set_response_timeout(Some(Duration::from_millis(ANSWER_MS)));
+        see(&mut client(server)?.get_multiplexed_async_connection_with_config(&config).await?).await
+    };
+    seeing.await.map(drop).map_err(|fault: Fault| fault.of(&server.address))
+}
+
 async fn see(conn: &mut MultiplexedConnection) -> Result<Seen, Fault> {
     let info: String = cmd("INFO").query_async(conn).await?;
     fitness::see(&info)

@@ -25,7 +25,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 pub use address::Address;
 pub use keeper::Keeper;
-pub(crate) use link::client;
+pub use link::look_at;
+pub(crate) use link::{client, fit};
 
 /// Claims that wait to be sent; more are refused.
 const QUEUE: usize = 16_384;

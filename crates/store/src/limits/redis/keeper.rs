@@ -1,16 +1,19 @@
 //! Who looks after the connection, and sends what is asked.
 use super::script::{self, Names, SPEND};
 use super::{Asked, LimiterError};
-use crate::ledger::{RedisServer, redis_client};
+use crate::ledger::{RedisServer, redis_client, redis_fit};
 use doorward_core::limits::{LimitName, MAX_REQUESTS, Rate, Spend, SpendKey};
 use redis::aio::{ConnectionLike as _, MultiplexedConnection};
 use redis::{AsyncConnectionConfig, RedisError, ServerErrorKind, Value, cmd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::atomic::{
+    AtomicBool, AtomicU64,
+    Ordering::{Relaxed, SeqCst},
+};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 
 /// How long making a connection may take.
 const CONNECT: Duration = Duration::from_millis(900);
@@ -18,6 +21,25 @@ const CONNECT: Duration = Duration::from_millis(900);
 const ANSWER: Duration = Duration::from_millis(250);
 /// How long to wait before a server that is away is tried again.
 const RETRY: Duration = Duration::from_millis(500);
+/// How often the server is asked whether it still keeps what it is told.
+const LOOK: Duration = Duration::from_secs(5);
+/// What a server says that counts for nobody; whatever else goes wrong concerns one call.
+const OF_THE_SERVER: [&str; 14] = [
+    "OOM",
+    "READONLY",
+    "MISCONF",
+    "LOADING",
+    "BUSY",
+    "NOAUTH",
+    "NOPERM",
+    "MOVED",
+    "ASK",
+    "CLUSTERDOWN",
+    "MASTERDOWN",
+    "NOREPLICAS",
+    "NOSCRIPT",
+    "UNKILLABLE",
+];
 /// Requests that are sent together.
 const BATCH: usize = 128;
 /// Batches that are on their way at a time.
@@ -27,7 +49,7 @@ const FLIGHTS: usize = 8;
 pub struct LimiterKeeper {
     server: RedisServer,
     names: Arc<Names>,
-    up: Arc<AtomicBool>,
+    flags: Flags,
     asked: mpsc::Receiver<Asked>,
 }
 
@@ -37,22 +59,29 @@ impl std::fmt::Debug for LimiterKeeper {
     }
 }
 
+/// What whoever asks sees of it.
+pub(super) struct Flags {
+    pub(super) up: Arc<AtomicBool>,
+    pub(super) failed: Arc<AtomicU64>,
+}
+
 /// A connection to a server that counts.
 #[derive(Clone)]
 struct Link {
     conn: MultiplexedConnection,
     names: Arc<Names>,
     sha: Arc<str>,
+    failed: Arc<AtomicU64>,
 }
 
 impl LimiterKeeper {
     pub(super) fn new(
         server: RedisServer,
         names: Names,
-        up: Arc<AtomicBool>,
+        flags: Flags,
         asked: mpsc::Receiver<Asked>,
     ) -> LimiterKeeper {
-        LimiterKeeper { server, names: Arc::new(names), up, asked }
+        LimiterKeeper { server, names: Arc::new(names), flags, asked }
     }
 
     fn failed(&self, why: impl ToString) -> LimiterError {
@@ -64,10 +93,10 @@ impl LimiterKeeper {
         loop {
             match self.open().await {
                 Ok(link) => {
-                    self.up.store(true, SeqCst);
+                    self.flags.up.store(true, SeqCst);
                     told(Ok(()));
                     let why = serve(&link, &mut self.asked).await;
-                    self.up.store(false, SeqCst);
+                    self.flags.up.store(false, SeqCst);
                     let Some(why) = why else { return };
                     told(Err(self.failed(why)));
                 }
@@ -91,7 +120,8 @@ impl LimiterKeeper {
         }
     }
 
-    /// Connects, and sees that the server counts: a replica does not, nor one without memory.
+    /// Connects, and sees that the server counts: a replica does not, nor one without memory; and one that evicts keys
+    /// forgets what was spent.
     async fn open(&self) -> Result<Link, String> {
         let opening = async {
             let config = AsyncConnectionConfig::new()
@@ -100,9 +130,11 @@ impl LimiterKeeper {
             let client = redis_client(&self.server)?;
             let mut conn = client.get_multiplexed_async_connection_with_config(&config).await?;
             let sha: String = cmd("SCRIPT").arg("LOAD").arg(SPEND).query_async(&mut conn).await?;
-            Ok(Link { conn, names: Arc::clone(&self.names), sha: sha.into() })
+            let failed = Arc::clone(&self.flags.failed);
+            Ok(Link { conn, names: Arc::clone(&self.names), sha: sha.into(), failed })
         };
-        let link = opening.await.map_err(|e: RedisError| e.to_string())?;
+        let mut link = opening.await.map_err(|e: RedisError| e.to_string())?;
+        redis_fit(&mut link.conn).await?;
         // So much that it always fits, and so is written; and that its key leaves at once.
         let rate = Rate::new(MAX_REQUESTS, 1, MAX_REQUESTS)?;
         let key = SpendKey::credential("", None);
@@ -118,6 +150,8 @@ impl LimiterKeeper {
 /// Sends what is asked, as much as there is at a time, until something goes wrong; `None`: nobody asks any more.
 async fn serve(link: &Link, asked: &mut mpsc::Receiver<Asked>) -> Option<String> {
     let mut flights: JoinSet<Result<(), String>> = JoinSet::new();
+    let mut looks = interval_at(Instant::now() + LOOK, LOOK);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let mut batch = Vec::with_capacity(BATCH);
         tokio::select! {
@@ -126,6 +160,10 @@ async fn serve(link: &Link, asked: &mut mpsc::Receiver<Asked>) -> Option<String>
                 Ok(Err(why)) => return Some(why),
                 Err(e) => return Some(e.to_string()),
             },
+            _ = looks.tick(), if flights.len() < FLIGHTS => {
+                let mut conn = link.conn.clone();
+                flights.spawn(async move { redis_fit(&mut conn).await });
+            }
             count = asked.recv_many(&mut batch, BATCH), if flights.len() < FLIGHTS => {
                 if count == 0 {
                     return None;
@@ -156,12 +194,23 @@ impl Link {
                 answers[at] = answer;
             }
         }
+        let mut of_the_server = None;
         for (asked, answer) in batch.into_iter().zip(answers) {
-            let levels = read(answer, &asked.spends)?;
-            // Whoever gave up waiting needs no answer.
-            let _ = asked.answer.send(levels);
+            match read(answer, &asked.spends) {
+                // Whoever gave up waiting needs no answer.
+                Ok(levels) => drop(asked.answer.send(levels)),
+                Err(why) if OF_THE_SERVER.iter().any(|code| why.contains(code)) => of_the_server = Some(why),
+                // One that can't be counted there is counted here, and no other one.
+                Err(why) => {
+                    if self.failed.fetch_add(1, Relaxed) == 0 {
+                        tracing::warn!(
+                            "the Redis server can't count some request, so its limits are counted by this node's share: {why}"
+                        );
+                    }
+                }
+            }
         }
-        Ok(())
+        of_the_server.map_or(Ok(()), Err)
     }
 
     async fn load(&self) -> Result<(), String> {

@@ -10,7 +10,10 @@ use doorward_core::limits::{Levels, Spend, Spends, Spent};
 use doorward_core::ports::{Limiter, Spending};
 use script::Names;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::atomic::{
+    AtomicBool, AtomicU64,
+    Ordering::{Relaxed, SeqCst},
+};
 use tokio::sync::{mpsc, oneshot};
 
 pub use keeper::LimiterKeeper;
@@ -41,6 +44,7 @@ struct Asked {
 pub struct RedisLimiter {
     queue: mpsc::Sender<Asked>,
     up: Arc<AtomicBool>,
+    failed: Arc<AtomicU64>,
     local: Arc<MemoryLimiter>,
 }
 
@@ -60,9 +64,16 @@ impl RedisLimiter {
         local: Arc<MemoryLimiter>,
     ) -> (RedisLimiter, LimiterKeeper) {
         let (queue, asked) = mpsc::channel(QUEUE);
-        let up = Arc::new(AtomicBool::new(false));
-        let keeper = LimiterKeeper::new(server, Names::new(&store.installation), Arc::clone(&up), asked);
-        (RedisLimiter { queue, up, local }, keeper)
+        let (up, failed) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        let flags = keeper::Flags { up: Arc::clone(&up), failed: Arc::clone(&failed) };
+        let keeper = LimiterKeeper::new(server, Names::new(&store.installation), flags, asked);
+        (RedisLimiter { queue, up, failed, local }, keeper)
+    }
+
+    /// Requests that the server could not count, though it counts others.
+    #[must_use]
+    pub fn failed(&self) -> u64 {
+        self.failed.load(Relaxed)
     }
 
     /// Whether the server counts at the moment.

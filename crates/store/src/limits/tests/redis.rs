@@ -247,3 +247,42 @@ async fn a_server_that_can_not_count_is_as_good_as_away() {
     redis.ask(&["CONFIG", "SET", "maxmemory", "0"]);
     node.is_up(true).await;
 }
+
+/// What can't be counted of one request is no reason to count all others by shares.
+#[tokio::test]
+async fn a_call_that_fails_is_counted_by_a_share_and_no_other_one() {
+    let Some(redis) = Redis::start("limits::a_call_that_fails_is_counted_by_a_share_and_no_other_one") else {
+        return;
+    };
+    let (store, _folder) = store().await;
+    let node = Node::start(&store, &redis, 3).await;
+    let spoilt = [of_credential("k", "30/86400")];
+    assert!(!node.spend(&spoilt).await.shared);
+    let keys = redis.ask(&["KEYS", "*"]);
+    let key = keys.lines().find(|line| line.contains(":limit:")).unwrap();
+    redis.ask(&["DEL", key]);
+    redis.ask(&["LPUSH", key, "no number"]);
+    for round in 0..20 {
+        let (bad, good) = (node.spend(&spoilt).await, node.spend(&[of_credential("l", "30/86400")]).await);
+        assert!(bad.shared && bad.levels[0].room == (round < 10), "{round}: {bad:?}");
+        assert!(!good.shared && good.levels[0].remaining == 29 - round, "{round}: {good:?}");
+    }
+    assert_eq!(node.limiter.failed(), 20);
+    assert_eq!(*node.told.lock().unwrap(), ["up"], "the server counts all along");
+    redis.ask(&["DEL", key]);
+    assert!(!node.spend(&spoilt).await.shared);
+}
+
+/// A server that may throw keys away forgets what was spent.
+#[tokio::test]
+async fn a_server_that_evicts_keys_is_not_counted_on() {
+    let Some(redis) = Redis::start("limits::a_server_that_evicts_keys_is_not_counted_on") else { return };
+    let (store, _folder) = store().await;
+    let node = Node::start(&store, &redis, 1).await;
+    redis.ask(&["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"]);
+    node.is_up(false).await;
+    assert!(node.spend(&[of_credential("k", "30/86400")]).await.shared);
+    assert!(node.told.lock().unwrap()[1].contains("maxmemory-policy is allkeys-lru"));
+    redis.ask(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]);
+    node.is_up(true).await;
+}
