@@ -50,6 +50,12 @@ fn a_token_opens_what_token_and_credential_have_in_common() {
     assert_eq!(lacking.get("www-authenticate"), Some(challenge));
     assert!(lacking.json()["detail"].as_str().is_some_and(|d| d.contains("`write`")), "{lacking:?}");
     world.ask("/t/write/x", &world.token("standard")).expect_ok();
+    // A key has no use for a token with that scope.
+    let key = gateway.actor("live", "server", &["--dialect", "standard", "--scope", "read"]);
+    eventually("the key is known", || gateway.ask(key.get("/t/x")).status == 200);
+    let lacking_key = gateway.ask(key.get("/t/write/x"));
+    lacking_key.expect(403, "scope_missing");
+    assert_eq!(lacking_key.get("www-authenticate"), None);
     let event = gateway.event(lacking.id());
     assert_eq!((&event["rule"], &event["decision"]), (&"scope".into(), &"deny".into()));
 

@@ -146,10 +146,16 @@ fn a_server_that_can_not_hold_a_ledger_ends_the_start() {
     };
     let told = |setup: Setup| {
         let gateway = setup.prepare_unchecked();
-        let run = crate::support::doorward(&["serve", "--config", &gateway.config]);
-        assert_eq!(run.code, 1, "{run:?}");
-        assert!(!run.said().contains("hush"), "{run:?}");
-        run.stderr
+        // `check` says before what the start would.
+        ["serve", "check"].map(|command| {
+            let run = crate::support::doorward(&[command, "--config", &gateway.config]);
+            assert_eq!(run.code, 1, "{run:?}");
+            assert!(!run.said().contains("hush"), "{run:?}");
+            run.stderr
+        })
+    };
+    let both = |told: [String; 2], part: &str| {
+        assert!(told.iter().all(|said| said.contains(part)), "{part}: {told:?}");
     };
     let with = |mode: u32, password: &str| {
         let setup = on_redis(Setup::new(), &redis);
@@ -157,8 +163,8 @@ fn a_server_that_can_not_hold_a_ledger_ends_the_start() {
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).expect("a file");
         setup.set("ledger", "password_file", format!("{file:?}"))
     };
-    assert!(told(with(0o600, "hush\n")).contains("its maxmemory-policy is volatile-lru"));
-    assert!(told(with(0o644, "hush\n")).contains("others than its owner can reach the ledger's password"));
-    assert!(told(with(0o600, "hush-not\n")).contains("ledger.password_file"));
-    assert!(told(on_redis(Setup::new(), &redis)).contains("ledger.password_file"));
+    both(told(with(0o600, "hush\n")), "its maxmemory-policy is volatile-lru");
+    both(told(with(0o644, "hush\n")), "others than its owner can reach the ledger's password");
+    both(told(with(0o600, "hush-not\n")), "ledger.password_file");
+    both(told(on_redis(Setup::new(), &redis)), "ledger.password_file");
 }

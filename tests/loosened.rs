@@ -14,7 +14,10 @@ fn a_plan_marks_what_it_loosens() {
         .replace("requests = 100", "requests = 1000")
         .replace("scope = \"vouchers:write\"\n", "")
         .replace("licences = [\"premium\"]\n", "")
-        .replace("[[workspace.role]]\nname = \"auditor\"\nscopes = [\"vouchers:read\", \"campaigns:*\"]\n", "");
+        .replace(
+            "[[workspace.role]]\nname = \"auditor\"\nscopes = [\"vouchers:read\", \"campaigns:*\"]\n",
+            "",
+        );
     let file = house.gateway.folder.write("loose.toml", &policy);
     let said = house.gateway.command(&["apply", "--dry-run", "-f", &file]).ok().stdout;
     for line in [

@@ -274,7 +274,13 @@ fn the_documents_tell_where_everything_is() {
         serde_json::json!(["client_credentials"])
     );
     let form = [("grant_type", "password"), ("username", "a"), ("password", "b")];
-    refused(&office.post("/oauth/token", &basic(client), &form), 400, "unsupported_grant_type");
+    let off = office.post("/oauth/token", &basic(client), &form);
+    refused(&off, 400, "unsupported_grant_type");
+    assert_eq!(off.json()["error_description"], "the password grant is switched off here");
+    // Who comes with another dialect's key is told how clients prove themselves here.
+    let pair = office.post("/oauth/token", "X-App-Id: a\r\nX-App-Token: b\r\n", &form);
+    pair.expect(401, "scheme_not_accepted");
+    assert!(pair.text().contains("with HTTP Basic, or as client_id and client_secret"), "{pair:?}");
 }
 
 /// No page of anybody's reads what these endpoints say, and endpoints that a dialect does not have are none.

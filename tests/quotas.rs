@@ -1,9 +1,7 @@
 //! How often callers may call: refused beyond that, told before; counted together by nodes that share a Redis server, and
 //! by shares while it is away.
 use crate::faults::metric;
-use crate::support::{
-    Actor, Answer, Conn, Gateway, Redis, Setup, Upstream, eventually, rows, wait_for,
-};
+use crate::support::{Actor, Answer, Conn, Gateway, Redis, Setup, Upstream, eventually, rows, wait_for};
 
 /// `{limits}` stands for what is limited at `shop`.
 const POLICY: &str = r#"
@@ -254,7 +252,10 @@ fn a_credential_may_have_a_limit_of_its_own() {
     assert_eq!((&event["policy"], &event["rule"]), (&"credential".into(), &"limits".into()));
     // It has no mode: what policies observe or switch off are their own limits.
     for mode in ["observe", "off"] {
-        let text = policy(&shop.upstream, &format!("mode = \"{mode}\", workspace = {{ requests = 1, per_s = 86400 }}"));
+        let text = policy(
+            &shop.upstream,
+            &format!("mode = \"{mode}\", workspace = {{ requests = 1, per_s = 86400 }}"),
+        );
         shop.gateway.apply(&text).ok();
         eventually("it is obeyed", || {
             let refused = shop.ask("/v1/x");
@@ -262,8 +263,19 @@ fn a_credential_may_have_a_limit_of_its_own() {
             field(&refused, "ratelimit-policy") == "\"credential\";q=4;w=86400"
         });
     }
+    // The module stays on while somebody needs it.
+    let off = policy(&shop.upstream, "mode = \"off\", workspace = { requests = 1, per_s = 1 }").replacen(
+        "id = \"acme\"\n",
+        "id = \"acme\"\nmodules = [\"network\"]\n",
+        1,
+    );
+    let run = shop.gateway.apply(&off);
+    assert!(run.code == 1 && run.stderr.contains("the module `limits` can't be off"), "{run:?}");
     assert!(!limit(&["clear", &shop.server.id]).ok().stdout.contains("limit "));
     eventually("it is gone", || shop.ask("/v1/x").status == 200);
+    shop.gateway.apply(&off).ok();
+    let run = limit(&["set", &shop.server.id, "4/86400"]);
+    assert!(run.code == 1 && run.stderr.contains("module `limits` of workspace `acme` is off"), "{run:?}");
 }
 
 #[test]
@@ -358,6 +370,9 @@ fn two_nodes_on_one_redis_share_a_limit_and_halve_it_while_that_is_away() {
         assert_eq!(told, 1, "{}", node.log());
     }
     all("doorward_limits_up", 0.0);
+    all("doorward_failopen_total", 0.0);
+    let said = shop.gateway.command(&["check"]).ok().stdout;
+    assert!(said.contains("warning: the Redis server") && said.contains("does not answer"), "{said}");
     redis.start_again();
     all("doorward_limits_up", 1.0);
     assert_eq!(through(|| second.ask(shop.server.get("/v1/x")), 60), 40, "the server began anew");

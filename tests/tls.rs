@@ -1,5 +1,5 @@
 //! TLS, and what becomes of requests that come without it.
-use crate::support::{Authority, Conn, Do, Fault, HOST, TlsVersion, World, eventually, tag};
+use crate::support::{Authority, Conn, Do, Fault, HOST, Setup, TlsVersion, World, eventually, tag};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
@@ -122,6 +122,23 @@ fn a_silent_handshake_ends() {
         let mut connection = Conn::open(world.gateway.address("tls"));
         connection.send(sent).expect_closed();
     }
+}
+
+/// `check` tells all that is wrong with a certificate and its key at once.
+#[test]
+fn files_that_are_missing_are_told_together() {
+    let authority = Authority::new();
+    let (certificate, key) = authority.certificate();
+    let gateway = Setup::new().tls(&certificate, &key).prepare();
+    gateway.command(&["check"]).ok();
+    let files = ["server.pem", "server.key"].map(|name| gateway.folder.file(name));
+    gateway.folder.write("server.key", &authority.certificate().1);
+    let said = gateway.command(&["check"]).stderr;
+    assert!(said.contains("does not belong to the certificate"), "{said}");
+    files.iter().for_each(|file| std::fs::remove_file(file).expect("it was there"));
+    let run = gateway.command(&["check"]);
+    assert_eq!(run.code, 1, "{run:?}");
+    assert!(files.iter().all(|file| run.stderr.contains(file.as_str())), "{run:?}");
 }
 
 /// Certificates are taken anew without a restart; connections that are there stay.

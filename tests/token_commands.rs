@@ -136,6 +136,8 @@ fn tokens_that_cannot_be_are_refused_in_a_sentence() {
         "antavo",
         "--plain-key",
     ]);
+    let pair = server(&gateway, &["--dialect", "voucherify"]);
+    let viewer = server(&gateway, &["--dialect", "voucherify", "--role", "viewer"]);
     let issue = |id: &str, more: &[&str]| gateway.command(&[&["token", "issue", "--id", id], more].concat());
     for (id, more, part) in [
         ("nobody", &[][..], "there is no credential `nobody`"),
@@ -145,6 +147,11 @@ fn tokens_that_cannot_be_are_refused_in_a_sentence() {
         (&standard, &["--resource", "https://a.example/#x"], "is no resource"),
         (&standard, &["--life-s", "3601"], "1 to 3600 seconds"),
         (&antavo, &["--resource", "https://a.example"], "no resource of one's choice"),
+        // What the dialect's endpoint gives nobody, nobody gets here either.
+        (&antavo, &["--scope", "orders"], "tokens of antavo have no scope `orders`"),
+        (&pair, &["--scope", "vouchers:read"], "tokens of voucherify have no scope `vouchers:read`"),
+        (&pair, &["--scope", "api everything"], "tokens of voucherify have no scope `everything`"),
+        (&viewer, &[], "no scope of"),
         (&aws, &[], "no tokens of the dialect aws4"),
         (text(&client[0], "id"), &[], "gets no tokens"),
         (text(&weak[0], "id"), &[], "gets no tokens"),
@@ -153,8 +160,9 @@ fn tokens_that_cannot_be_are_refused_in_a_sentence() {
         refused(issue(id, more), part);
     }
     assert_eq!(text(&issued(&gateway, &standard, &[]), "scope"), "read");
+    assert_eq!(text(&issued(&gateway, &pair, &["--scope", "vouchers"]), "scope"), "vouchers");
     for (words, code, part) in [
-        (&["token", "issue", "--id", &standard, "--life-s", "0"][..], 2, "0"),
+        (&["token", "issue", "--id", &standard, "--life-s", "0"][..], 2, "a number of seconds, 1 at least"),
         (&["token", "revoke"], 2, "required"),
         (&["token", "revoke", "--jti", "short"], 2, "22 characters"),
         (&["token", "revoke", "--jti", "AAAAAAAAAAAAAAAAAAAAAB"], 2, "22 characters"),

@@ -121,6 +121,16 @@ pub(crate) fn certificates(config: &Config) -> Result<Option<Arc<Certificates>>,
     }
 }
 
+/// Everything that is wrong with them.
+pub(crate) fn faults_of_certificates(config: &Config) -> Vec<String> {
+    match (config.listen.tls, &config.tls.certificate_file, &config.tls.key_file) {
+        (Some(_), Some(certificate), Some(key)) => {
+            Certificates::faults(certificate, key).iter().map(ToString::to_string).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
 /// What certificates of https upstreams are checked against: the system's roots and those that the settings name.
 ///
 /// # Errors

@@ -65,7 +65,9 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) if broken_pipe(&*e) => ExitCode::SUCCESS,
         Err(e) => {
-            complain(&e.to_string());
+            if !e.is::<commands::Said>() {
+                complain(&e.to_string());
+            }
             ExitCode::from(FAILED)
         }
     }

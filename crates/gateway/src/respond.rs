@@ -66,7 +66,8 @@ fn challenge(refused: &Refused<'_>, status: u16) -> Option<String> {
     };
     let realm = bearer.realm;
     match (status, refused.scope) {
-        (403, Some(scope)) => {
+        // Whoever sent a key has no use for a token with that scope.
+        (403, Some(scope)) if bearer.presented => {
             Some(format!("Bearer realm=\"{realm}\", error=\"insufficient_scope\", scope=\"{scope}\""))
         }
         (401, _) if bearer.presented && of_token(refused.reason) => {

@@ -3,7 +3,7 @@ use arc_swap::ArcSwap;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
-use rustls::sign::CertifiedKey;
+use rustls::sign::{CertifiedKey, SigningKey};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
@@ -36,20 +36,25 @@ fn provider() -> Arc<rustls::crypto::CryptoProvider> {
     Arc::new(rustls::crypto::aws_lc_rs::default_provider())
 }
 
-fn read(chain: &Path, key: &Path) -> Result<CertifiedKey, TlsError> {
+fn certificates_in(chain: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let certificates: Vec<_> = CertificateDer::pem_file_iter(chain)
         .and_then(Iterator::collect)
         .map_err(|e| wrong(chain, format!("can't be read as certificates in PEM: {e}")))?;
     if certificates.is_empty() {
         return Err(wrong(chain, "holds no certificate"));
     }
+    Ok(certificates)
+}
+
+fn key_in(key: &Path) -> Result<Arc<dyn SigningKey>, TlsError> {
     let private = PrivateKeyDer::from_pem_file(key)
         .map_err(|e| wrong(key, format!("can't be read as a private key in PEM: {e}")))?;
-    let signing = provider()
-        .key_provider
-        .load_private_key(private)
-        .map_err(|e| wrong(key, format!("this kind of private key can't be used: {e}")))?;
-    let certified = CertifiedKey::new(certificates, signing);
+    let signing = provider().key_provider.load_private_key(private);
+    signing.map_err(|e| wrong(key, format!("this kind of private key can't be used: {e}")))
+}
+
+fn read(chain: &Path, key: &Path) -> Result<CertifiedKey, TlsError> {
+    let certified = CertifiedKey::new(certificates_in(chain)?, key_in(key)?);
     match certified.keys_match() {
         Ok(()) | Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::Unknown)) => Ok(certified),
         Err(_) => Err(wrong(key, format!("does not belong to the certificate in {}", chain.display()))),
@@ -61,6 +66,14 @@ fn stamp(chain: &Path, key: &Path) -> Stamp {
 }
 
 impl Certificates {
+    /// Everything that is wrong with a chain and its key.
+    #[must_use]
+    pub fn faults(chain: &Path, key: &Path) -> Vec<TlsError> {
+        let each = [certificates_in(chain).err(), key_in(key).err()];
+        let all: Vec<_> = each.into_iter().flatten().collect();
+        if all.is_empty() { read(chain, key).err().into_iter().collect() } else { all }
+    }
+
     /// Reads a chain and its key.
     ///
     /// # Errors

@@ -30,6 +30,8 @@ pub struct Filter {
     pub role: Option<String>,
     /// Those that have a list of networks of their own.
     pub with_networks: bool,
+    /// Those that have a limit of their own.
+    pub with_limit: bool,
 }
 
 impl Filter {
@@ -53,6 +55,9 @@ impl Filter {
         }
         if self.with_networks {
             sql.push_str(" AND c.networks IS NOT NULL");
+        }
+        if self.with_limit {
+            sql.push_str(" AND c.limit_rule IS NOT NULL");
         }
         if let Some(text) = &self.search {
             let (from, to) = (bind(text.clone()), bind(format!("{text}{}", char::MAX)));

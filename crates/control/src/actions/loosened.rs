@@ -82,8 +82,7 @@ fn api_as_a_whole(old: &Api, api: &Api, is: Side<'_>, found: &mut Vec<Loosened>)
         (Some(_), None) => say("it serves every workspace".to_owned()),
         (Some(before), Some(now)) => {
             let there = |id: &&String| is.policy.workspaces.contains_key(id.as_str());
-            let mut more: Vec<&str> =
-                now.difference(before).filter(there).map(String::as_str).collect();
+            let mut more: Vec<&str> = now.difference(before).filter(there).map(String::as_str).collect();
             more.sort_unstable();
             if !more.is_empty() {
                 say(format!("it serves {} as well", more.join(", ")));

@@ -19,6 +19,7 @@ pub mod policy;
 pub mod readiness;
 pub mod terms;
 pub mod token_keys;
+mod token_wish;
 pub mod tokens;
 mod view;
 

@@ -1,10 +1,8 @@
 //! From where a credential may be used: a list of networks of its own, besides what policies say.
 use super::{CredentialView, Desk, Error, own};
-use doorward_core::document::Mistake;
 use doorward_core::network::{Network, Networks};
 use doorward_core::policy::Module;
-use doorward_core::policy::draft::{Draft, WorkspaceDraft};
-use doorward_store::Filter;
+use doorward_core::policy::draft::Draft;
 
 /// Most networks on the list of one credential: each lies in the memory of every node.
 pub const MAX_NETWORKS: usize = 1_000;
@@ -15,16 +13,8 @@ pub(super) fn read(texts: &[String], workspace: &str, policy: &Draft, wrong: &mu
         wrong.push(format!("it has {} networks; {MAX_NETWORKS} are possible", texts.len()));
         return Networks::default();
     }
-    if policy.workspaces.iter().any(|w| w.id == workspace && is_off(w)) {
-        wrong.push(format!(
-            "the module `network` of workspace `{workspace}` is off; switch it on first, or list no networks"
-        ));
-    }
+    wrong.extend(own::module_on(Module::Network, workspace, policy).err());
     Networks::new(texts.iter().filter_map(|text| Network::parse(text).map_err(|why| wrong.push(why)).ok()))
-}
-
-fn is_off(workspace: &WorkspaceDraft) -> bool {
-    workspace.modules.as_ref().is_some_and(|on| !on.iter().any(|module| module == Module::Network.name()))
 }
 
 /// Lets a credential be used from these networks, and from nowhere else; with none, from nowhere at all.
@@ -50,26 +40,4 @@ pub async fn clear(desk: Desk<'_>, id: &str) -> Result<CredentialView, Error> {
         Ok(())
     })
     .await
-}
-
-/// The module stays on while credentials of the workspace have lists of their own.
-pub(super) async fn needed(desk: Desk<'_>, new: &Draft, mistakes: &mut Vec<Mistake>) -> Result<(), Error> {
-    for workspace in new.workspaces.iter().filter(|workspace| is_off(workspace)) {
-        let filter =
-            Filter { workspace: Some(workspace.id.clone()), with_networks: true, ..Filter::default() };
-        let Some(held) = desk.store.credentials_page(&filter, None, 1).await?.into_iter().next() else {
-            continue;
-        };
-        let message = format!(
-            "the module `network` can't be off while credentials have lists of networks of their own, as `{}` has; \
-             `doorward credential network clear` takes a list away",
-            held.credential.label()
-        );
-        mistakes.push(Mistake {
-            line: workspace.line.0,
-            place: format!("workspace `{}`", workspace.id),
-            message,
-        });
-    }
-    Ok(())
 }

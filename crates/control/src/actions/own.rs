@@ -1,8 +1,9 @@
 //! What holds for one credential alone: its role, from where it may be used, and how often.
 use super::{CredentialView, Desk, Error, networks};
 use doorward_core::credential::{Credential, OwnRules};
-use doorward_core::policy::draft::Draft;
-use doorward_core::policy::{BUILT_IN_ROLES, Limit, compile};
+use doorward_core::document::Mistake;
+use doorward_core::policy::draft::{Draft, WorkspaceDraft};
+use doorward_core::policy::{BUILT_IN_ROLES, Limit, Module, compile};
 use doorward_core::scope::Held;
 use doorward_store::Filter;
 
@@ -28,6 +29,9 @@ pub(super) fn check(
         wrong.extend(known_role(role, workspace, policy).err());
     }
     let networks = wanted.networks.as_ref().map(|all| networks::read(all, workspace, policy, wrong));
+    if wanted.limit.is_some() {
+        wrong.extend(module_on(Module::Limits, workspace, policy).err());
+    }
     let limit = wanted.limit.as_ref().and_then(|text| Limit::parse(text).map_err(|e| wrong.push(e)).ok());
     OwnRules { role: wanted.role.as_deref().map(Into::into), networks, limit }
 }
@@ -41,6 +45,54 @@ fn known_role(role: &str, workspace: &str, policy: &Draft) -> Result<(), String>
     }
     all.sort_unstable();
     Err(format!("the workspace `{workspace}` has no role `{role}`; it has {}", all.join(", ")))
+}
+
+fn is_off(module: Module, workspace: &WorkspaceDraft) -> bool {
+    workspace.modules.as_ref().is_some_and(|on| !on.iter().any(|name| name == module.name()))
+}
+
+/// What a credential is bound to is a module's, which has to be on.
+pub(super) fn module_on(module: Module, workspace: &str, policy: &Draft) -> Result<(), String> {
+    if !policy.workspaces.iter().any(|w| w.id == workspace && is_off(module, w)) {
+        return Ok(());
+    }
+    Err(format!(
+        "the module `{}` of workspace `{workspace}` is off; switch it on first, or leave this out",
+        module.name()
+    ))
+}
+
+/// The modules stay on while credentials of the workspace are bound to what is theirs.
+pub(super) async fn modules_needed(
+    desk: Desk<'_>,
+    new: &Draft,
+    mistakes: &mut Vec<Mistake>,
+) -> Result<(), Error> {
+    for (module, what, clear) in [
+        (Module::Network, "lists of networks", "credential network clear"),
+        (Module::Limits, "limits", "credential limit clear"),
+    ] {
+        for workspace in new.workspaces.iter().filter(|workspace| is_off(module, workspace)) {
+            let filter = Filter {
+                workspace: Some(workspace.id.clone()),
+                with_networks: module == Module::Network,
+                with_limit: module == Module::Limits,
+                ..Filter::default()
+            };
+            let Some(held) = desk.store.credentials_page(&filter, None, 1).await?.into_iter().next() else {
+                continue;
+            };
+            let message = format!(
+                "the module `{}` can't be off while credentials have {what} of their own, as `{}` has; `doorward {clear}` \
+                 takes it away",
+                module.name(),
+                held.credential.label()
+            );
+            let place = format!("workspace `{}`", workspace.id);
+            mistakes.push(Mistake { line: workspace.line.0, place, message });
+        }
+    }
+    Ok(())
 }
 
 /// Gives a credential a role, or takes its role away.
@@ -65,8 +117,11 @@ pub async fn set_role(desk: Desk<'_>, id: &str, role: Option<&str>) -> Result<Cr
 /// [`Error::UnknownCredential`]; [`Error::Credential`] where it is no limit; or the store's.
 pub async fn set_limit(desk: Desk<'_>, id: &str, limit: Option<&str>) -> Result<CredentialView, Error> {
     let action = if limit.is_some() { "limit_given" } else { "limit_taken" };
-    change(desk, id, action, |own, _, _| {
+    change(desk, id, action, |own, c, policy| {
         own.limit = limit.map(Limit::parse).transpose()?;
+        if limit.is_some() {
+            module_on(Module::Limits, &c.workspace, policy)?;
+        }
         Ok(())
     })
     .await

@@ -1,7 +1,7 @@
 //! What is done with workspaces and APIs.
 use super::enforcement::{self, ModeChange};
 use super::loosened::{self, Loosened, Side};
-use super::{Desk, Error, networks, own};
+use super::{Desk, Error, own};
 use doorward_core::document::Mistake;
 use doorward_core::policy::compile;
 use doorward_core::policy::draft::{Draft, LicenceDraft, PolicyDraft, WorkspaceDraft};
@@ -77,7 +77,7 @@ pub async fn apply(desk: Desk<'_>, new: &Draft, dry_run: bool) -> Result<Plan, E
         Err(all) => mistakes = all,
     }
     fixed_environments(&old, new, &mut mistakes);
-    networks::needed(desk, new, &mut mistakes).await?;
+    own::modules_needed(desk, new, &mut mistakes).await?;
     licences_that_are_over(desk, &plan, new, &mut mistakes);
     for gone in plan.removed.iter().filter(|o| o.kind == WORKSPACE) {
         let held = desk.store.credentials_held(&gone.id).await?;

@@ -1,16 +1,13 @@
 //! What operators do with tokens: give one, look at one, and end one or all of a credential's.
 use super::token_keys::signed_with;
 use super::view::{Revealed, instant};
-use super::{Desk, Error, credentials::Random, own};
-use crate::oauth::is_resource;
+use super::{Desk, Error, credentials::Random, own, token_wish};
 use doorward_core::credential::{Credential, Kind, Status};
 use doorward_core::jwt::{Algorithm, SigningKey};
 use doorward_core::live::Live;
-use doorward_core::scope::Held;
 use doorward_core::time::UnixMillis;
 use doorward_core::token::{
-    Audience, AudienceRule, Grant, Issuer, JTI_BYTES, Jti, MAX_RESOURCES, TokenFault, TokenRecord, Verified,
-    client_alive, issue, read,
+    Audience, Grant, Issuer, JTI_BYTES, Jti, TokenFault, TokenRecord, Verified, client_alive, issue, read,
 };
 use doorward_store::{NewToken, SecretSeen, StoreError, Token, TokenFilter};
 use serde::Serialize;
@@ -98,7 +95,7 @@ fn view(token: &Token) -> TokenView {
     }
 }
 
-fn refused<T>(why: impl Into<String>) -> Result<T, Error> {
+pub(super) fn refused<T>(why: impl Into<String>) -> Result<T, Error> {
     Err(Error::Token(why.into()))
 }
 
@@ -128,8 +125,8 @@ pub async fn give(
     let c = &stored.credential;
     let record = record_of(c, desk.now)?;
     let held = own::held(desk, c).await?;
-    let scope = scope(c, &held, record, wanted.scopes.as_deref())?;
-    resources(record, &wanted.resources)?;
+    let scope = token_wish::scope(c, &held, record, wanted.scopes.as_deref())?;
+    token_wish::resources(record, &wanted.resources)?;
     let asked_s = match wanted.life_s {
         Some(s) if !(1..=record.life_s).contains(&s) => {
             return refused(format!(
@@ -227,52 +224,6 @@ fn record_of(c: &Credential, now: UnixMillis) -> Result<&'static TokenRecord, Er
     }
     let record = TokenRecord::of(c.dialect.name);
     record.ok_or_else(|| Error::Token(format!("there are no tokens of the dialect {}", c.dialect.name)))
-}
-
-/// What the token may do: what was asked for, if its credential may; all that it may, where nothing was.
-fn scope(
-    c: &Credential,
-    held: &Held,
-    record: &TokenRecord,
-    asked: Option<&[String]>,
-) -> Result<String, Error> {
-    let Some(asked) = asked else {
-        return Ok(held.names().collect::<Vec<_>>().join(" "));
-    };
-    if !record.scope {
-        return refused(format!(
-            "tokens of {} carry no scope; what they may do is what their credential may",
-            record.dialect
-        ));
-    }
-    let has = |name: &str| held.hands_on(name, |own, name| c.dialect.scopes.covers(own, name));
-    let mut names: Vec<&str> = Vec::new();
-    for name in asked.iter().flat_map(|some| some.split(' ')).filter(|name| !name.is_empty()) {
-        if !has(name) {
-            return refused(format!("`{}` has not the scope `{}`", c.label(), name.escape_default()));
-        }
-        if !names.contains(&name) {
-            names.push(name);
-        }
-    }
-    Ok(names.join(" "))
-}
-
-/// RFC 8707: absolute, and without a fragment.
-fn resources(record: &TokenRecord, asked: &[String]) -> Result<(), Error> {
-    if !asked.is_empty() && record.audience != AudienceRule::Resources {
-        return refused(format!("tokens of {} are for no resource of one's choice", record.dialect));
-    }
-    if asked.len() > MAX_RESOURCES {
-        return refused(format!("a token is for at most {MAX_RESOURCES} resources"));
-    }
-    match asked.iter().find(|text| !is_resource(text)) {
-        Some(bad) => refused(format!(
-            "`{}` is no resource; write an absolute URI without `#`, as in https://orders.example",
-            bad.escape_default()
-        )),
-        None => Ok(()),
-    }
 }
 
 /// Tells everything about a token that somebody shows.

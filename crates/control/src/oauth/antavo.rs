@@ -9,7 +9,7 @@ use serde::Serialize;
 use std::sync::Arc;
 
 /// The only scope there is.
-const SCOPE: &str = "loyalty.async_events";
+pub(super) const SCOPE: &str = "loyalty.async_events";
 const REALM: &str = "Basic realm=\"OAuth2 Token Endpoint\"";
 /// Parameters of other grants than the one there is.
 const NOT_ALLOWED: [&str; 6] =

@@ -36,7 +36,7 @@ pub(super) fn presented(asked: &Asked, form: &Form) -> Result<Presented, Fault> 
         return Err(twice());
     }
     if asserted || asked.proved.is_some() {
-        return Err(Fault::client(Reason::SchemeNotAccepted, "other-authentication"));
+        return Err(Fault::other_authentication());
     }
     let named = form.get("client_id");
     if let Some(basic) = basic {
@@ -61,7 +61,7 @@ fn read_basic(field: &[u8]) -> Result<(String, String), Fault> {
     let text = std::str::from_utf8(field).map_err(|_| malformed("authorization-unreadable"))?;
     let (scheme, value) = text.split_once(' ').ok_or_else(|| malformed("authorization-unreadable"))?;
     if !scheme.eq_ignore_ascii_case("basic") {
-        return Err(Fault::client(Reason::SchemeNotAccepted, "not-basic"));
+        return Err(Fault { detail: "not-basic", ..Fault::other_authentication() });
     }
     let pair = BASE64_STANDARD.decode(value.trim_matches(' ')).map_err(|_| malformed("basic-base64"))?;
     let colon = pair.iter().position(|b| *b == b':').ok_or_else(|| malformed("basic-no-colon"))?;

@@ -83,6 +83,17 @@ impl Fault {
         Fault::new(What::GrantType, Reason::SchemeNotAccepted, detail, note)
     }
 
+    pub(super) fn passwords_off() -> Fault {
+        let note = "the password grant is switched off here";
+        Fault::new(What::GrantType, Reason::SchemeNotAccepted, "password-grant-off", note)
+    }
+
+    /// Something proves who calls, and it is nothing that the endpoint takes.
+    pub(super) fn other_authentication() -> Fault {
+        let note = "a client authenticates with HTTP Basic, or with client_id and client_secret in the form";
+        Fault::new(What::Client, Reason::SchemeNotAccepted, "other-authentication", note)
+    }
+
     pub(super) fn scope(detail: &'static str) -> Fault {
         let note = "the scope is not a list of names, or more than this client may do";
         Fault::new(What::Scope, Reason::ScopeMissing, detail, note)

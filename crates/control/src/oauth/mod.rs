@@ -27,6 +27,7 @@ mod tests;
 
 pub use asked::{Answer, Asked, Outcome};
 pub use password::PasswordRules;
+pub(crate) use scope::is_given;
 pub(crate) use standard::is_resource;
 
 use doorward_core::decide::Refusal;

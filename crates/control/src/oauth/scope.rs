@@ -1,6 +1,6 @@
 //! What a token may do: never more than its credential.
-use super::Server;
 use super::fault::Fault;
+use super::{Server, antavo, voucherify};
 use doorward_core::credential::Credential;
 use doorward_core::scope::Held;
 
@@ -18,6 +18,15 @@ pub(super) fn names(scope: &str) -> Option<Vec<&str>> {
         }
     }
     Some(all)
+}
+
+/// Whether the endpoint of a dialect gives tokens with a name at all.
+pub(crate) fn is_given(dialect: &str, name: &str) -> bool {
+    match dialect {
+        "voucherify" => voucherify::side_of(name).is_some(),
+        "antavo" => name == antavo::SCOPE,
+        _ => names(name).is_some_and(|all| all.len() == 1),
+    }
 }
 
 impl Server {

@@ -75,6 +75,7 @@ async fn try_token(server: &Server, asked: &Asked) -> Result<Answer, Fault> {
             by_secret(server, asked, &form, &client).await
         }
         Some("password") if server.passwords_are_on() => by_password(server, asked, &form).await,
+        Some("password") => Err(Fault::passwords_off()),
         Some(_) => Err(Fault::grant_type("grant-type")),
     }
 }

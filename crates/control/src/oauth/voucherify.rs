@@ -42,7 +42,7 @@ fn covers(held: &str, wanted: &str) -> bool {
 }
 
 /// The side that a scope opens something of; `None`: there is no such scope.
-fn side_of(name: &str) -> Option<&'static Side> {
+pub(super) fn side_of(name: &str) -> Option<&'static Side> {
     let ScopeRule::Paths(scopes) = Dialect::named("voucherify")?.scopes else { return None };
     let has = |side: &&Side| side.all == name || side.names.iter().any(|(own, _)| *own == name);
     [&scopes.server, &scopes.client].into_iter().find(has)

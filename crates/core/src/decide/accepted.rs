@@ -2,7 +2,7 @@
 use super::rest::Rest;
 use super::{Denial, Permit, Refusal, Step, Target};
 use crate::credential::{Environment, SchemeName};
-use crate::policy::{Api, Route};
+use crate::policy::{Api, Endpoint, Route};
 use crate::reason::Reason;
 use crate::schemes::{Presented, Shown, avanan};
 use std::net::IpAddr;
@@ -54,14 +54,22 @@ fn ways(api: &Api) -> Option<String> {
 }
 
 #[cold]
-fn not_accepted(api: &Api, detail: &'static str, note: &str) -> Refusal {
-    let expected = ways(api).map(|ways| format!(" It expects {ways}.")).unwrap_or_default();
+fn not_accepted(route: &Route, api: &Api, detail: &'static str, note: &str) -> Refusal {
+    let expected = match route.local {
+        // Whoever calls proves itself to the endpoint, and not before.
+        Some(Endpoint::Token | Endpoint::Introspect | Endpoint::Revoke) if route.public => {
+            " A client sends its id and secret with HTTP Basic, or as client_id and client_secret in the form."
+                .to_owned()
+        }
+        Some(_) if route.public => " Send none here.".to_owned(),
+        _ => ways(api).map(|ways| format!(" It expects {ways}.")).unwrap_or_default(),
+    };
     Refusal::new(Reason::SchemeNotAccepted, detail).saying(format!("{note}{expected}"))
 }
 
 /// Whether the route takes this kind of credential at all: decided before anybody is looked up.
 pub(super) fn accepted(presented: &Presented<'_>, route: &Route, api: &Api) -> Result<(), Refusal> {
-    let not = |detail, note| Err(not_accepted(api, detail, note));
+    let not = |detail, note| Err(not_accepted(route, api, detail, note));
     // Whose names a token has, it says itself, later.
     let names =
         presented.scheme == SchemeName::Bearer || api.names.iter().any(|d| d.name == presented.dialect.name);

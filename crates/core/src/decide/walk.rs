@@ -80,10 +80,14 @@ pub fn walk<'p>(
     ];
     findings.extend(checks::walk(&subject));
     // What is asked outside is not asked here.
+    let of =
+        |rule: Rule, mode, stands| Finding { name: rule.name(), mode, stands: Some(stands), found: None };
     let asked = [(Rule::Limits, subject.rules.limits.is_some()), (Rule::Captcha, route.captcha)];
     for (rule, _) in asked.into_iter().filter(|(_, asked)| *asked) {
-        let (mode, stands) = (subject.rules.mode(rule), Some(Stands::Policy));
-        findings.push(Finding { name: rule.name(), mode, stands, found: None });
+        findings.push(of(rule, subject.rules.mode(rule), Stands::Policy));
+    }
+    if credential.limit().is_some() {
+        findings.push(of(Rule::Limits, Mode::Enforce, Stands::Credential));
     }
     Ok(Walk { api, route, workspace, scheme: presented.scheme, findings })
 }

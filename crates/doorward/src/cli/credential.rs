@@ -52,7 +52,7 @@ pub(crate) enum Credential {
         #[command(flatten)]
         one: One,
         /// admin, user, viewer, merchant, or a role of its workspace's own; --clear takes its role away
-        #[arg(value_name = "ROLE", required_unless_present = "clear")]
+        #[arg(value_name = "ROLE")]
         role: Option<String>,
         /// Take its role away
         #[arg(long, conflicts_with = "role")]

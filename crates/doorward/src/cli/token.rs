@@ -42,7 +42,7 @@ pub(crate) struct Issue {
     #[arg(long = "resource", value_name = "URI")]
     pub(crate) resources: Vec<String>,
     /// How long it is good, in seconds; left out, as long as tokens of its dialect are, which is also the most
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
+    #[arg(long, value_name = "N", value_parser = life)]
     pub(crate) life_s: Option<i64>,
     #[command(flatten)]
     pub(crate) output: Output,
@@ -132,4 +132,9 @@ pub(crate) enum Key {
 fn jti(text: &str) -> Result<Jti, String> {
     let parsed = Jti::parse(text).filter(|jti| jti.to_string() == text);
     parsed.ok_or_else(|| "a token's name has 22 characters: letters, digits, `-` and `_`".to_owned())
+}
+
+fn life(text: &str) -> Result<i64, String> {
+    let seconds = text.parse().ok().filter(|seconds| *seconds > 0);
+    seconds.ok_or_else(|| "a token is good for a number of seconds, 1 at least".to_owned())
 }

@@ -25,7 +25,7 @@ pub(super) async fn run(file: &Path) -> Result<(), Failure> {
 /// The files that the settings name.
 fn beside(config: &Config) -> Vec<String> {
     let mut wrong = Vec::new();
-    wrong.extend(front::certificates(config).err().map(|e| e.to_string()));
+    wrong.extend(front::faults_of_certificates(config));
     wrong.extend(front::upstream_roots(config).err().map(|e| e.to_string()));
     wrong.extend(master_key::load(&config.store.master_key_file).err().map(|e| e.to_string()));
     wrong.extend(place::address(&config.store).err().map(|e| e.to_string()));

@@ -1,9 +1,11 @@
 //! `doorward credential ...`.
+use super::usage::usage;
 use super::{ACTOR, import, list, print};
 use crate::cli::{Create, Credential, Limit, Network, One, Output, Set};
 use crate::{Failure, clock, place, random};
 use doorward_control::actions::{
-    CredentialView, Import, OwnWanted, Password, Showing, TermsWanted, Wanted, credentials, networks, own, terms,
+    CredentialView, Import, OwnWanted, Password, Showing, TermsWanted, Wanted, credentials, networks, own,
+    terms,
 };
 use std::io::{self, Read as _};
 use std::path::Path;
@@ -64,7 +66,12 @@ pub(super) async fn run(command: Credential) -> Result<(), Failure> {
             }
             Ok(told(&made, one.output)?)
         }
-        Credential::Role { one, role, clear: _ } => {
+        Credential::Role { one, role, clear } => {
+            if role.is_none() && !clear {
+                usage(
+                    "name the role, as in `doorward credential role ID viewer`, or say --clear to take its role away",
+                );
+            }
             let opened = place::open(&one.place).await?;
             Ok(told(&own::set_role(opened.desk(ACTOR), &one.id, role.as_deref()).await?, one.output)?)
         }

@@ -28,6 +28,11 @@ mod usage;
 /// Who the change table names for what is done from the command line.
 const ACTOR: &str = "command-line";
 
+/// A command has said what there is to say, and it was no.
+#[derive(Debug, thiserror::Error)]
+#[error("refused")]
+pub(crate) struct Said;
+
 /// Runs what was asked for.
 ///
 /// # Errors

@@ -1,4 +1,5 @@
 //! A curl command for each way of calling that the demo's credentials have. Each works when pasted.
+use super::policy::PRODUCTION;
 use super::{REGION, token_examples};
 use crate::Failure;
 use crate::shell::{capitals, quoted};
@@ -51,6 +52,7 @@ pub(super) fn all(credentials: &[CredentialView], at: &Reached<'_>) -> Result<Ve
             }
         }
     }
+    out.extend(limit(credentials, at.plain)?);
     out.extend(token_examples::all(credentials, at.plain));
     if let Some(c) = credentials.first() {
         let trust = format!(" --cacert {}", quoted(&at.ca_file.display().to_string()));
@@ -58,6 +60,19 @@ pub(super) fn all(credentials: &[CredentialView], at: &Reached<'_>) -> Result<Ve
         out.push(Example { name: format!("{} over TLS: /echo/hello", c.name), curl });
     }
     Ok(out)
+}
+
+/// What a caller under a limit is told.
+fn limit(credentials: &[CredentialView], base: &str) -> Result<Option<Example>, Failure> {
+    let limited = |c: &&CredentialView| {
+        c.dialect == "voucherify" && c.scheme == SchemeName::ApiKey.name() && c.workspace == PRODUCTION
+    };
+    let Some(c) = credentials.iter().find(limited) else { return Ok(None) };
+    let curl = curl(base, " -o /dev/null -D -", c, SchemeName::ApiKey, "/v1/vouchers/FESTIVE-2026")?;
+    Ok(Some(Example {
+        name: format!("{} ({}): what a caller is told of limits", c.name, c.dialect),
+        curl: format!("{curl} | grep -i limit"),
+    }))
 }
 
 /// The ways in which a credential may be used: its scheme, and by its id alone.

@@ -1,5 +1,7 @@
 //! Where a demo keeps everything.
 use crate::{config, random};
+use std::fmt::Display;
+use std::fs::{File, TryLockError};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -7,17 +9,22 @@ use std::path::{Path, PathBuf};
 /// For its owner alone.
 const MODE: u32 = 0o700;
 
-/// A folder; one that was made for this run goes with it.
+/// Whoever runs a demo holds a lock on it. Commands that manage the demo's store don't ask for it.
+const LOCK: &str = "demo.lock";
+
+/// A folder that no other demo uses; one that was made for this run goes with it.
 pub(super) struct Folder {
     path: PathBuf,
     temporary: bool,
+    /// Held while the folder is.
+    _lock: File,
 }
 
 impl Folder {
     /// Opens the given folder, makes it where it is not there, or makes a temporary one.
     ///
     /// # Errors
-    /// What the file system says, with the name of the folder.
+    /// A demo that runs has it; or what the file system says, with the name of the folder.
     pub(super) fn open(given: Option<&Path>) -> Result<Folder, String> {
         let mut builder = std::fs::DirBuilder::new();
         builder.mode(MODE);
@@ -25,10 +32,10 @@ impl Folder {
             let path = path.display().to_string();
             move |e: io::Error| format!("{path}: {e}")
         };
-        let mut folder = match given {
+        let (path, temporary) = match given {
             Some(path) => {
                 builder.recursive(true).create(path).map_err(told(path))?;
-                Folder { path: path.to_owned(), temporary: false }
+                (path.to_owned(), false)
             }
             None => {
                 let mut bytes = [0; 8];
@@ -37,16 +44,32 @@ impl Folder {
                 let path = config::temporary_folder()
                     .join(format!("doorward-demo-{:016x}", u64::from_be_bytes(bytes)));
                 builder.create(&path).map_err(told(&path))?;
-                Folder { path, temporary: true }
+                (path, true)
             }
         };
         // What is printed has to work from anywhere.
-        folder.path = folder.path.canonicalize().map_err(told(&folder.path))?;
-        Ok(folder)
+        let path = path.canonicalize().map_err(told(&path))?;
+        let lock = lock(&path)?;
+        Ok(Folder { path, temporary, _lock: lock })
     }
 
     pub(super) fn path(&self) -> &Path {
         &self.path
+    }
+}
+
+fn lock(folder: &Path) -> Result<File, String> {
+    let file = folder.join(LOCK);
+    let failed = |e: &dyn Display| format!("{}: {e}", file.display());
+    let opened = File::options().write(true).create(true).truncate(false).open(&file);
+    let opened = opened.map_err(|e| failed(&e))?;
+    match opened.try_lock() {
+        Ok(()) => Ok(opened),
+        Err(TryLockError::WouldBlock) => Err(format!(
+            "a demo runs on {} already; stop that one, or give this one a folder of its own (--data)",
+            folder.display()
+        )),
+        Err(TryLockError::Error(e)) => Err(failed(&e)),
     }
 }
 

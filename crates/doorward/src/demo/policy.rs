@@ -4,7 +4,11 @@ mod tokens;
 
 use doorward_core::credential::{Environment, SchemeName};
 use doorward_core::dialect::DIALECTS;
-use doorward_core::policy::draft::{ApiDraft, CorsDraft, Draft, RouteDraft, UpstreamDraft, WorkspaceDraft};
+use doorward_core::limits::MAX_REQUESTS;
+use doorward_core::policy::draft::{
+    ApiDraft, CorsDraft, Draft, LimitDraft, LimitsDraft, PolicyDraft, RouteDraft, UpstreamDraft,
+    WorkspaceDraft,
+};
 use std::net::SocketAddr;
 
 /// The production workspace.
@@ -15,6 +19,8 @@ pub(super) const SANDBOX: &str = "demo-sandbox";
 const PAGE: &str = "https://shop.example";
 /// The API that takes everything.
 const ECHO: &str = "echo";
+/// The API whose callers have a limit.
+const LIMITED: &str = "voucherify";
 
 /// What the loyalty API's server side offers below `/v1/`.
 const VOUCHERIFY: [&str; 29] = [
@@ -106,7 +112,7 @@ pub(super) fn draft(sample: SocketAddr) -> Draft {
     let families = &mut VOUCHERIFY.iter().map(|f| format!("/v1/{f}/*"));
     let server_side = ApiDraft {
         schemes: vec![SchemeName::ApiKey.name().to_owned(), bearer.clone()],
-        ..api("voucherify", "Voucherify, server side", "voucherify", families)
+        ..api(LIMITED, "Voucherify, server side", "voucherify", families)
     };
     let client_side = ApiDraft {
         schemes: vec![publishable, bearer],
@@ -128,7 +134,16 @@ pub(super) fn draft(sample: SocketAddr) -> Draft {
         ],
         apis,
         licences: Vec::new(),
-        policies: Vec::new(),
+        // So wide that nobody meets it; it shows how callers are told.
+        policies: vec![PolicyDraft {
+            workspace: PRODUCTION.to_owned(),
+            api: LIMITED.to_owned(),
+            limits: Some(LimitsDraft {
+                credential: Some(LimitDraft { requests: MAX_REQUESTS, per_s: 60, burst: None }),
+                ..LimitsDraft::default()
+            }),
+            ..PolicyDraft::default()
+        }],
     }
 }
 
@@ -146,7 +161,11 @@ pub(super) fn merged(before: &Draft, demo: Draft) -> Draft {
         }
     }
     all.licences.extend(before.licences.iter().cloned());
-    all.policies.extend(before.policies.iter().cloned());
+    for p in &before.policies {
+        if !all.policies.iter().any(|own| own.id() == p.id()) {
+            all.policies.push(p.clone());
+        }
+    }
     all
 }
 
@@ -179,7 +198,9 @@ mod tests {
         let mut before = draft(SAMPLE.into());
         before.apis.push(ApiDraft { id: "mine".to_owned(), ..before.apis[0].clone() });
         before.apis[0].name = Some("changed".to_owned());
+        before.policies.push(PolicyDraft { api: "mine".to_owned(), ..before.policies[0].clone() });
         let after = merged(&before, draft(([127, 0, 0, 1], 9001).into()));
+        assert_eq!(after.policies.len(), 2);
         assert_eq!(after.apis.len(), 24);
         assert_eq!(after.apis[0].name.as_deref(), Some("Echo"));
         assert_eq!(after.apis.last().unwrap().id, "mine");

@@ -28,8 +28,10 @@ pub(super) fn all(credentials: &[CredentialView], base: &str) -> Vec<Example> {
             let asked = format!("curl -s {options} {}", quoted(&format!("{base}{endpoint}")));
             let url = quoted(&format!("{base}{opens}"));
             let bearer = format!("curl -s -H \"Authorization: Bearer $({asked} | {TOKEN_OF})\" {url}");
+            let more = more(c, base, &asked);
             out.push(Example { name: name(&format!("a token from {endpoint}")), curl: asked });
             out.push(Example { name: name(&format!("{opens} with a token")), curl: bearer });
+            out.extend(more.into_iter().map(|(what, curl)| Example { name: name(what), curl }));
         }
         if c.dialect == "avanan" {
             for (call, what) in [
@@ -50,6 +52,41 @@ pub(super) fn all(credentials: &[CredentialView], base: &str) -> Vec<Example> {
         });
     }
     out
+}
+
+/// What else can be done with a token.
+fn more(c: &CredentialView, base: &str, asked: &str) -> Vec<(&'static str, String)> {
+    let secret = c.secret.as_ref().map(|s| s.0.as_str()).unwrap_or_default();
+    let basic = format!("--user {}", quoted(&format!("{}:{secret}", c.id)));
+    let url = |path: &str| quoted(&format!("{base}{path}"));
+    match (c.dialect, c.kind) {
+        ("standard", kind) if kind == Kind::Server.name() => {
+            let sent = format!("-d \"token=$T\" {basic}");
+            vec![
+                (
+                    "what /oauth/introspect tells of a token",
+                    format!("T=$({asked} | {TOKEN_OF}); curl -s {sent} {}", url("/oauth/introspect")),
+                ),
+                (
+                    "a token is revoked at /oauth/revoke, and introspected",
+                    format!(
+                        "T=$({asked} | {TOKEN_OF}); curl -s -o /dev/null {sent} {}; curl -s {sent} {}",
+                        url("/oauth/revoke"),
+                        url("/oauth/introspect")
+                    ),
+                ),
+            ]
+        }
+        ("vista", _) => vec![(
+            "a captcha, which `pass-` and anything solves once",
+            format!(
+                "curl -s -X POST -H \"Authorization: Bearer $({asked} | {TOKEN_OF})\" \
+                 -H \"CaptchaResponse: pass-$(openssl rand -hex 8)\" {}",
+                url("/ocapi/v1/members/authentication-token")
+            ),
+        )],
+        _ => Vec::new(),
+    }
 }
 
 /// How a credential asks for a token, where it can.

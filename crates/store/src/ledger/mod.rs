@@ -32,7 +32,9 @@ use std::task::Poll;
 use term::Term;
 
 pub use lease::{LEASE_MS, Lease, RENEW_MS};
-pub use redis::{Address as RedisAddress, Keeper, RedisLedger, Server as RedisServer, look_at as look_at_redis};
+pub use redis::{
+    Address as RedisAddress, Keeper, RedisLedger, Server as RedisServer, look_at as look_at_redis,
+};
 pub(crate) use redis::{client as redis_client, fit as redis_fit};
 
 /// How much is remembered.

@@ -316,7 +316,8 @@ async fn callers_without_a_credential_have_their_counts() {
             ..Refused::nothing(Rule::Limits)
         };
         let seen = Observed { refused: vec![refused], ..Observed::nothing(api) };
-        let fact = Fact { credential: None, last_used: UnixMillis(at), exposed_at: None, observed: vec![seen] };
+        let fact =
+            Fact { credential: None, last_used: UnixMillis(at), exposed_at: None, observed: vec![seen] };
         store.record(&[fact]).await.unwrap();
     };
     for at in [50, 10, 90, 20, 30, 40, 60, 70] {

@@ -87,11 +87,7 @@ async fn what_lets_more_through_is_told() {
             "policy live/shop: limits.credential 100/60/100 -> 100/60/101",
         ),
         (", client = { requests = 9, per_s = 9 }", "", "policy live/shop: limits.client 9/9/9 is gone"),
-        (
-            "scope = \"api:call\"\n",
-            "",
-            "route shop /v1/*: it does not ask for the scope `api:call`",
-        ),
+        ("scope = \"api:call\"\n", "", "route shop /v1/*: it does not ask for the scope `api:call`"),
         (
             "scope = \"vouchers:read\"",
             "scope = \"vouchers:list\"",
@@ -109,15 +105,27 @@ async fn what_lets_more_through_is_told() {
             "route shop /v1/vouchers/{id}: it is open to publishable keys",
         ),
         // Under its own host.
-        ("scope = \"far:read\"\n", "", "route far /v1/vouchers/{id}: it does not ask for the scope `far:read`"),
+        (
+            "scope = \"far:read\"\n",
+            "",
+            "route far /v1/vouchers/{id}: it does not ask for the scope `far:read`",
+        ),
         // A route that names a path which another one had.
         (
             "[[api]]\nid = \"far\"",
             "[[api.route]]\npath = \"/v1/open\"\nmethods = [\"GET\"]\n[[api]]\nid = \"far\"",
             "route shop /v1/open: it does not ask for the scope `api:call`",
         ),
-        ("schemes = [\"api_key\"", "schemes = [\"bearer\", \"api_key\"", "api shop: bearer is accepted as well"),
-        ("workspaces = [\"live\"]", "workspaces = [\"live\", \"other\"]", "api shop: it serves other as well"),
+        (
+            "schemes = [\"api_key\"",
+            "schemes = [\"bearer\", \"api_key\"",
+            "api shop: bearer is accepted as well",
+        ),
+        (
+            "workspaces = [\"live\"]",
+            "workspaces = [\"live\", \"other\"]",
+            "api shop: it serves other as well",
+        ),
         ("workspaces = [\"live\"]\n", "", "api shop: it serves every workspace"),
         (
             "scopes = [\"vouchers:*\"]",

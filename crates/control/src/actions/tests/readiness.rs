@@ -61,7 +61,8 @@ async fn call(office: &Office, id: &str, calls: u64, at_ms: i64, signed_ms: Opti
     let refused = Refused { calls, first_at: time, last_at: time, ..Refused::nothing(Rule::Signatures) };
     let signed_at = signed_ms.map(|ms| NOW.plus_ms(ms));
     let observed = Observed { refused: vec![refused], signed_at, ..Observed::nothing("club") };
-    let fact = Fact { credential: Some(id.to_owned()), last_used: at, exposed_at: None, observed: vec![observed] };
+    let fact =
+        Fact { credential: Some(id.to_owned()), last_used: at, exposed_at: None, observed: vec![observed] };
     office.store.record(&[fact]).await.unwrap();
 }
 

@@ -1,5 +1,5 @@
 //! `doorward explain --checks`: what each check says about a request and a credential.
-use super::super::print;
+use super::super::{Said, print};
 use super::policy_in;
 use crate::Failure;
 use crate::cli::{Explain, Rules};
@@ -9,6 +9,7 @@ use doorward_core::decide::{self, Denial, Stands, Walk};
 use doorward_core::policy::Mode;
 use doorward_core::request::RequestView;
 use serde::Serialize;
+use std::io;
 
 /// What one check says, as JSON.
 #[derive(Serialize)]
@@ -32,12 +33,69 @@ struct All<'a> {
     credential: &'a str,
     scheme: &'static str,
     checks: Vec<Told<'a>>,
+    verdict: Verdict,
 }
+
+/// What comes of all of them.
+#[derive(Serialize)]
+struct Verdict {
+    /// Whether some check refuses.
+    refused: bool,
+    /// What callers are told.
+    code: Option<&'static str>,
+    /// The check that refuses, the first of several.
+    check: Option<&'static str>,
+    policy: Option<String>,
+    /// The rules that would refuse, were they enforced.
+    would_refuse: Vec<&'static str>,
+    /// The rules that are asked while the request is served.
+    not_asked: Vec<&'static str>,
+}
+
+impl Verdict {
+    fn of(checks: &[Told<'_>]) -> Verdict {
+        let with = |found: &str| {
+            let mut all: Vec<_> = checks.iter().filter(|c| c.found == found).map(|c| c.check).collect();
+            // A policy's and the credential's own go by one name.
+            all.dedup();
+            all
+        };
+        let refusing = checks.iter().find(|c| c.found == REFUSES);
+        Verdict {
+            refused: refusing.is_some(),
+            code: refusing.and_then(|c| c.code),
+            check: refusing.map(|c| c.check),
+            policy: refusing.and_then(|c| c.policy.clone()),
+            would_refuse: with(WOULD_REFUSE),
+            not_asked: with(NOT_ASKED),
+        }
+    }
+
+    /// In one line.
+    fn told(&self) -> String {
+        let place = self.policy.as_ref().map(|place| format!(" of {place}")).unwrap_or_default();
+        if let (Some(code), Some(check)) = (self.code, self.check) {
+            return format!("verdict: refused with {code}, by {check}{place}");
+        }
+        let mut told = "verdict: no check refuses it".to_owned();
+        if !self.would_refuse.is_empty() {
+            told.push_str(&format!("; {} would, if enforced", self.would_refuse.join(", ")));
+        }
+        if !self.not_asked.is_empty() {
+            told.push_str(&format!("; still asked when it is served: {}", self.not_asked.join(", ")));
+        }
+        told
+    }
+}
+
+const REFUSES: &str = "refuses";
+const WOULD_REFUSE: &str = "would_refuse";
+const NOT_ASKED: &str = "not_asked";
 
 /// Walks the checks.
 ///
 /// # Errors
-/// What can't be read, or the store's.
+/// [`Said`]: a check refuses, which was printed. Or what can't be read, or the store's.
 pub(super) async fn run(options: &Explain, req: &RequestView<'_>) -> Result<(), Failure> {
     let Rules::Stored(place) = options.rules() else {
         return Err("the checks need a store: say --data or --config".into());
@@ -53,22 +111,31 @@ pub(super) async fn run(options: &Explain, req: &RequestView<'_>) -> Result<(), 
     let stored = opened.store.credential(&id).await?;
     let credential = stored.ok_or_else(|| format!("there is no credential `{id}`"))?.credential;
     let walk = decide::walk(req, &policy, &credential).map_err(refused)?;
+    let checks: Vec<_> = walk.findings.iter().map(|finding| told(&walk, finding)).collect();
     let all = All {
         api: &walk.api.id,
         route: walk.route.template.as_str(),
         workspace: &walk.workspace.id,
         credential: credential.label(),
         scheme: walk.scheme.name(),
-        checks: walk.findings.iter().map(|finding| told(&walk, finding)).collect(),
+        verdict: Verdict::of(&checks),
+        checks,
     };
     if options.output.json {
-        return Ok(print::json(&all)?);
+        print::json(&all)?;
+    } else {
+        lines(&all, walk.scheme)?;
     }
+    if all.verdict.refused { Err(Said.into()) } else { Ok(()) }
+}
+
+/// All of it, for people.
+fn lines(all: &All<'_>, scheme: SchemeName) -> io::Result<()> {
     print::line(format_args!(
         "{} at {}, as {} of {} ({})",
         all.route, all.api, all.credential, all.workspace, all.scheme
     ))?;
-    if walk.scheme == SchemeName::Bearer {
+    if scheme == SchemeName::Bearer {
         print::line(
             "  The token itself is not read here: its scope, its end and whether it was revoked. See `doorward token introspect`.",
         )?;
@@ -80,7 +147,7 @@ pub(super) async fn run(options: &Explain, req: &RequestView<'_>) -> Result<(), 
         let found = c.found.replace('_', " ");
         print::line(format_args!("  {:<11} {found}{}{note}", c.check, code.unwrap_or_default()))?;
     }
-    Ok(())
+    print::line(all.verdict.told())
 }
 
 fn told<'a>(walk: &Walk<'_>, finding: &'a Finding) -> Told<'a> {
@@ -95,10 +162,10 @@ fn told<'a>(walk: &Walk<'_>, finding: &'a Finding) -> Told<'a> {
         policy,
         found: match (&finding.found, finding.mode) {
             (_, Mode::Off) => "off",
-            (None, _) => "not_asked",
+            (None, _) => NOT_ASKED,
             (Some(Ok(())), _) => "passes",
-            (Some(Err(_)), Mode::Observe) => "would_refuse",
-            (Some(Err(_)), _) => "refuses",
+            (Some(Err(_)), Mode::Observe) => WOULD_REFUSE,
+            (Some(Err(_)), _) => REFUSES,
         },
         code: refusal.map(|refusal| refusal.reason.code()),
         detail: refusal.map(|refusal| refusal.detail),
