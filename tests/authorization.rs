@@ -1,6 +1,7 @@
 //! For what callers are let in: scopes, roles, licences, modules, and rules that are watched before they refuse.
-use crate::support::{Actor, Answer, Gateway, Setup, Signer, Upstream, eventually, now, rows, wait_for};
+use crate::support::{Actor, Answer, Signer, Site, eventually, now, rows, wait_for};
 use serde_json::Value;
+use std::ops::{Deref, DerefMut};
 
 /// `acme` has everything switched on; `try` is its sandbox.
 const POLICY: &str = r#"
@@ -45,25 +46,42 @@ client_side = true
 
 /// A gateway, where it forwards to, and its policy without what a test adds.
 pub(crate) struct House {
-    pub(crate) gateway: Gateway,
-    pub(crate) upstream: Upstream,
+    site: Site,
+}
+
+impl Deref for House {
+    type Target = Site;
+
+    fn deref(&self) -> &Site {
+        &self.site
+    }
+}
+
+impl DerefMut for House {
+    fn deref_mut(&mut self) -> &mut Site {
+        &mut self.site
+    }
 }
 
 impl House {
     pub(crate) fn new(workspace: &str, more: &str) -> House {
-        let upstream = Upstream::start();
-        let mut gateway = Setup::new().policy(written(&upstream, workspace, more)).prepare();
-        gateway.start();
-        House { gateway, upstream }
+        let mut site = Site::prepare(POLICY, &[("workspace", workspace), ("more", more)], |setup| setup);
+        site.gateway.start();
+        House { site }
+    }
+
+    /// The policy with other parts.
+    pub(crate) fn written(&self, workspace: &str, more: &str) -> String {
+        self.policy(&[("workspace", workspace), ("more", more)])
     }
 
     pub(crate) fn apply(&self, workspace: &str, more: &str) -> String {
-        self.gateway.apply(&written(&self.upstream, workspace, more)).ok().stdout
+        self.gateway.apply(&self.written(workspace, more)).ok().stdout
     }
 
     /// What a command says about a policy that it does not take.
     pub(crate) fn refused(&self, workspace: &str, more: &str) -> String {
-        let run = self.gateway.apply(&written(&self.upstream, workspace, more));
+        let run = self.gateway.apply(&self.written(workspace, more));
         assert_eq!(run.code, 1, "{run:?}");
         run.said()
     }
@@ -97,11 +115,6 @@ impl House {
             all.into_iter().find(|c| c["credential"] == who.id.as_str() && c["calls"] == calls)
         })
     }
-}
-
-pub(crate) fn written(upstream: &Upstream, workspace: &str, more: &str) -> String {
-    let policy = POLICY.replace("{upstream}", &upstream.address.to_string());
-    policy.replace("{workspace}", workspace).replace("{more}", more)
 }
 
 /// A `[[policy]]` of `acme` at `v1`.
@@ -167,7 +180,7 @@ fn a_role_gives_its_scopes_and_takes_them_away() {
     eventually("its own role to be obeyed", || post().code() == "scope_missing");
     house.get(&who, "/v1/vouchers/7").expect_ok();
     // A role that is gone opens nothing, and its name can't be given.
-    let without = written(&house.upstream, "", "").replace("name = \"auditor\"", "name = \"other\"");
+    let without = house.written("", "").replace("name = \"auditor\"", "name = \"other\"");
     house.gateway.apply(&without).ok();
     eventually("the role to be gone", || code("/v1/vouchers/7") == "scope_missing");
     let run = role(&["auditor"]);

@@ -3,10 +3,11 @@
 use crate::captcha_provider::{Provider, SECRET};
 use crate::faults::metric;
 use crate::support::{
-    Actor, Answer, Conn, Demo, Folder, Gateway, HOST, Setup, Upstream, doorward, eventually,
-    skips_unless_sqlite, tag, wait_for,
+    Actor, Answer, Conn, Demo, Folder, HOST, Setup, Site, doorward, eventually, skips_unless_sqlite, tag,
+    wait_for,
 };
 use std::net::SocketAddr;
+use std::ops::Deref;
 use std::time::{Duration, Instant};
 
 const POLICY: &str = r#"
@@ -40,29 +41,31 @@ const SOON: Duration = Duration::from_millis(6_000);
 
 /// A gateway with a route that asks for a captcha, its upstream, the provider, and callers.
 struct Shop {
-    gateway: Gateway,
-    upstream: Upstream,
+    site: Site,
     provider: Provider,
     server: Actor,
     tester: Actor,
 }
 
-fn policy(upstream: &Upstream, mode: &str) -> String {
-    POLICY.replace("{upstream}", &upstream.address.to_string()).replace("{mode}", mode)
+impl Deref for Shop {
+    type Target = Site;
+
+    fn deref(&self) -> &Site {
+        &self.site
+    }
 }
 
 impl Shop {
     fn new(mode: &str) -> Shop {
-        let (upstream, provider) = (Upstream::start(), Provider::start());
-        let mut setup = Setup::new().policy(policy(&upstream, mode));
-        for key in ["recaptcha_url", "hcaptcha_url", "turnstile_url"] {
-            setup = setup.set("captcha", key, provider.url());
-        }
-        let mut gateway = setup.prepare();
-        let server = gateway.actor("acme", "server", &[]);
-        let tester = gateway.actor("acme-test", "server", &[]);
-        gateway.start();
-        Shop { gateway, upstream, provider, server, tester }
+        let provider = Provider::start();
+        let mut site = Site::prepare(POLICY, &[("mode", mode)], |setup| {
+            let keys = ["recaptcha_url", "hcaptcha_url", "turnstile_url"];
+            keys.into_iter().fold(setup, |setup, key| setup.set("captcha", key, provider.url()))
+        });
+        let server = site.gateway.actor("acme", "server", &[]);
+        let tester = site.gateway.actor("acme-test", "server", &[]);
+        site.gateway.start();
+        Shop { site, provider, server, tester }
     }
 
     /// The same, with captchas set up and known.
@@ -306,9 +309,9 @@ fn an_observed_captcha_refuses_nobody() {
         let seen = event["would_refuse"].as_array().is_some_and(|rules| rules.contains(&"captcha".into()));
         assert_eq!(seen, refuses, "{response}: {event}");
     }
-    shop.gateway.apply(&policy(&shop.upstream, "enforce")).ok();
+    shop.apply(&[("mode", "enforce")]).ok();
     eventually("it is enforced", || shop.post("").status == 403);
-    shop.gateway.apply(&policy(&shop.upstream, "off")).ok();
+    shop.apply(&[("mode", "off")]).ok();
     eventually("it is off", || shop.post("").status == 200);
 }
 

@@ -1,5 +1,5 @@
 //! Before a policy is applied, its plan says what it would let through, and whom it would take something from.
-use crate::authorization::{House, row, written};
+use crate::authorization::{House, row};
 use crate::support::rows;
 
 #[test]
@@ -9,7 +9,8 @@ fn a_plan_marks_what_it_loosens() {
     );
     let house = House::new("", &strict);
     let auditor = house.server(&["--role", "auditor"]);
-    let policy = written(&house.upstream, "", &strict)
+    let policy = house
+        .written("", &strict)
         .replace("[\"127.0.0.0/8\"]", "[\"127.0.0.0/8\", \"192.0.2.0/24\"]")
         .replace("requests = 100", "requests = 1000")
         .replace("scope = \"vouchers:write\"\n", "")

@@ -1,6 +1,7 @@
 //! From where callers may call: lists of a workspace at an API, over real sockets from several addresses of this machine.
-use crate::support::{Actor, Answer, Conn, Gateway, Setup, Upstream, eventually, tag};
+use crate::support::{Actor, Answer, Conn, Setup, Site, eventually, tag};
 use std::net::SocketAddr;
+use std::ops::Deref;
 
 /// `{upstream}` stands for the upstream's address, `{rows}` for what is said about networks.
 const POLICY: &str = r#"
@@ -31,6 +32,7 @@ dialect = "standard"
 upstream = { production = "http://{upstream}" }
 [[api.route]]
 path = "/till/*"
+{rows}
 "#;
 
 /// The rule as vendors state it, with addresses that this machine has: the first lets 127.0.1.0 to 127.0.1.255 in, the
@@ -39,8 +41,7 @@ pub(crate) const TWO: &str = "allow = [\"127.0.1.3/24\", \"127.0.2.2\"]";
 
 /// A gateway with callers of two workspaces.
 pub(crate) struct Shop {
-    pub(crate) gateway: Gateway,
-    pub(crate) upstream: Upstream,
+    site: Site,
     pub(crate) acme: Actor,
     pub(crate) page: Actor,
     other: Actor,
@@ -52,24 +53,37 @@ pub(crate) fn row(workspace: &str, api: &str, network: &str) -> String {
     format!("\n[[policy]]\nworkspace = \"{workspace}\"\napi = \"{api}\"\nnetwork = {{ {network} }}\n")
 }
 
+impl Deref for Shop {
+    type Target = Site;
+
+    fn deref(&self) -> &Site {
+        &self.site
+    }
+}
+
 impl Shop {
     pub(crate) fn open(rows: &str) -> Shop {
         Shop::with(rows, |setup| setup)
     }
 
     pub(crate) fn with(rows: &str, change: impl FnOnce(Setup) -> Setup) -> Shop {
-        let upstream = Upstream::start();
-        let mut gateway = change(Setup::new().policy(written(&upstream, rows))).prepare();
+        let mut site = Site::prepare(POLICY, &[("rows", rows)], change);
+        let gateway = &mut site.gateway;
         let acme = gateway.actor("acme", "server", &[]);
         let page = gateway.actor("acme", "client", &["--origin", "https://shop.example"]);
         let other = gateway.actor("other", "server", &[]);
         let till = gateway.actor("acme", "server", &["--dialect", "standard"]);
         gateway.start();
-        Shop { gateway, upstream, acme, page, other, till }
+        Shop { site, acme, page, other, till }
+    }
+
+    /// The policy with other rows.
+    pub(crate) fn written(&self, rows: &str) -> String {
+        self.policy(&[("rows", rows)])
     }
 
     pub(crate) fn apply(&self, rows: &str) {
-        self.gateway.apply(&written(&self.upstream, rows)).ok();
+        self.gateway.apply(&self.written(rows)).ok();
         self.gateway.obeys_all();
     }
 
@@ -93,10 +107,6 @@ impl Shop {
         assert_eq!(event["detail"], "network-foreign", "{event}");
         false
     }
-}
-
-pub(crate) fn written(upstream: &Upstream, rows: &str) -> String {
-    POLICY.replace("{upstream}", &upstream.address.to_string()) + rows
 }
 
 #[track_caller]
@@ -190,10 +200,10 @@ fn a_changed_list_is_obeyed_soon() {
     let get = shop.acme.get("/v1/x");
     let mut connection = Conn::from_address("127.0.1.7", shop.gateway.address("plain"));
     connection.expect_serves(&get).expect_ok();
-    shop.gateway.apply(&written(&shop.upstream, &row("acme", "shop", "allow = [\"127.0.2.2\"]"))).ok();
+    shop.gateway.apply(&shop.written(&row("acme", "shop", "allow = [\"127.0.2.2\"]"))).ok();
     eventually("the list to be obeyed", || connection.expect_serves(&get).code() == "network_denied");
     assert!(shop.lets_in("127.0.2.2", &get, ""));
-    shop.gateway.apply(&written(&shop.upstream, "")).ok();
+    shop.gateway.apply(&shop.written("")).ok();
     eventually("the list to be gone", || connection.expect_serves(&get).status == 200);
 }
 
@@ -203,7 +213,7 @@ fn what_is_no_network_is_refused_with_its_line() {
     let shop = Shop::open(&row("acme", "shop", TWO));
     let bad = "allow = [\"10.0.0.0/33\", \"010.0.0.1\", \"fe80::1%eth0\", \"[::1]\", \"10.0.0.1:80\", \"0x0a000001\", \
                \"167772161\", \"10.0.0.0/255.0.0.0\", \"::ffff:10.0.0.1/24\", \"10.0.0.1-10.0.0.9\", \"localhost\", \"\"]";
-    let run = shop.gateway.apply(&written(&shop.upstream, &row("acme", "shop", bad)));
+    let run = shop.gateway.apply(&shop.written(&row("acme", "shop", bad)));
     assert_eq!(run.code, 1, "{run:?}");
     for (n, why) in [
         "IPv4 ends at /32",
@@ -235,7 +245,7 @@ fn what_is_no_network_is_refused_with_its_line() {
         (row("acme", "shop", "allow = [], deny = [\"10.0.0.1\"]"), "no such setting"),
         (row("acme", "shop", "allow = \"10.0.0.1\""), "expected a list"),
     ] {
-        let run = shop.gateway.apply(&written(&shop.upstream, &row));
+        let run = shop.gateway.apply(&shop.written(&row));
         assert!(run.code == 1 && run.said().contains(why), "{row}: {run:?}");
     }
     shop.gateway.obeys_all();

@@ -223,7 +223,7 @@ fn mistakes_are_told_and_nothing_is_written() {
     assert_eq!(gateway.show(id), before);
     // The module stays on while somebody needs it, and is on before somebody does.
     let policy = |modules: &str| {
-        let text = crate::network::written(&shop.upstream, "");
+        let text = shop.written("");
         text.replacen("id = \"acme\"\n", &format!("id = \"acme\"\n{modules}\n"), 1)
     };
     let off = policy("modules = [\"client_side\"]");

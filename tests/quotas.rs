@@ -1,7 +1,8 @@
 //! How often callers may call: refused beyond that, told before; counted together by nodes that share a Redis server, and
 //! by shares while it is away.
 use crate::faults::metric;
-use crate::support::{Actor, Answer, Conn, Gateway, Redis, Setup, Upstream, eventually, rows, wait_for};
+use crate::support::{Actor, Answer, Conn, Redis, Setup, Site, eventually, rows, wait_for};
+use std::ops::Deref;
 
 /// `{limits}` stands for what is limited at `shop`.
 const POLICY: &str = r#"
@@ -47,22 +48,29 @@ limits = { {limits} }
 
 /// A gateway with a limit, its upstream, and a caller.
 struct Shop {
-    gateway: Gateway,
-    upstream: Upstream,
+    site: Site,
     server: Actor,
 }
 
-fn policy(upstream: &Upstream, limits: &str) -> String {
-    POLICY.replace("{upstream}", &upstream.address.to_string()).replace("{limits}", limits)
+impl Deref for Shop {
+    type Target = Site;
+
+    fn deref(&self) -> &Site {
+        &self.site
+    }
 }
 
 impl Shop {
     fn with(limits: &str, change: impl FnOnce(Setup) -> Setup) -> Shop {
-        let upstream = Upstream::start();
-        let mut gateway = change(Setup::new()).policy(policy(&upstream, limits)).prepare();
-        let server = gateway.actor("acme", "server", &[]);
-        gateway.start();
-        Shop { gateway, upstream, server }
+        let mut site = Site::prepare(POLICY, &[("limits", limits)], change);
+        let server = site.gateway.actor("acme", "server", &[]);
+        site.gateway.start();
+        Shop { site, server }
+    }
+
+    /// The policy with other limits.
+    fn limited(&self, limits: &str) -> String {
+        self.policy(&[("limits", limits)])
     }
 
     fn new(limits: &str) -> Shop {
@@ -197,10 +205,10 @@ fn an_observed_limit_refuses_nobody() {
     }
     assert_eq!(metric(&shop.gateway, "doorward_would_refuse_total{rule=\"limits\"}"), 4.0);
     // Enforced from now on, it refuses at once: what was spent is spent.
-    let enforced = policy(&shop.upstream, "credential = { requests = 2, per_s = 86400 }");
+    let enforced = shop.limited("credential = { requests = 2, per_s = 86400 }");
     shop.gateway.apply(&enforced).ok();
     eventually("it is obeyed", || shop.ask("/v1/x").status == 429);
-    let off = policy(&shop.upstream, "mode = \"off\", credential = { requests = 2, per_s = 86400 }");
+    let off = shop.limited("mode = \"off\", credential = { requests = 2, per_s = 86400 }");
     shop.gateway.apply(&off).ok();
     eventually("it is off", || shop.ask("/v1/x").status == 200);
     assert_eq!(through(|| shop.ask("/v1/x"), 5), 5);
@@ -252,10 +260,7 @@ fn a_credential_may_have_a_limit_of_its_own() {
     assert_eq!((&event["policy"], &event["rule"]), (&"credential".into(), &"limits".into()));
     // It has no mode: what policies observe or switch off are their own limits.
     for mode in ["observe", "off"] {
-        let text = policy(
-            &shop.upstream,
-            &format!("mode = \"{mode}\", workspace = {{ requests = 1, per_s = 86400 }}"),
-        );
+        let text = shop.limited(&format!("mode = \"{mode}\", workspace = {{ requests = 1, per_s = 86400 }}"));
         shop.gateway.apply(&text).ok();
         eventually("it is obeyed", || {
             let refused = shop.ask("/v1/x");
@@ -264,7 +269,7 @@ fn a_credential_may_have_a_limit_of_its_own() {
         });
     }
     // The module stays on while somebody needs it.
-    let off = policy(&shop.upstream, "mode = \"off\", workspace = { requests = 1, per_s = 1 }").replacen(
+    let off = shop.limited("mode = \"off\", workspace = { requests = 1, per_s = 1 }").replacen(
         "id = \"acme\"\n",
         "id = \"acme\"\nmodules = [\"network\"]\n",
         1,
@@ -291,7 +296,7 @@ fn what_is_no_limit_is_told_and_nothing_is_written() {
         ("credential = { requests = 1, per_m = 1 }", "per_m"),
         ("", "limits nothing"),
     ] {
-        let run = shop.gateway.apply(&policy(&shop.upstream, limits));
+        let run = shop.gateway.apply(&shop.limited(limits));
         assert!(
             run.code == 1 && run.stderr.contains(why) && run.stderr.contains("line "),
             "{limits}: {run:?}"
@@ -299,7 +304,7 @@ fn what_is_no_limit_is_told_and_nothing_is_written() {
     }
     shop.ask("/v1/x").expect_ok();
     // Whoever has switched the module off can't enforce a limit.
-    let without = policy(&shop.upstream, "credential = { requests = 1, per_s = 1 }").replacen(
+    let without = shop.limited("credential = { requests = 1, per_s = 1 }").replacen(
         "environment = \"production\"",
         "environment = \"production\"\nmodules = [\"network\"]",
         1,

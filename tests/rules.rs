@@ -1,5 +1,5 @@
 //! Rules of a whole policy: watched before they refuse, walked for whoever asks, applied twice, swapped under callers.
-use crate::authorization::{House, row, written};
+use crate::authorization::{House, row};
 use crate::support::{Conn, doorward_fed, eventually, rows};
 use serde_json::{Value, json};
 
@@ -97,7 +97,7 @@ fn a_policy_is_taken_once_and_given_back_the_same() {
             .iter()
             .all(|list| plan[list].as_array().is_some_and(Vec::is_empty))
     };
-    let again = plan(&written(&house.upstream, modules, &all), false);
+    let again = plan(&house.written(modules, &all), false);
     assert!(empty(&again), "{again}");
     let exported = house.gateway.command(&["export"]).ok().stdout;
     let run = doorward_fed(
@@ -108,7 +108,7 @@ fn a_policy_is_taken_once_and_given_back_the_same() {
     assert!(empty(&back), "{back}");
     assert_eq!(back["unchanged"].as_array().map(Vec::len), Some(2 + 1 + 1 + 1), "{back}");
     // A plan tells what it would do, and does nothing.
-    let other = written(&house.upstream, "", &all.replace("user = \"ann\"\n", ""));
+    let other = house.written("", &all.replace("user = \"ann\"\n", ""));
     let dry = plan(&other, true);
     let named = |list: &str| {
         dry[list].as_array().expect("a list").iter().map(|o| o["id"].clone()).collect::<Vec<_>>()
