@@ -1,7 +1,7 @@
 //! Connections to upstreams: how they are made, and the idle ones a core keeps.
 use crate::clock::TICK_MS;
 use crate::io::{Io, Stream, poll_read};
-use doorward_core::policy::Upstream;
+use doorward_core::policy::Address;
 use hashbrown::HashMap;
 use rustls::pki_types::ServerName;
 use std::cell::RefCell;
@@ -16,12 +16,12 @@ pub(crate) trait Dial: 'static {
     /// What it makes.
     type Io: Io;
     /// Connects.
-    fn connect(&self, upstream: &Upstream) -> impl Future<Output = io::Result<Self::Io>>;
+    fn connect(&self, upstream: &Address) -> impl Future<Output = io::Result<Self::Io>>;
 }
 
 /// Idle connections of one core, the youngest on top.
 pub(crate) struct Pool<I> {
-    idle: RefCell<HashMap<Upstream, Vec<(I, u32)>>>,
+    idle: RefCell<HashMap<Address, Vec<(I, u32)>>>,
     most: usize,
     ticks: u32,
 }
@@ -33,7 +33,7 @@ impl<I: Io> Pool<I> {
     }
 
     /// A connection on which nothing has happened since it was given back.
-    pub(crate) fn take(&self, upstream: &Upstream, now: u32) -> Option<I> {
+    pub(crate) fn take(&self, upstream: &Address, now: u32) -> Option<I> {
         let mut idle = self.idle.borrow_mut();
         let kept = idle.get_mut(upstream)?;
         while let Some((mut io, since)) = kept.pop() {
@@ -51,7 +51,7 @@ impl<I: Io> Pool<I> {
     }
 
     /// Keeps a connection whose last answer has ended.
-    pub(crate) fn give(&self, upstream: &Upstream, io: I, now: u32) {
+    pub(crate) fn give(&self, upstream: &Address, io: I, now: u32) {
         let mut idle = self.idle.borrow_mut();
         match idle.get_mut(upstream) {
             Some(kept) if kept.len() < self.most => kept.push((io, now)),
@@ -98,7 +98,7 @@ impl Network {
 impl Dial for Network {
     type Io = Stream;
 
-    async fn connect(&self, upstream: &Upstream) -> io::Result<Stream> {
+    async fn connect(&self, upstream: &Address) -> io::Result<Stream> {
         let addrs: Vec<SocketAddr> = match upstream.host.parse::<IpAddr>() {
             Ok(ip) => vec![SocketAddr::new(ip, upstream.port)],
             Err(_) => tokio::net::lookup_host((upstream.host.as_str(), upstream.port)).await?.collect(),
@@ -122,7 +122,7 @@ impl Dial for Network {
 }
 
 impl Network {
-    async fn greet(&self, tcp: TcpStream, upstream: &Upstream) -> io::Result<Stream> {
+    async fn greet(&self, tcp: TcpStream, upstream: &Address) -> io::Result<Stream> {
         tcp.set_nodelay(true)?;
         if !upstream.tls {
             return Ok(Stream::Plain(tcp));

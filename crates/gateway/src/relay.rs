@@ -104,7 +104,7 @@ pub(crate) async fn exchange<S: Io, D: Dial>(
 ) -> Ended {
     let Room { input, reply, up, down, head } = room;
     let started = Instant::now();
-    let mut kept = worker.pool.take(plan.to.upstream(), worker.clock.now());
+    let mut kept = worker.pool.take(&plan.to.upstream().addresses[0], worker.clock.now());
     let mut expects_continue = plan.expects_continue;
     loop {
         let reused = kept.is_some();
@@ -155,7 +155,7 @@ pub(crate) async fn exchange<S: Io, D: Dial>(
 async fn connect<D: Dial>(worker: &Worker<D>, plan: &Plan<'_>, slot: &Slot) -> Result<D::Io, Failure> {
     worker.stats.connected();
     slot.set(worker.clock.after(worker.settings.timeouts.connect_ms));
-    let mut dialing = std::pin::pin!(worker.dial.connect(plan.to.upstream()));
+    let mut dialing = std::pin::pin!(worker.dial.connect(&plan.to.upstream().addresses[0]));
     let connected = poll_fn(|cx| match dialing.as_mut().poll(cx) {
         Poll::Pending => slot.pending(cx, &worker.clock),
         ready => ready,
@@ -166,7 +166,7 @@ async fn connect<D: Dial>(worker: &Worker<D>, plan: &Plan<'_>, slot: &Slot) -> R
             Failure::Refused(Reason::UpstreamFailed, "upstream-connection-refused")
         }
         _ => {
-            tracing::debug!(upstream = %plan.to.upstream(), error = %e, "connecting failed");
+            tracing::debug!(upstream = %plan.to.upstream().addresses[0], error = %e, "connecting failed");
             Failure::Refused(Reason::UpstreamFailed, "upstream-unreachable")
         }
     })
@@ -368,7 +368,11 @@ impl<S: Io, D: Dial> Exchange<'_, S, D> {
         // An upstream that answers before it has the whole request may not have read it at all.
         let in_step = self.plan.share && !self.answered_early;
         if whole && sent && in_step && !self.head.close && self.reply.is_empty() {
-            self.worker.pool.give(self.plan.to.upstream(), self.upstream, self.worker.clock.now());
+            self.worker.pool.give(
+                &self.plan.to.upstream().addresses[0],
+                self.upstream,
+                self.worker.clock.now(),
+            );
         }
         self.reply.discard(&self.worker.buffers);
         self.ended.keep &= whole;
