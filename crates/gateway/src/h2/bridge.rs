@@ -1,4 +1,5 @@
 //! One stream as a connection that speaks HTTP/1.1: what the engine reads and writes.
+use super::client::RESERVED;
 use super::frame::{self, Code};
 use super::heads::Shape;
 use super::send::Sending;
@@ -117,7 +118,7 @@ impl Bridge {
     /// Whether anything may still be written.
     fn writable(state: &State, id: u32) -> io::Result<()> {
         match state.streams.get(&id) {
-            Some(stream) if !stream.sent_end && stream.incoming != Incoming::Reset => Ok(()),
+            Some(stream) if !state.over && !stream.sent_end && stream.incoming != Incoming::Reset => Ok(()),
             _ => Err(ErrorKind::BrokenPipe.into()),
         }
     }
@@ -131,7 +132,7 @@ impl AsyncWrite for Bridge {
         let mut used = 0;
         // A head, and what follows it.
         while used < buf.len() {
-            match bridge.sending.write(&mut state, bridge.id, &buf[used..], cx) {
+            match bridge.sending.write(&mut state, &mut bridge.id, &buf[used..], cx) {
                 Poll::Ready(Ok(n)) => used += n,
                 Poll::Ready(Err(())) => return Poll::Ready(Err(ErrorKind::InvalidData.into())),
                 Poll::Pending if used > 0 => break,
@@ -184,6 +185,7 @@ impl State {
         let Some(stream) = self.streams.get_mut(&id) else { return };
         let all_came = stream.incoming == Incoming::Ended;
         let code = match (stream.sent_end, stream.incoming) {
+            _ if id & RESERVED != 0 => None,
             (_, Incoming::Reset) => None,
             (true, _) if all_came => None,
             // An early answer: what is left of the request is of no use (RFC 9113 8.1).

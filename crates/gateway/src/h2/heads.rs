@@ -67,8 +67,7 @@ fn printable(text: &[u8]) -> bool {
 impl Fields {
     /// Ready for a message of at most so many bytes, as HTTP/1.1 would write it.
     pub(super) fn begin(&mut self, most: usize) {
-        for text in
-            [&mut self.method, &mut self.path, &mut self.authority, &mut self.host, &mut self.cookie]
+        for text in [&mut self.method, &mut self.path, &mut self.authority, &mut self.host, &mut self.cookie]
         {
             text.clear();
         }

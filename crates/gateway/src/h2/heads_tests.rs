@@ -80,7 +80,8 @@ fn s9113_what_cannot_be_written_is_refused() {
 #[test]
 fn s9113_pseudo_headers_are_whole() {
     for missing in [0, 1, 3] {
-        let list: Vec<_> = USUAL.iter().enumerate().filter(|(at, _)| *at != missing).map(|(_, f)| *f).collect();
+        let list: Vec<_> =
+            USUAL.iter().enumerate().filter(|(at, _)| *at != missing).map(|(_, f)| *f).collect();
         assert_eq!(request(&list, true), Err(Wrong::PseudoMissing), "{missing}");
     }
     for (at, value, wrong) in [

@@ -23,11 +23,7 @@ impl Decoder {
     }
 
     /// Decompresses a whole block; each field goes to `take`.
-    pub(super) fn decode(
-        &mut self,
-        block: &[u8],
-        mut take: impl FnMut(&[u8], &[u8]),
-    ) -> Result<(), Garbled> {
+    pub(super) fn decode(&mut self, block: &[u8], mut take: impl FnMut(&[u8], &[u8])) -> Result<(), Garbled> {
         let (mut at, mut updates, mut fields) = (block, 0, false);
         while let [first, ..] = at {
             match first {
@@ -292,6 +288,9 @@ mod tests {
         ] {
             assert!(fields(&mut Decoder::new(4096), bad).is_err(), "{}", bad.escape_ascii());
         }
-        assert!(fields(&mut Decoder::new(4096), b"\x20\x3f\xe1\x1f\x82").is_ok(), "to nothing, and back to 4096");
+        assert!(
+            fields(&mut Decoder::new(4096), b"\x20\x3f\xe1\x1f\x82").is_ok(),
+            "to nothing, and back to 4096"
+        );
     }
 }

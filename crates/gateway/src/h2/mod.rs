@@ -24,7 +24,7 @@ mod table;
 mod wrong;
 
 pub(crate) use bridge::Bridge;
-pub(crate) use client::Links;
+pub(crate) use client::{Links, connect};
 pub(crate) use frame::PREFACE;
 pub(crate) use server::serve;
 pub(crate) use wrong::rejected;

@@ -117,8 +117,9 @@ impl State {
             self.note(Kind::EmptyData)?;
         }
         let id = head.stream;
+        let idle = self.is_idle(id);
         match self.streams.get_mut(&id) {
-            None if self.is_idle(id) => return Err(protocol("data-on-idle-stream")),
+            None if idle => return Err(protocol("data-on-idle-stream")),
             None => self.note(Kind::Stray)?,
             Some(stream) => {
                 stream.receive_window -= head.length as i64;
@@ -262,7 +263,9 @@ impl State {
     fn block(&mut self, (id, end, depends): (u32, bool, bool), block: &[u8]) -> Result<(), Fatal> {
         let what = match (self.role, self.streams.get(&id).map(|s| s.incoming)) {
             (Role::Server, None) if id > self.last => Message::Request,
-            (Role::Client { .. }, None) if self.is_idle(id) => return Err(protocol("headers-on-idle-stream")),
+            (Role::Client { .. }, None) if self.is_idle(id) => {
+                return Err(protocol("headers-on-idle-stream"));
+            }
             (_, Some(Incoming::Head)) => Message::Answer,
             _ => Message::Trailers,
         };

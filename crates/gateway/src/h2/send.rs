@@ -32,7 +32,7 @@ impl Sending {
     pub(super) fn write(
         &mut self,
         state: &mut State,
-        id: u32,
+        id: &mut u32,
         buf: &[u8],
         cx: &Context<'_>,
     ) -> Poll<Result<usize, ()>> {
@@ -40,7 +40,7 @@ impl Sending {
             Sending::Head(_) => {
                 if state.waiting() >= OUT_BYTES {
                     // There is no room for a byte: this registers the stream.
-                    ready!(state.room(id, 0, cx));
+                    ready!(state.room(*id, 0, cx));
                 }
                 Poll::Ready(self.head(state, id, buf))
             }
@@ -49,17 +49,17 @@ impl Sending {
                 if most == 0 {
                     return Poll::Ready(Err(()));
                 }
-                let n = ready!(state.room(id, most, cx));
+                let n = ready!(state.room(*id, most, cx));
                 *left -= n as u64;
                 let end = *left == 0;
-                state.put_data(id, &buf[..n], end);
+                state.put_data(*id, &buf[..n], end);
                 if end {
                     *self = Sending::Done;
                 }
                 Poll::Ready(Ok(n))
             }
             Sending::Chunked(decoder) => {
-                let n = ready!(chunks(decoder, state, id, buf, cx))?;
+                let n = ready!(chunks(decoder, state, *id, buf, cx))?;
                 if decoder.done() {
                     *self = Sending::Done;
                 }
@@ -69,7 +69,7 @@ impl Sending {
         }
     }
 
-    fn head(&mut self, state: &mut State, id: u32, buf: &[u8]) -> Result<usize, ()> {
+    fn head(&mut self, state: &mut State, id: &mut u32, buf: &[u8]) -> Result<usize, ()> {
         let Sending::Head(before) = self else { return Err(()) };
         let whole = |bytes: &[u8]| memchr::memmem::find(bytes, b"\r\n\r\n").map(|at| at + 4);
         let had = before.len();
@@ -178,10 +178,10 @@ impl State {
     }
 
     /// Sends a head; how the body is framed that follows, `None` after an interim answer.
-    fn put_message(&mut self, id: u32, raw: &[u8]) -> Result<Option<Framing>, ()> {
+    fn put_message(&mut self, id: &mut u32, raw: &[u8]) -> Result<Option<Framing>, ()> {
         let mut head = std::mem::take(&mut self.head);
         let put = match self.role {
-            Role::Server => self.put_answer(id, raw, &mut head),
+            Role::Server => self.put_answer(*id, raw, &mut head),
             Role::Client { secure } => self.put_request(id, raw, &mut head, secure),
         };
         self.head = head;
@@ -201,7 +201,7 @@ impl State {
 
     fn put_request(
         &mut self,
-        id: u32,
+        id: &mut u32,
         raw: &[u8],
         head: &mut Head,
         secure: bool,
@@ -217,8 +217,9 @@ impl State {
         // Trailers are passed on, and servers of gRPC ask for that to be said.
         hpack::put(&mut block, b"te", b"trailers");
         let end = head.framing == Framing::None;
-        self.end_block(id, block, end);
-        if let Some(stream) = self.streams.get_mut(&id) {
+        self.name(id);
+        self.end_block(*id, block, end);
+        if let Some(stream) = self.streams.get_mut(id) {
             stream.to_head = method == b"HEAD";
         }
         Ok(Some(head.framing))

@@ -135,6 +135,8 @@ pub(super) struct State {
     pub(super) streams: HashMap<u32, Stream>,
     /// The last stream that was begun, by whoever begins them.
     pub(super) last: u32,
+    /// Counts streams that were asked for and have no id yet.
+    pub(super) reserved: u32,
     pub(super) peer: Peer,
     pub(super) send_window: i64,
     pub(super) receive_window: i64,
@@ -173,6 +175,7 @@ impl State {
             out_at: 0,
             streams: HashMap::new(),
             last: 0,
+            reserved: 0,
             peer: Peer { window: DEFAULT_WINDOW_BYTES, frame_bytes: FRAME_BYTES, streams: MAX_STREAMS },
             send_window: DEFAULT_WINDOW_BYTES,
             receive_window: i64::from(CONNECTION_WINDOW_BYTES),
