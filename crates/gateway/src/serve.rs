@@ -32,6 +32,18 @@ pub(crate) async fn serve<S: Io, D: Dial>(worker: Rc<Worker<D>>, io: S, at: Conn
     Connection::new(worker, io, at).serve().await;
 }
 
+/// The same where a request has begun to come already, also while the node drains.
+pub(crate) async fn serve_begun<S: Io, D: Dial>(worker: Rc<Worker<D>>, io: S, at: Connected) {
+    let mut c = Connection::new(worker, io, at);
+    c.input.make_room(&c.worker.buffers);
+    let (io, space) = (&mut c.io, c.input.space());
+    if let Ok(n) = sockets::read(io, &c.worker.clock, &c.slot, space).await {
+        c.input.filled(n);
+        c.fresh = false;
+        c.serve().await;
+    }
+}
+
 /// The same for a caller that may speak HTTP/2 without having said so before (RFC 9113 3.3).
 pub(crate) async fn serve_either<S: Io, D: Dial>(worker: Rc<Worker<D>>, io: S, at: Connected) {
     let mut c = Connection::new(worker, io, at);

@@ -95,7 +95,15 @@ impl AsyncRead for Bridge {
         let data = match stream.incoming {
             // What came before that is of no use to anybody.
             Incoming::Reset => return Poll::Ready(Err(ErrorKind::ConnectionReset.into())),
-            Incoming::Malformed(reject) => return Poll::Ready(Err(malformed(reject))),
+            // Whoever is told has to know what of.
+            Incoming::Malformed(reject) if stream.front_at == stream.front.len() => {
+                return Poll::Ready(Err(malformed(reject)));
+            }
+            Incoming::Malformed(_) => {
+                stream.data.clear();
+                stream.data_at = 0;
+                stream.read(buf)
+            }
             _ => stream.read(buf),
         };
         if buf.filled().len() == before && buf.remaining() > 0 {

@@ -21,7 +21,7 @@ pub(crate) async fn serve<S: Io, D: Dial>(worker: Rc<Worker<D>>, io: S, input: I
             let bridge = Bridge::new(Rc::clone(&shared), stream);
             let worker = Rc::clone(&worker);
             match wrong {
-                None => tokio::task::spawn_local(serve::serve(worker, bridge, at)),
+                None => tokio::task::spawn_local(serve::serve_begun(worker, bridge, at)),
                 Some(wrong) => {
                     let why = (wrong.reason(), wrong.detail(), wrong.sentence());
                     tokio::task::spawn_local(serve::refuse(worker, bridge, at, why))
