@@ -64,7 +64,7 @@ fn either_version_reaches_it() {
     assert_eq!(answer.interim[0].get("link"), Some("</a>"));
     assert_eq!(caller.ask(far.caller.get(&format!("/v1/{tag}/nothing"))).status, 204);
     let answer = far.gateway.ask(far.caller.request("HEAD", &format!("/v1/{tag}/length"), ""));
-    assert_eq!(answer.status, 502, "an answer to HEAD with a body");
+    assert_eq!((answer.status, answer.body.len()), (200, 0), "a body that is none");
 }
 
 /// Unary, streaming in both directions, trailers alone, and a refusal.

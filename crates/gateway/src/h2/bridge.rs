@@ -6,6 +6,7 @@ use super::send::Sending;
 use super::state::{Incoming, Role, Shared, State, Stream};
 use super::wrong::malformed;
 use crate::io::Io;
+use std::future::poll_fn;
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -123,6 +124,24 @@ impl AsyncRead for Bridge {
 }
 
 impl Bridge {
+    /// Waits until the other side has said how it is to be spoken to. What speaks another version never does.
+    pub(super) async fn settled(&self) -> io::Result<()> {
+        poll_fn(|cx| {
+            let mut state = self.shared.borrow_mut();
+            if state.over {
+                return Poll::Ready(Err(io::Error::other("it does not speak HTTP/2")));
+            }
+            if state.settled {
+                return Poll::Ready(Ok(()));
+            }
+            if let Some(stream) = state.streams.get_mut(&self.id) {
+                stream.reader = Some(cx.waker().clone());
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
     /// Whether anything may still be written.
     fn writable(state: &State, id: u32) -> io::Result<()> {
         match state.streams.get(&id) {

@@ -1,7 +1,7 @@
 //! Frames that are about the connection or about windows: SETTINGS, PING, WINDOW_UPDATE, RST_STREAM, GOAWAY.
 use super::flood::Kind;
 use super::frame::{self, Code, Frame};
-use super::state::{Fatal, Incoming, Role, State};
+use super::state::{Fatal, Incoming, Role, State, Stream};
 use super::{FRAME_BYTES, MAX_STREAMS};
 
 impl State {
@@ -19,7 +19,9 @@ impl State {
             return size(!payload.is_empty());
         }
         size(payload.len() % 6 != 0)?;
-        self.settled = true;
+        if !std::mem::replace(&mut self.settled, true) {
+            self.streams.values_mut().for_each(Stream::wake_reader);
+        }
         for setting in payload.chunks_exact(6) {
             let [a, b, value @ ..] = setting else { continue };
             let value = u32::from_be_bytes(value.try_into().unwrap_or_default());
