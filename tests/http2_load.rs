@@ -53,7 +53,7 @@ fn bombs(caller: &mut Http2, head: &[u8], _: usize) -> Vec<u8> {
     bomb.push(0x40);
     bomb.extend([1, b'b', 127, 0x81, 0x1d]);
     bomb.extend([b'c'; 127 + 1 + 29 * 128]);
-    bomb.extend(std::iter::repeat_n(0xbe, 10_000));
+    bomb.extend(std::iter::repeat_n(0xbe, 1_000));
     request(caller, &bomb).1
 }
 

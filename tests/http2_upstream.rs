@@ -1,6 +1,8 @@
 //! HTTP/2 to upstreams, and gRPC all the way.
 use crate::support::frames;
-use crate::support::{Gateway, Http2, Http2Upstream, Setup, World, eventually, noise, sha256, tag};
+use crate::support::{
+    Authority, Gateway, Http2, Http2Upstream, Setup, World, eventually, noise, sha256, tag,
+};
 
 struct Far {
     gateway: Gateway,
@@ -174,4 +176,32 @@ fn an_upstream_that_speaks_another_version_fails() {
     let caller = gateway.actor("w", "server", &[]);
     gateway.start();
     gateway.ask(caller.get("/v1/x")).expect(502, "upstream_failed");
+}
+
+/// Over TLS it is agreed on by ALPN; where it is not, the request is not sent.
+#[test]
+fn over_tls_both_sides_agree_on_it() {
+    let authority = Authority::new();
+    let upstream = authority.http2_upstream("localhost");
+    let (other, read) = authority.serve("localhost", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    let setup = Setup::new();
+    let roots = format!("{:?}", setup.folder().write("roots.pem", &authority.pem()));
+    let api = |name: &str, port: u16| {
+        format!(
+            "[[api]]\nid = \"{name}\"\ndialect = \"voucherify\"\n\
+             upstream = {{ production = {{ addresses = [\"https://localhost:{port}\"], http2 = true }} }}\n\
+             [[api.route]]\npath = \"/{name}/*\"\n"
+        )
+    };
+    let policy = "[[workspace]]\nid = \"w\"\nenvironment = \"production\"\n".to_owned()
+        + &api("new", upstream.address.port())
+        + &api("old", other.port());
+    let mut gateway = setup.policy(policy).set("upstream", "ca_file", roots).prepare();
+    let caller = gateway.actor("w", "server", &[]);
+    gateway.start();
+    let answer = gateway.ask(caller.post("/new/x", b"over TLS"));
+    assert_eq!((answer.status, answer.text().as_str()), (200, "over TLS"));
+    assert_eq!(upstream.asked("/new/x")[0].get(":scheme"), Some("https"));
+    gateway.ask(caller.get("/old/x")).expect(502, "upstream_failed");
+    assert_eq!(read.load(std::sync::atomic::Ordering::SeqCst), 0);
 }

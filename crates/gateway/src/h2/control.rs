@@ -18,7 +18,7 @@ impl State {
         if head.has(frame::ACK) {
             return size(!payload.is_empty());
         }
-        size(payload.len() % 6 != 0)?;
+        size(!payload.len().is_multiple_of(6))?;
         if !std::mem::replace(&mut self.settled, true) {
             self.streams.values_mut().for_each(Stream::wake_reader);
         }

@@ -2,12 +2,18 @@
 use super::huffman;
 use super::table::{STATIC, Table};
 
+/// Fields of one block. A head has a tenth of it at most; small blocks can mean any number of large fields.
+const MAX_BLOCK_FIELDS: usize = 1_024;
 /// Size changes at the start of one block (RFC 7541 4.2 knows two).
 const MAX_SIZE_UPDATES: usize = 2;
 
-/// What can't be decompressed: nothing after it on that connection can.
+/// Why a block can't be decompressed: nothing after it on that connection can.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Garbled;
+pub(super) enum Bad {
+    Garbled,
+    /// It has more fields than [`MAX_BLOCK_FIELDS`].
+    TooMany,
+}
 
 /// What one side remembers of what the other has compressed.
 pub(super) struct Decoder {
@@ -23,21 +29,24 @@ impl Decoder {
     }
 
     /// Decompresses a whole block; each field goes to `take`.
-    pub(super) fn decode(&mut self, block: &[u8], mut take: impl FnMut(&[u8], &[u8])) -> Result<(), Garbled> {
-        let (mut at, mut updates, mut fields) = (block, 0, false);
+    pub(super) fn decode(&mut self, block: &[u8], mut take: impl FnMut(&[u8], &[u8])) -> Result<(), Bad> {
+        let (mut at, mut updates, mut fields) = (block, 0, 0);
         while let [first, ..] = at {
+            if fields == MAX_BLOCK_FIELDS {
+                return Err(Bad::TooMany);
+            }
             match first {
                 0x80.. => {
                     let index = integer(&mut at, 7)?;
-                    let (name, value) = self.table.get(index).ok_or(Garbled)?;
+                    let (name, value) = self.table.get(index).ok_or(Bad::Garbled)?;
                     take(name, value);
-                    fields = true;
+                    fields += 1;
                 }
                 0x20..0x40 => {
                     updates += 1;
                     let size = integer(&mut at, 5)?;
-                    if fields || updates > MAX_SIZE_UPDATES || !self.table.resize(size) {
-                        return Err(Garbled);
+                    if fields > 0 || updates > MAX_SIZE_UPDATES || !self.table.resize(size) {
+                        return Err(Bad::Garbled);
                     }
                 }
                 _ => {
@@ -47,7 +56,7 @@ impl Decoder {
                         0 => string(&mut at, &mut self.name)?,
                         _ => {
                             self.name.clear();
-                            self.name.extend_from_slice(self.table.get(index).ok_or(Garbled)?.0);
+                            self.name.extend_from_slice(self.table.get(index).ok_or(Bad::Garbled)?.0);
                         }
                     }
                     string(&mut at, &mut self.value)?;
@@ -55,7 +64,7 @@ impl Decoder {
                     if keep {
                         self.table.insert(&self.name, &self.value);
                     }
-                    fields = true;
+                    fields += 1;
                 }
             }
         }
@@ -64,14 +73,14 @@ impl Decoder {
 }
 
 /// An integer whose first octet has so many bits of it (RFC 7541 5.1). None that matters has more than 28 bits.
-fn integer(at: &mut &[u8], bits: u32) -> Result<usize, Garbled> {
+fn integer(at: &mut &[u8], bits: u32) -> Result<usize, Bad> {
     let most = (1 << bits) - 1;
-    let (first, mut rest) = at.split_first().ok_or(Garbled)?;
+    let (first, mut rest) = at.split_first().ok_or(Bad::Garbled)?;
     let mut n = usize::from(*first) & most;
     if n == most {
         let mut shift = 0;
         loop {
-            let (octet, after) = rest.split_first().ok_or(Garbled)?;
+            let (octet, after) = rest.split_first().ok_or(Bad::Garbled)?;
             rest = after;
             n += usize::from(octet & 0x7f) << shift;
             if *octet < 0x80 {
@@ -79,7 +88,7 @@ fn integer(at: &mut &[u8], bits: u32) -> Result<usize, Garbled> {
             }
             shift += 7;
             if shift > 21 {
-                return Err(Garbled);
+                return Err(Bad::Garbled);
             }
         }
     }
@@ -87,16 +96,16 @@ fn integer(at: &mut &[u8], bits: u32) -> Result<usize, Garbled> {
     Ok(n)
 }
 
-fn string(at: &mut &[u8], into: &mut Vec<u8>) -> Result<(), Garbled> {
-    let coded = *at.first().ok_or(Garbled)? >= 0x80;
+fn string(at: &mut &[u8], into: &mut Vec<u8>) -> Result<(), Bad> {
+    let coded = *at.first().ok_or(Bad::Garbled)? >= 0x80;
     let length = integer(at, 7)?;
-    let (text, rest) = at.split_at_checked(length).ok_or(Garbled)?;
+    let (text, rest) = at.split_at_checked(length).ok_or(Bad::Garbled)?;
     *at = rest;
     into.clear();
     if !coded {
         into.extend_from_slice(text);
     } else if !huffman::decode(text, into) {
-        return Err(Garbled);
+        return Err(Bad::Garbled);
     }
     Ok(())
 }
@@ -204,7 +213,7 @@ pub(super) fn put_request(out: &mut Vec<u8>, method: &[u8], secure: bool, author
 mod tests {
     use super::*;
 
-    fn fields(decoder: &mut Decoder, block: &[u8]) -> Result<Vec<(String, String)>, Garbled> {
+    fn fields(decoder: &mut Decoder, block: &[u8]) -> Result<Vec<(String, String)>, Bad> {
         let mut all = Vec::new();
         let text = |b: &[u8]| String::from_utf8(b.to_vec()).unwrap();
         decoder.decode(block, |n, v| all.push((text(n), text(v)))).map(|()| all)

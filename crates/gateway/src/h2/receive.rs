@@ -2,6 +2,7 @@
 use super::flood::Kind;
 use super::frame::{self, Code, Frame};
 use super::heads::{Message, Shape};
+use super::hpack::Bad;
 use super::state::{Block, Born, Fatal, Incoming, Payload, Role, State};
 use super::wrong::Wrong;
 use super::{BLOCK_BYTES, BLOCK_FRAMES, FRAME_BYTES, MAX_STREAMS};
@@ -188,7 +189,7 @@ impl State {
 
     /// Whether no stream of that id was ever begun.
     pub(super) fn is_idle(&self, id: u32) -> bool {
-        id % 2 == 0 || id > self.last
+        id.is_multiple_of(2) || id > self.last
     }
 
     /// Any whole frame but DATA.
@@ -221,7 +222,7 @@ impl State {
     }
 
     fn headers(&mut self, head: Frame, payload: &[u8]) -> Result<(), Fatal> {
-        if head.stream == 0 || head.stream % 2 == 0 {
+        if head.stream.is_multiple_of(2) {
             return Err(protocol("headers-stream"));
         }
         let mut fragment = payload;
@@ -280,8 +281,10 @@ impl State {
         let fields = &mut self.fields;
         fields.begin(most);
         let decoded = self.decoder.decode(block, |name, value| fields.take(what, name, value, &mut out));
-        if decoded.is_err() {
-            return Err(Fatal(Code::Compression, "header-block-garbled"));
+        match decoded {
+            Ok(()) => {}
+            Err(Bad::Garbled) => return Err(Fatal(Code::Compression, "header-block-garbled")),
+            Err(Bad::TooMany) => return Err(Fatal(Code::EnhanceYourCalm, "header-block-fields")),
         }
         if depends {
             fields.refuse(Wrong::Dependency);
