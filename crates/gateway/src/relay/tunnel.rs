@@ -87,6 +87,7 @@ impl<S: Io, D: Dial> Exchange<'_, S, D> {
             }
             // What is idle holds no memory.
             if self.up.waiting == Waiting::Source {
+                self.up.drop_output();
                 self.input.release(buffers);
             }
         }
@@ -104,6 +105,7 @@ impl<S: Io, D: Dial> Exchange<'_, S, D> {
                 }
             }
             if self.down.waiting == Waiting::Source {
+                self.down.drop_output();
                 self.reply.release(buffers);
             }
         }
