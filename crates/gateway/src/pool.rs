@@ -1,16 +1,18 @@
-//! Connections to upstreams: how they are made, and the idle ones a core keeps.
+//! Connections to upstreams: how they are made, and what a core knows of those that it makes them to.
+use crate::backend::{Backend, Group};
 use crate::clock::TICK_MS;
+use crate::condition::Conditions;
 use crate::h2::Bridge;
-use crate::io::{Io, Stream, poll_read};
+use crate::io::{Io, Stream};
 use crate::tls::HTTP2;
-use doorward_core::policy::Address;
+use doorward_core::policy::{Address, Upstream};
 use hashbrown::HashMap;
 use rustls::pki_types::ServerName;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Waker};
 use tokio::net::TcpStream;
 
 /// Makes connections to upstreams.
@@ -25,53 +27,64 @@ pub(crate) trait Dial: 'static {
     }
 }
 
-/// Idle connections of one core, the youngest on top.
+/// The upstreams that one core knows. They are found by where the policy keeps them; what is known of an address outlives
+/// the policy.
 pub(crate) struct Pool<I> {
-    idle: RefCell<HashMap<Address, Vec<(I, u32)>>>,
-    most: usize,
-    ticks: u32,
+    groups: RefCell<HashMap<usize, Rc<Group<I>>>>,
+    backends: RefCell<HashMap<Arc<Address>, Rc<Backend<I>>>>,
+    conditions: Arc<Conditions>,
+    /// Idle connections that are kept to each address.
+    pub(crate) most: usize,
+    /// How long, in ticks.
+    pub(crate) ticks: u32,
 }
 
 impl<I: Io> Pool<I> {
-    pub(crate) fn new(most: usize, idle_ms: u64) -> Pool<I> {
+    pub(crate) fn new(most: usize, idle_ms: u64, conditions: Arc<Conditions>) -> Pool<I> {
         let ticks = u32::try_from(idle_ms / TICK_MS).unwrap_or(u32::MAX);
-        Pool { idle: RefCell::default(), most, ticks }
+        Pool { groups: RefCell::default(), backends: RefCell::default(), conditions, most, ticks }
     }
 
-    /// A connection on which nothing has happened since it was given back.
-    pub(crate) fn take(&self, upstream: &Address, now: u32) -> Option<I> {
-        let mut idle = self.idle.borrow_mut();
-        let kept = idle.get_mut(upstream)?;
-        while let Some((mut io, since)) = kept.pop() {
-            if now.saturating_sub(since) >= self.ticks {
-                kept.clear();
-                return None;
-            }
-            // An end or a stray byte makes it useless. Costs a system call only where there is something.
-            let mut cx = Context::from_waker(Waker::noop());
-            if poll_read(&mut io, &mut cx, &mut [0]).is_pending() {
-                return Some(io);
-            }
+    /// The addresses of an upstream.
+    #[inline]
+    pub(crate) fn group(&self, upstream: &Arc<Upstream>) -> Rc<Group<I>> {
+        if let Some(known) = self.groups.borrow().get(&(Arc::as_ptr(upstream) as usize)) {
+            return Rc::clone(known);
         }
-        None
+        self.meet(upstream)
     }
 
-    /// Keeps a connection whose last answer has ended.
-    pub(crate) fn give(&self, upstream: &Address, io: I, now: u32) {
-        let mut idle = self.idle.borrow_mut();
-        match idle.get_mut(upstream) {
-            Some(kept) if kept.len() < self.most => kept.push((io, now)),
-            Some(_) => {}
-            None => drop(idle.insert(upstream.clone(), vec![(io, now)])),
-        }
+    #[cold]
+    fn meet(&self, upstream: &Arc<Upstream>) -> Rc<Group<I>> {
+        let mut known = self.backends.borrow_mut();
+        let backend = |address: &Arc<Address>| {
+            let new = || Rc::new(Backend::new(Arc::clone(address), self.conditions.of(address)));
+            Rc::clone(known.entry(Arc::clone(address)).or_insert_with(new))
+        };
+        let backends = upstream.addresses.iter().map(backend).collect();
+        let group = Rc::new(Group::new(Arc::clone(upstream), backends));
+        self.groups.borrow_mut().insert(Arc::as_ptr(upstream) as usize, Rc::clone(&group));
+        group
     }
 
-    /// Closes what was idle for too long.
+    /// Lets everybody look who waits for a place.
+    pub(crate) fn tick(&self) {
+        self.groups.borrow().values().for_each(|group| group.wake_all());
+    }
+
+    /// Closes what was idle for too long, and forgets what no policy leads to any more.
     pub(crate) fn sweep(&self, now: u32) {
-        self.idle.borrow_mut().retain(|_, kept| {
-            kept.retain(|(_, since)| now.saturating_sub(*since) < self.ticks);
-            !kept.is_empty()
+        self.groups.borrow_mut().retain(|_, group| group.is_used());
+        self.backends.borrow_mut().retain(|_, backend| {
+            backend.sweep(now, self.ticks);
+            Rc::strong_count(backend) > 1
         });
+    }
+
+    /// How many idle connections there are.
+    #[cfg(test)]
+    pub(crate) fn idle(&self) -> usize {
+        self.backends.borrow().values().map(|backend| backend.idle()).sum()
     }
 }
 
@@ -82,6 +95,8 @@ pub(crate) struct Network {
     pub(crate) tls_http2: Arc<rustls::ClientConfig>,
     /// This node's own listeners: never an upstream.
     pub(crate) own: Vec<SocketAddr>,
+    /// Which address of a name that has several is tried first: they take turns.
+    pub(crate) turn: Cell<usize>,
 }
 
 impl Network {
@@ -111,10 +126,15 @@ impl Dial for Network {
     }
 
     async fn connect(&self, upstream: &Address, http2: bool) -> io::Result<Stream> {
-        let addrs: Vec<SocketAddr> = match upstream.host.parse::<IpAddr>() {
+        let mut addrs: Vec<SocketAddr> = match upstream.host.parse::<IpAddr>() {
             Ok(ip) => vec![SocketAddr::new(ip, upstream.port)],
             Err(_) => tokio::net::lookup_host((upstream.host.as_str(), upstream.port)).await?.collect(),
         };
+        if addrs.len() > 1 {
+            let turn = self.turn.replace(self.turn.get().wrapping_add(1));
+            let first = turn % addrs.len();
+            addrs.rotate_left(first);
+        }
         let mut last = io::Error::new(io::ErrorKind::NotFound, "the upstream's name has no address");
         for addr in addrs {
             if self.forbidden(&addr) {
@@ -166,6 +186,7 @@ mod tests {
             tls_http2: Arc::new(tls.clone()),
             tls: Arc::new(tls),
             own: vec!["127.0.0.1:80".parse().unwrap(), "0.0.0.0:81".parse().unwrap()],
+            turn: Cell::new(0),
         };
         for yes in [
             "127.0.0.1:80",

@@ -299,7 +299,9 @@ impl<S: Io, D: Dial> Connection<S, D> {
     }
 
     pub(crate) fn record(&self, line: &mut Vec<u8>, outcome: &Outcome) {
-        self.worker.stats.request(outcome.status, outcome.reason, outcome.total_us);
+        // What was upgraded lasts for as long as it is of use to its caller.
+        let upgraded_us = outcome.upstream_us.filter(|_| outcome.status == 101);
+        self.worker.stats.request(outcome.status, outcome.reason, upgraded_us.unwrap_or(outcome.total_us));
         event::finish(line, outcome);
         self.worker.event(line);
     }

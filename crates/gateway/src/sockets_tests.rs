@@ -114,6 +114,7 @@ fn run(caller: Script, upstreams: Vec<Script>) -> Run {
         captchas: Arc::new(doorward_core::ports::NoCaptchas),
         desk: Desk::new(Arc::new(Echo), runtime.handle().clone()),
         room: Arc::default(),
+        conditions: Arc::default(),
         events: EventBuffer::new(Some(send)),
         draining: Arc::default(),
         facts,
@@ -133,8 +134,7 @@ fn run(caller: Script, upstreams: Vec<Script>) -> Run {
         tokio::time::timeout(Duration::from_secs(3600), serving).await.expect("a connection ends");
         ticker.abort();
     }));
-    let upstream = Address { tls: false, host: "u".to_owned(), port: 1 };
-    let kept = usize::from(worker.pool.take(&upstream, worker.clock.now()).is_some());
+    let kept = worker.pool.idle();
     worker.hand_over_events();
     let lines = String::from_utf8(lines.try_iter().flatten().collect()).unwrap();
     Run { caller, upstreams, events: lines.lines().count(), lines, kept }

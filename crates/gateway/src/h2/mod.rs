@@ -16,6 +16,7 @@ mod frame;
 mod heads;
 mod hpack;
 mod huffman;
+mod once;
 mod receive;
 mod send;
 mod server;
@@ -26,6 +27,7 @@ mod wrong;
 pub(crate) use bridge::Bridge;
 pub(crate) use client::{Links, connect};
 pub(crate) use frame::PREFACE;
+pub(crate) use once::status;
 pub(crate) use server::serve;
 pub(crate) use wrong::rejected;
 
