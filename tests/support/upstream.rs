@@ -77,7 +77,12 @@ pub(crate) struct Upstream {
 
 impl Upstream {
     pub(crate) fn start() -> Upstream {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        Upstream::at("127.0.0.1:0")
+    }
+
+    /// One at a given address.
+    pub(crate) fn at(address: &str) -> Upstream {
+        let listener = TcpListener::bind(address).expect("a free port");
         let address = listener.local_addr().expect("a bound socket");
         let state = Arc::new(State::default());
         let shared = Arc::clone(&state);

@@ -185,6 +185,14 @@ impl Keys {
         format!("weak-{hex}")
     }
 
+    /// The name of this installation in `Via` (RFC 9110 7.6.3): the same on each of its nodes, another one elsewhere.
+    #[must_use]
+    pub fn installation(&self) -> String {
+        let m = mac(&self.pseudonym, &[b"installation", b"via"]);
+        let hex: String = m[..8].iter().map(|b| format!("{b:02x}")).collect();
+        format!("doorward-{hex}")
+    }
+
     /// Under what the ledger remembers a proved request: its credential, and what makes it the one it is. The string that
     /// was signed, for a scheme without a nonce.
     #[must_use]

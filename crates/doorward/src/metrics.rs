@@ -3,7 +3,7 @@ use crate::config::Config;
 use crate::ledger::{OUTCOMES, Status};
 use crate::{captcha, limits};
 use doorward_core::policy::Rule;
-use doorward_gateway::{LATENCY_BOUNDS_US, Snapshot};
+use doorward_gateway::{LATENCY_BOUNDS_US, Snapshot, UpstreamState};
 use std::fmt::{Display, Write};
 
 /// The media type of [`render`]'s text.
@@ -49,6 +49,8 @@ pub(crate) struct Gauges {
     pub(crate) limits: Option<limits::Status>,
     /// Likewise: what became of captchas' responses.
     pub(crate) captchas: Option<[u64; captcha::OUTCOMES.len()]>,
+    /// The addresses of upstreams.
+    pub(crate) upstreams: Vec<UpstreamState>,
 }
 
 struct Page(String);
@@ -130,11 +132,25 @@ pub(crate) fn render(about: &About, s: &Snapshot, g: &Gauges) -> String {
     let help = "The room taken by bodies of signed requests that wait for their proof.";
     page.gauge("signed_bodies_bytes", help, s.waiting_body_bytes);
     page.counter("upstream_connections_total", "Connections made to upstreams.", s.upstream_connections);
+    upstreams(&mut page, &g.upstreams);
     page.counter("events_lost_total", "Events that could not be written.", s.lost_events);
     // Every part refuses what it can't check: there is no place to count at.
     let help = "Requests let through because an enforced check could not be made: no part does so.";
     page.counter("failopen_total", help, 0);
     page.0
+}
+
+fn upstreams(page: &mut Page, all: &[UpstreamState]) {
+    // Addresses are letters, digits and a few signs: nothing to escape.
+    let each = |value: fn(&UpstreamState) -> u64| {
+        all.iter().map(move |u| (format!("{{upstream=\"{}\"}}", u.name), value(u)))
+    };
+    let help = "Whether an address is chosen as others are: it does not rest, and its probe is answered.";
+    page.family("upstream_up", "gauge", help, each(|u| u64::from(u.up)));
+    page.family("upstream_in_flight", "gauge", "Requests on their way to an address.", each(|u| u.in_flight));
+    page.family("upstream_requests_total", "counter", "Requests for an address.", each(|u| u.requests));
+    let help = "Connections that could not be made, and answers that were cut short.";
+    page.family("upstream_failures_total", "counter", help, each(|u| u.failures));
 }
 
 fn once_only(page: &mut Page, ledger: &Status) {
@@ -213,6 +229,13 @@ mod tests {
                 sharers: 3,
             }),
             captchas: Some([4, 3, 2]),
+            upstreams: vec![UpstreamState {
+                name: "http://u:1".to_owned(),
+                up: false,
+                in_flight: 2,
+                requests: 9,
+                failures: 3,
+            }],
         };
         let about = About("{name=\"edge-1\"}".to_owned());
         let text = render(&about, &s, &gauges);
@@ -244,6 +267,10 @@ mod tests {
             "doorward_limits_degraded_total 6",
             "doorward_limits_failed_total 2",
             "doorward_captchas_total{outcome=\"unavailable\"} 2",
+            "doorward_upstream_up{upstream=\"http://u:1\"} 0",
+            "doorward_upstream_in_flight{upstream=\"http://u:1\"} 2",
+            "doorward_upstream_requests_total{upstream=\"http://u:1\"} 9",
+            "doorward_upstream_failures_total{upstream=\"http://u:1\"} 3",
             "doorward_ledger_entries 9",
             "doorward_ledger_fence_until_seconds 1800000000.5",
             "doorward_ledger_claims_total{outcome=\"replayed\"} 2",

@@ -11,7 +11,7 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use doorward_core::decide::Lease;
 use doorward_core::live::Live;
-use doorward_gateway::{Gateway, Snapshot, monotonic_ms, now};
+use doorward_gateway::{Gateway, Snapshot, UpstreamState, monotonic_ms, now};
 use std::io;
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -80,6 +80,14 @@ impl Board {
         })
     }
 
+    /// How upstreams are. A node that takes no callers, or no new ones, does not say.
+    fn upstreams(&self) -> Vec<UpstreamState> {
+        self.doing(|doing| match doing {
+            Doing::Serving(gateway) => gateway.as_ref().map(Gateway::upstreams).unwrap_or_default(),
+            Doing::Draining(_) => Vec::new(),
+        })
+    }
+
     /// Why requests should go elsewhere; `None`: they are welcome.
     fn unready(&self, draining: bool) -> Option<&'static str> {
         if draining {
@@ -143,6 +151,7 @@ async fn metrics(State(board): State<Arc<Board>>) -> impl IntoResponse {
         ledger: board.asked.as_ref().map(|asked| asked.ledger.status()),
         limits: board.asked.as_ref().map(|asked| asked.limits.status()),
         captchas: board.asked.as_ref().map(|asked| asked.captchas.counts()),
+        upstreams: board.upstreams(),
     };
     ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], metrics::render(&board.about, &counts, &gauges))
 }

@@ -17,6 +17,10 @@ pub(crate) enum Why {
     UpstreamAnswers,
     /// The body of the upstream's answer.
     UpstreamSends,
+    /// Anything at all, in a connection that has changed its protocol.
+    AnySends,
+    /// The rest of such a connection, of which one side has ended.
+    Ends,
 }
 
 /// How far a direction had come when it began to wait, and when it has waited for too long.
@@ -63,7 +67,8 @@ pub(crate) fn due(why: Why, clock: &Clock, settings: &Settings, since: u32, take
     let t = &settings.timeouts;
     match why {
         Why::Nothing => NEVER,
-        Why::CallerTakes | Why::UpstreamTakes => clock.after(t.write_ms),
+        Why::CallerTakes | Why::UpstreamTakes | Why::Ends => clock.after(t.write_ms),
+        Why::AnySends => clock.after(t.upgraded_idle_ms),
         Why::UpstreamAnswers => clock.after(t.response_ms),
         Why::UpstreamSends => clock.after(t.response_body_ms),
         Why::CallerSends => {

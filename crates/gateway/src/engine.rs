@@ -1,4 +1,5 @@
 //! What the engine refuses itself, whatever was decided.
+use crate::hops::{self, Forwards, Via};
 use crate::settings::Limits;
 use crate::wire::{self, Expect, Framing, Head};
 use doorward_core::decide::{Denial, Refusal, Step};
@@ -21,8 +22,13 @@ pub(crate) fn engine_refusal(
     head: &Head,
     policy: &Policy,
     step: &Step,
+    via: &Via,
     limits: &Limits,
 ) -> Option<Denial> {
+    if via.is_in(req.raw, head) {
+        let note = "This address leads back to itself: the request came through here before.".to_owned();
+        return Some(Refusal::new(Reason::UpstreamFailed, "loop").saying(note).into());
+    }
     let names_a_credential =
         || policy.credential_headers.iter().any(|name| wire::nominated(req.raw, head, name.as_bytes()));
     if head.nominates && names_a_credential() {
@@ -44,6 +50,9 @@ pub(crate) fn engine_refusal(
     }
     if let Some(denial) = cannot_be_read(head) {
         return Some(denial);
+    }
+    if hops::forwards(req) == Forwards::Unclear {
+        return Some(Refusal::new(Reason::RequestAmbiguous, "max-forwards").into());
     }
     match head.framing {
         Framing::Length(n) if n > limits.body_bytes => {

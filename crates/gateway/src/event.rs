@@ -119,6 +119,11 @@ pub(crate) fn stands(out: &mut Vec<u8>, stands: Stands, policy: &Policy, facts: 
     plain(out, "policy", Some(&place));
 }
 
+/// Writes which of several addresses the request was sent to.
+pub(crate) fn upstream(out: &mut Vec<u8>, name: &str) {
+    plain(out, "upstream", Some(name));
+}
+
 /// Writes how it ended, and the end of the line.
 pub(crate) fn finish(out: &mut Vec<u8>, o: &Outcome) {
     plain(out, "decision", Some(o.verdict.name()));

@@ -17,6 +17,8 @@ pub(crate) fn too_late(why: Why) -> Stop {
     match why {
         Why::CallerSends => refused(Reason::RequestTimeout, "body-timeout"),
         Why::CallerTakes => gone("caller-takes-nothing"),
+        Why::AnySends => gone("upgraded-idle"),
+        Why::Ends => gone("upgraded-half-closed"),
         Why::UpstreamTakes => refused(Reason::UpstreamTimeout, "upstream-takes-nothing"),
         Why::UpstreamAnswers => refused(Reason::UpstreamTimeout, "upstream-answers-late"),
         Why::UpstreamSends | Why::Nothing => refused(Reason::UpstreamTimeout, "upstream-stalls"),

@@ -30,6 +30,37 @@ pub(crate) struct Sender<'a> {
     pub(crate) request_id: &'a [u8],
     /// How the body is framed, where it is framed anew.
     pub(crate) framing: Framing,
+    /// The field line that tells of this installation.
+    pub(crate) via: &'a [u8],
+    /// How often the request may be passed on, once it has been here.
+    pub(crate) forwards: Option<u32>,
+    /// The protocol that the connection is to change to.
+    pub(crate) upgrade: Option<&'a str>,
+}
+
+impl Sender<'_> {
+    /// Whether a field is written anew.
+    fn rewrites(&self, name: &[u8]) -> bool {
+        self.forwards.is_some() && name.eq_ignore_ascii_case(b"max-forwards")
+    }
+}
+
+/// The fields that ask for another protocol, or tell that it follows.
+fn changes(out: &mut Vec<u8>, protocol: &str) {
+    field(out, b"connection", b"upgrade");
+    field(out, b"upgrade", protocol.as_bytes());
+}
+
+/// The head of the answer that says that another protocol follows (RFC 9110 15.2.2).
+pub(crate) fn upgraded(out: &mut Vec<u8>, raw: &[u8], head: &Head, plan: &Plan<'_>, protocol: &str) {
+    status_line(out, raw, head);
+    for (name, value, _) in wire::end_to_end(raw, head, Towards::Caller).filter(|(name, ..)| !ours(name)) {
+        field(out, name, value);
+    }
+    changes(out, protocol);
+    out.extend_from_slice(plan.via.line(head.minor));
+    out.extend_from_slice(plan.extra);
+    out.extend_from_slice(b"\r\n");
 }
 
 /// Writes the head for the upstream. Ours come after everything that the caller sent was filtered.
@@ -47,7 +78,7 @@ pub(crate) fn request(out: &mut Vec<u8>, req: &RequestView<'_>, head: &Head, fro
         Some(signed) => signed_fields(out, req, head, signed, from),
         None => {
             for (name, value, _) in wire::end_to_end(req.raw, head, Towards::Upstream) {
-                if !is_credential(from.policy, name) {
+                if !is_credential(from.policy, name) && !from.rewrites(name) {
                     field(out, name, value);
                 }
             }
@@ -65,7 +96,15 @@ pub(crate) fn request(out: &mut Vec<u8>, req: &RequestView<'_>, head: &Head, fro
     if unexpected_body(req.method, head) {
         field(out, b"connection", b"close");
     }
-    field(out, b"via", b"1.1 doorward");
+    out.extend_from_slice(from.via);
+    if let Some(left) = from.forwards {
+        out.extend_from_slice(b"max-forwards: ");
+        decimal(out, left.into());
+        out.extend_from_slice(b"\r\n");
+    }
+    if let Some(protocol) = from.upgrade {
+        changes(out, protocol);
+    }
     if !from.peer.text.is_empty() {
         field(out, b"x-forwarded-for", from.peer.text.as_bytes());
     }
@@ -83,7 +122,7 @@ fn signed_fields(out: &mut Vec<u8>, req: &RequestView<'_>, head: &Head, signed: 
     let mut told = 0_u64;
     let lines = || wire::end_to_end(req.raw, head, Towards::Upstream);
     for (name, value, _) in lines() {
-        if is_credential(from.policy, name) {
+        if is_credential(from.policy, name) || from.rewrites(name) {
             continue;
         }
         let mut names = signed.names().enumerate();
@@ -218,6 +257,7 @@ pub(crate) fn response(out: &mut Vec<u8>, raw: &[u8], head: &Head, plan: &Plan<'
         _ if chunk => out.extend_from_slice(b"transfer-encoding: chunked\r\n"),
         _ => {}
     }
+    out.extend_from_slice(plan.via.line(head.minor));
     out.extend_from_slice(plan.extra);
     if !keep {
         out.extend_from_slice(b"connection: close\r\n");

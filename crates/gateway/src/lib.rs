@@ -2,14 +2,19 @@
 //!
 //! A request's way: [`listen`] takes its connection, `serve` reads its head by the rules of [`wire`] and asks the core
 //! for a decision, `relay` forwards what was permitted, `respond` answers everything else, `event` tells what happened.
+mod backend;
 mod clock;
+mod condition;
 mod deadlines;
 mod desk;
 mod duties;
 mod engine;
 mod event;
 mod failure;
+mod forward;
+mod h2;
 mod headers;
+mod hops;
 mod input;
 mod io;
 mod leftover;
@@ -17,8 +22,10 @@ mod listen;
 mod local;
 mod peer;
 mod pool;
+mod probe;
 mod pump;
 mod quota;
+mod reach;
 mod relay;
 mod request;
 mod respond;
@@ -33,9 +40,11 @@ mod styles;
 mod text;
 mod time;
 pub mod tls;
+mod upgrade;
 pub mod wire;
 mod worker;
 
+pub use condition::UpstreamState;
 pub use desk::{Desk, LOCAL_MS};
 pub use listen::bind;
 pub use local::{Answered, Answering, FieldLine, Local, LocalAnswer, LocalRequest};
@@ -45,12 +54,15 @@ pub use stats::{LATENCY_BOUNDS_US, Snapshot};
 pub use time::{monotonic_ms, now};
 pub use worker::Fact;
 
+use condition::Conditions;
 use doorward_core::live::Live;
 use doorward_core::ports::{Captchas, Ledger, Limiter};
 use listen::{Acceptor, Taken};
 use pool::Network;
 use settle::Room;
 use stats::CoreStats;
+use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::net::TcpListener;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -95,6 +107,8 @@ pub struct Gateway {
     stats: Vec<Arc<CoreStats>>,
     events: Events,
     room: Arc<Room>,
+    live: Arc<Live>,
+    conditions: Arc<Conditions>,
     overloaded: u64,
 }
 
@@ -117,7 +131,9 @@ impl Gateway {
             own.push(listener.local_addr()?);
         }
         let room = Arc::new(Room::default());
+        let conditions = Arc::new(Conditions::default());
         let client = tls::client_config(Arc::clone(&settings.upstream_roots));
+        let client_http2 = tls::client_config_http2(&client);
         let (mut cores, mut senders, mut stats, mut ticks) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for index in 0..settings.cores.max(1) {
             let (send, receive) = mpsc::unbounded_channel();
@@ -127,13 +143,19 @@ impl Gateway {
                 settings: Arc::clone(&settings),
                 live: Arc::clone(&outside.live),
                 clocks: Clocks { now, monotonic_ms },
-                dial: Network { tls: Arc::clone(&client), own: own.clone() },
+                dial: Network {
+                    tls: Arc::clone(&client),
+                    tls_http2: Arc::clone(&client_http2),
+                    own: own.clone(),
+                    turn: Cell::new(index),
+                },
                 stats: Arc::clone(&counters),
                 ledger: Arc::clone(&outside.ledger),
                 limiter: Arc::clone(&outside.limiter),
                 captchas: Arc::clone(&outside.captchas),
                 desk: outside.desk.clone(),
                 room: Arc::clone(&room),
+                conditions: Arc::clone(&conditions),
                 // Each core's end is made here and moves to its thread.
                 events: sink::EventBuffer::new(events.sender()),
                 draining: Arc::clone(&draining),
@@ -164,6 +186,11 @@ impl Gateway {
             stats.push(counters);
         }
         std::thread::Builder::new().name("ticks".to_owned()).spawn(move || clock::drive(ticks))?;
+        let dial = Network { tls: client, tls_http2: client_http2, own, turn: Cell::new(0) };
+        let (live, known, stop) = (Arc::clone(&outside.live), Arc::clone(&conditions), Arc::clone(&draining));
+        std::thread::Builder::new()
+            .name("probes".to_owned())
+            .spawn(move || probe::drive(&live, &known, dial, &stop))?;
         let acceptor = Arc::new(Acceptor {
             cores: senders,
             held: Arc::default(),
@@ -180,6 +207,8 @@ impl Gateway {
             stats,
             events,
             room,
+            live: Arc::clone(&outside.live),
+            conditions,
             overloaded: 0,
         };
         let all =
@@ -220,6 +249,20 @@ impl Gateway {
     pub fn stats(&self) -> Snapshot {
         let overloaded = self.acceptor.as_ref().map_or(self.overloaded, |a| a.overloaded.load(Relaxed));
         stats::snapshot(&self.stats, overloaded, self.events.lost(), self.room.taken_bytes())
+    }
+
+    /// How the addresses are that the policy in force leads to, each once.
+    #[must_use]
+    pub fn upstreams(&self) -> Vec<UpstreamState> {
+        let policy = self.live.policy.load();
+        let all: BTreeSet<_> = policy
+            .apis
+            .iter()
+            .flat_map(|api| [&api.production, &api.sandbox])
+            .flatten()
+            .flat_map(|upstream| &upstream.addresses)
+            .collect();
+        all.into_iter().map(|address| self.conditions.state(address)).collect()
     }
 
     /// Opens the event log anew.

@@ -1,79 +1,102 @@
-//! Connections to upstreams: how they are made, and the idle ones a core keeps.
+//! Connections to upstreams: how they are made, and what a core knows of those that it makes them to.
+use crate::backend::{Backend, Group};
 use crate::clock::TICK_MS;
-use crate::io::{Io, Stream, poll_read};
-use doorward_core::policy::Upstream;
+use crate::condition::Conditions;
+use crate::h2::Bridge;
+use crate::io::{Io, Stream};
+use crate::tls::HTTP2;
+use doorward_core::policy::{Address, Upstream};
 use hashbrown::HashMap;
 use rustls::pki_types::ServerName;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Waker};
 use tokio::net::TcpStream;
 
 /// Makes connections to upstreams.
 pub(crate) trait Dial: 'static {
     /// What it makes.
     type Io: Io;
-    /// Connects.
-    fn connect(&self, upstream: &Upstream) -> impl Future<Output = io::Result<Self::Io>>;
+    /// Connects, to speak HTTP/2 or HTTP/1.1.
+    fn connect(&self, upstream: &Address, http2: bool) -> impl Future<Output = io::Result<Self::Io>>;
+    /// A stream of such a connection, as one of its own; `None` where there are none.
+    fn bridged(_: Bridge) -> Option<Self::Io> {
+        None
+    }
 }
 
-/// Idle connections of one core, the youngest on top.
+/// The upstreams that one core knows. They are found by where the policy keeps them; what is known of an address outlives
+/// the policy.
 pub(crate) struct Pool<I> {
-    idle: RefCell<HashMap<Upstream, Vec<(I, u32)>>>,
-    most: usize,
-    ticks: u32,
+    groups: RefCell<HashMap<usize, Rc<Group<I>>>>,
+    backends: RefCell<HashMap<Arc<Address>, Rc<Backend<I>>>>,
+    conditions: Arc<Conditions>,
+    /// Idle connections that are kept to each address.
+    pub(crate) most: usize,
+    /// How long, in ticks.
+    pub(crate) ticks: u32,
 }
 
 impl<I: Io> Pool<I> {
-    pub(crate) fn new(most: usize, idle_ms: u64) -> Pool<I> {
+    pub(crate) fn new(most: usize, idle_ms: u64, conditions: Arc<Conditions>) -> Pool<I> {
         let ticks = u32::try_from(idle_ms / TICK_MS).unwrap_or(u32::MAX);
-        Pool { idle: RefCell::default(), most, ticks }
+        Pool { groups: RefCell::default(), backends: RefCell::default(), conditions, most, ticks }
     }
 
-    /// A connection on which nothing has happened since it was given back.
-    pub(crate) fn take(&self, upstream: &Upstream, now: u32) -> Option<I> {
-        let mut idle = self.idle.borrow_mut();
-        let kept = idle.get_mut(upstream)?;
-        while let Some((mut io, since)) = kept.pop() {
-            if now.saturating_sub(since) >= self.ticks {
-                kept.clear();
-                return None;
-            }
-            // An end or a stray byte makes it useless. Costs a system call only where there is something.
-            let mut cx = Context::from_waker(Waker::noop());
-            if poll_read(&mut io, &mut cx, &mut [0]).is_pending() {
-                return Some(io);
-            }
+    /// The addresses of an upstream.
+    #[inline]
+    pub(crate) fn group(&self, upstream: &Arc<Upstream>) -> Rc<Group<I>> {
+        if let Some(known) = self.groups.borrow().get(&(Arc::as_ptr(upstream) as usize)) {
+            return Rc::clone(known);
         }
-        None
+        self.meet(upstream)
     }
 
-    /// Keeps a connection whose last answer has ended.
-    pub(crate) fn give(&self, upstream: &Upstream, io: I, now: u32) {
-        let mut idle = self.idle.borrow_mut();
-        match idle.get_mut(upstream) {
-            Some(kept) if kept.len() < self.most => kept.push((io, now)),
-            Some(_) => {}
-            None => drop(idle.insert(upstream.clone(), vec![(io, now)])),
-        }
+    #[cold]
+    fn meet(&self, upstream: &Arc<Upstream>) -> Rc<Group<I>> {
+        let mut known = self.backends.borrow_mut();
+        let backend = |address: &Arc<Address>| {
+            let new = || Rc::new(Backend::new(Arc::clone(address), self.conditions.of(address)));
+            Rc::clone(known.entry(Arc::clone(address)).or_insert_with(new))
+        };
+        let backends = upstream.addresses.iter().map(backend).collect();
+        let group = Rc::new(Group::new(Arc::clone(upstream), backends));
+        self.groups.borrow_mut().insert(Arc::as_ptr(upstream) as usize, Rc::clone(&group));
+        group
     }
 
-    /// Closes what was idle for too long.
+    /// Lets everybody look who waits for a place.
+    pub(crate) fn tick(&self) {
+        self.groups.borrow().values().for_each(|group| group.wake_all());
+    }
+
+    /// Closes what was idle for too long, and forgets what no policy leads to any more.
     pub(crate) fn sweep(&self, now: u32) {
-        self.idle.borrow_mut().retain(|_, kept| {
-            kept.retain(|(_, since)| now.saturating_sub(*since) < self.ticks);
-            !kept.is_empty()
+        self.groups.borrow_mut().retain(|_, group| group.is_used());
+        self.backends.borrow_mut().retain(|_, backend| {
+            backend.sweep(now, self.ticks);
+            Rc::strong_count(backend) > 1
         });
+    }
+
+    /// How many idle connections there are.
+    #[cfg(test)]
+    pub(crate) fn idle(&self) -> usize {
+        self.backends.borrow().values().map(|backend| backend.idle()).sum()
     }
 }
 
 /// Connects over TCP, with TLS where the upstream's address says https.
 pub(crate) struct Network {
     pub(crate) tls: Arc<rustls::ClientConfig>,
+    /// The same for HTTP/2.
+    pub(crate) tls_http2: Arc<rustls::ClientConfig>,
     /// This node's own listeners: never an upstream.
     pub(crate) own: Vec<SocketAddr>,
+    /// Which address of a name that has several is tried first: they take turns.
+    pub(crate) turn: Cell<usize>,
 }
 
 impl Network {
@@ -98,11 +121,20 @@ impl Network {
 impl Dial for Network {
     type Io = Stream;
 
-    async fn connect(&self, upstream: &Upstream) -> io::Result<Stream> {
-        let addrs: Vec<SocketAddr> = match upstream.host.parse::<IpAddr>() {
+    fn bridged(bridge: Bridge) -> Option<Stream> {
+        Some(Stream::Bridged(bridge))
+    }
+
+    async fn connect(&self, upstream: &Address, http2: bool) -> io::Result<Stream> {
+        let mut addrs: Vec<SocketAddr> = match upstream.host.parse::<IpAddr>() {
             Ok(ip) => vec![SocketAddr::new(ip, upstream.port)],
             Err(_) => tokio::net::lookup_host((upstream.host.as_str(), upstream.port)).await?.collect(),
         };
+        if addrs.len() > 1 {
+            let turn = self.turn.replace(self.turn.get().wrapping_add(1));
+            let first = turn % addrs.len();
+            addrs.rotate_left(first);
+        }
         let mut last = io::Error::new(io::ErrorKind::NotFound, "the upstream's name has no address");
         for addr in addrs {
             if self.forbidden(&addr) {
@@ -113,7 +145,7 @@ impl Dial for Network {
                 continue;
             }
             match TcpStream::connect(addr).await {
-                Ok(tcp) => return self.greet(tcp, upstream).await,
+                Ok(tcp) => return self.greet(tcp, upstream, http2).await,
                 Err(e) => last = e,
             }
         }
@@ -122,13 +154,17 @@ impl Dial for Network {
 }
 
 impl Network {
-    async fn greet(&self, tcp: TcpStream, upstream: &Upstream) -> io::Result<Stream> {
+    async fn greet(&self, tcp: TcpStream, upstream: &Address, http2: bool) -> io::Result<Stream> {
         tcp.set_nodelay(true)?;
         if !upstream.tls {
             return Ok(Stream::Plain(tcp));
         }
         let name = ServerName::try_from(upstream.host.clone()).map_err(io::Error::other)?;
-        let tls = tokio_rustls::TlsConnector::from(Arc::clone(&self.tls)).connect(name, tcp).await?;
+        let config = if http2 { &self.tls_http2 } else { &self.tls };
+        let tls = tokio_rustls::TlsConnector::from(Arc::clone(config)).connect(name, tcp).await?;
+        if http2 && tls.get_ref().1.alpn_protocol() != Some(HTTP2) {
+            return Err(io::Error::other("the upstream does not speak HTTP/2"));
+        }
         Ok(Stream::Tls(Box::new(tls.into())))
     }
 }
@@ -147,8 +183,10 @@ mod tests {
         .with_root_certificates(rustls::RootCertStore::empty())
         .with_no_client_auth();
         let n = Network {
+            tls_http2: Arc::new(tls.clone()),
             tls: Arc::new(tls),
             own: vec!["127.0.0.1:80".parse().unwrap(), "0.0.0.0:81".parse().unwrap()],
+            turn: Cell::new(0),
         };
         for yes in [
             "127.0.0.1:80",

@@ -1,23 +1,32 @@
 //! One permitted request: sent to its upstream, answered to its caller, both bodies streamed at the same time.
 //!
-//! A request is sent once. Only where a kept connection takes not a single byte of it is a fresh one tried.
+//! A request is sent once. Only where a kept connection takes not a single byte of it is a fresh one tried, and only where no
+//! connection can be made is another address.
+use crate::backend::Seat;
 use crate::clock::Slot;
+use crate::condition::Condition;
 use crate::deadlines::{Waits, Why, due};
 use crate::failure::{Failure, Stop, gone, refused, too_late, why};
 use crate::headers;
+use crate::hops::Via;
 use crate::input::Input;
 use crate::io::{Io, poll_read};
 use crate::pool::Dial;
 use crate::pump::{Body, Broken, Pump, Waiting};
+use crate::reach::{self, Reach, Reached};
+use crate::upgrade::Upgrade;
 use crate::wire::{self, Framing, Head};
 use crate::worker::Worker;
 use doorward_core::decide::Forward;
 use doorward_core::policy::Policy;
 use doorward_core::reason::Reason;
 use std::future::poll_fn;
-use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
+
+mod tunnel;
 
 /// What the exchange has to know about the request.
 pub(crate) struct Plan<'a> {
@@ -37,6 +46,10 @@ pub(crate) struct Plan<'a> {
     pub(crate) extra: &'a [u8],
     /// Whether limits are told in them.
     pub(crate) limited: bool,
+    /// How answers tell of this installation.
+    pub(crate) via: &'a Via,
+    /// The protocol that the connection is to change to, and whether it may stay what it then is.
+    pub(crate) upgrade: Option<&'a Upgrade<'a>>,
 }
 
 /// How it ended.
@@ -52,6 +65,8 @@ pub(crate) struct Ended {
     pub(crate) keep: bool,
     /// Time to the head of the answer, in microseconds.
     pub(crate) upstream_us: Option<u64>,
+    /// The address that it was sent to, where there are several.
+    pub(crate) upstream: Option<Arc<Condition>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -60,6 +75,8 @@ enum Phase {
     Body,
     /// The answer is complete, the request is not.
     Answered,
+    /// The connection has changed its protocol.
+    Upgraded,
 }
 
 /// The two sides and what is between them.
@@ -69,6 +86,7 @@ struct Exchange<'x, S, D: Dial> {
     caller: &'x mut S,
     input: &'x mut Input,
     upstream: D::Io,
+    seat: Seat<D::Io>,
     reply: &'x mut Input,
     up: &'x mut Pump,
     down: &'x mut Pump,
@@ -78,6 +96,8 @@ struct Exchange<'x, S, D: Dial> {
     uploading: bool,
     interim: usize,
     answered_early: bool,
+    /// The upstream broke off what it had begun.
+    cut: bool,
     started: Instant,
     started_tick: u32,
     waits: Waits,
@@ -96,7 +116,7 @@ pub(crate) struct Room<'x> {
 
 /// Sends the request and brings the answer.
 pub(crate) async fn exchange<S: Io, D: Dial>(
-    worker: &Worker<D>,
+    worker: &Rc<Worker<D>>,
     plan: &Plan<'_>,
     caller: &mut S,
     slot: &Slot,
@@ -104,16 +124,16 @@ pub(crate) async fn exchange<S: Io, D: Dial>(
 ) -> Ended {
     let Room { input, reply, up, down, head } = room;
     let started = Instant::now();
-    let mut kept = worker.pool.take(plan.to.upstream(), worker.clock.now());
+    let mut reach = Reach::new(worker, worker.pool.group(plan.to.upstream()), slot);
     let mut expects_continue = plan.expects_continue;
+    let mut reached = match reach.seat().await {
+        Ok(seat) => reach.connection(seat).await,
+        Err(failure) => Err(failure.unwrap_or(Failure::Refused(Reason::UpstreamFailed, "upstream-none"))),
+    };
     loop {
-        let reused = kept.is_some();
-        let upstream = match kept.take() {
-            Some(io) => io,
-            None => match connect(worker, plan, slot).await {
-                Ok(io) => io,
-                Err(failure) => return Ended { failure: Some(failure), ..Ended::default() },
-            },
+        let Reached { seat, io: upstream, reused } = match reached {
+            Ok(reached) => reached,
+            Err(failure) => return Ended { failure: Some(failure), ..Ended::default() },
         };
         down.reset();
         if expects_continue && !up.body.done() && input.is_empty() {
@@ -125,6 +145,7 @@ pub(crate) async fn exchange<S: Io, D: Dial>(
             caller,
             input,
             upstream,
+            seat,
             reply,
             up,
             down,
@@ -134,6 +155,7 @@ pub(crate) async fn exchange<S: Io, D: Dial>(
             uploading: true,
             interim: 0,
             answered_early: false,
+            cut: false,
             started,
             started_tick: worker.clock.now(),
             waits: Waits::default(),
@@ -141,35 +163,19 @@ pub(crate) async fn exchange<S: Io, D: Dial>(
         };
         x.reply.restart_head();
         match poll_fn(|cx| x.poll(cx, slot)).await {
+            // Boxed: few connections ever change their protocol, and all of them would have room for it.
+            Ok(()) if x.phase == Phase::Upgraded => Box::pin(x.tunnel(slot)).await,
             Ok(()) => {}
             Err(Stop::NotSent) => {
                 expects_continue &= x.down.sent == 0;
+                let seat = x.seat;
+                reached = reach.fresh(seat).await;
                 continue;
             }
             Err(Stop::Failed(failure)) => x.ended.failure = Some(failure),
         }
         return x.end();
     }
-}
-
-async fn connect<D: Dial>(worker: &Worker<D>, plan: &Plan<'_>, slot: &Slot) -> Result<D::Io, Failure> {
-    worker.stats.connected();
-    slot.set(worker.clock.after(worker.settings.timeouts.connect_ms));
-    let mut dialing = std::pin::pin!(worker.dial.connect(plan.to.upstream()));
-    let connected = poll_fn(|cx| match dialing.as_mut().poll(cx) {
-        Poll::Pending => slot.pending(cx, &worker.clock),
-        ready => ready,
-    });
-    connected.await.map_err(|e| match e.kind() {
-        io::ErrorKind::TimedOut => Failure::Refused(Reason::UpstreamTimeout, "upstream-connect-timeout"),
-        io::ErrorKind::ConnectionRefused => {
-            Failure::Refused(Reason::UpstreamFailed, "upstream-connection-refused")
-        }
-        _ => {
-            tracing::debug!(upstream = %plan.to.upstream(), error = %e, "connecting failed");
-            Failure::Refused(Reason::UpstreamFailed, "upstream-unreachable")
-        }
-    })
 }
 
 impl<S: Io, D: Dial> Exchange<'_, S, D> {
@@ -185,6 +191,9 @@ impl<S: Io, D: Dial> Exchange<'_, S, D> {
         }
         if self.phase == Phase::Body {
             self.poll_download(cx)?;
+        }
+        if self.phase == Phase::Upgraded {
+            return Poll::Ready(Ok(()));
         }
         if self.phase == Phase::Answered && (!self.uploading || self.head.close) {
             return Poll::Ready(Ok(()));
@@ -236,21 +245,25 @@ impl<S: Io, D: Dial> Exchange<'_, S, D> {
                 break end;
             }
             self.reply.make_room(&self.worker.buffers);
-            match std::task::ready!(poll_read(&mut self.upstream, cx, self.reply.space())) {
-                Ok(0) if self.reply.is_empty() => {
-                    return Poll::Ready(Err(refused(Reason::UpstreamFailed, "upstream-closed")));
+            let detail = match std::task::ready!(poll_read(&mut self.upstream, cx, self.reply.space())) {
+                Ok(0) if self.reply.is_empty() => "upstream-closed",
+                Ok(0) => "upstream-closed-in-head",
+                Err(_) => "upstream-reset",
+                Ok(n) => {
+                    self.reply.filled(n);
+                    continue;
                 }
-                Ok(0) => return Poll::Ready(Err(refused(Reason::UpstreamFailed, "upstream-closed-in-head"))),
-                Err(_) => return Poll::Ready(Err(refused(Reason::UpstreamFailed, "upstream-reset"))),
-                Ok(n) => self.reply.filled(n),
-            }
+            };
+            // That a kept connection ends is no sign of anything.
+            self.cut = !self.reused;
+            return Poll::Ready(Err(refused(Reason::UpstreamFailed, detail)));
         };
         let at = self.reply.consume(end);
         let raw = &self.reply.raw()[at];
         wire::response(raw, self.plan.to_head, limits, self.head).map_err(bad)?;
         self.down.out.clear();
         match self.head.status {
-            101 => return Poll::Ready(Err(refused(Reason::UpstreamFailed, "upstream-upgrade"))),
+            101 => self.begin_tunnel(end)?,
             100..=199 => {
                 self.interim += 1;
                 if self.interim > self.worker.settings.limits.interim_responses {
@@ -303,6 +316,7 @@ impl<S: Io, D: Dial> Exchange<'_, S, D> {
                 Err(gone("caller-closed-in-answer"))
             }
             Poll::Ready(Err(Broken::Source | Broken::TooLarge)) => {
+                self.cut = true;
                 Err(refused(Reason::UpstreamFailed, "upstream-cut"))
             }
             Poll::Ready(Err(Broken::Framing(reject))) => {
@@ -337,7 +351,7 @@ impl<S: Io, D: Dial> Exchange<'_, S, D> {
             _ => Why::Nothing,
         };
         let down = match (self.phase, self.down.waiting) {
-            (Phase::Answered, _) => Why::Nothing,
+            (Phase::Answered | Phase::Upgraded, _) => Why::Nothing,
             (_, Waiting::Sink) => Why::CallerTakes,
             // An upstream that reads on may well be silent meanwhile: the upload has its own deadline.
             (_, _) if self.uploading => Why::Nothing,
@@ -368,8 +382,14 @@ impl<S: Io, D: Dial> Exchange<'_, S, D> {
         // An upstream that answers before it has the whole request may not have read it at all.
         let in_step = self.plan.share && !self.answered_early;
         if whole && sent && in_step && !self.head.close && self.reply.is_empty() {
-            self.worker.pool.give(self.plan.to.upstream(), self.upstream, self.worker.clock.now());
+            reach::keep(self.worker, &self.seat, self.upstream);
         }
+        if whole {
+            self.seat.fine();
+        } else if let (true, Some(Failure::Refused(_, detail))) = (self.cut, &self.ended.failure) {
+            self.seat.failed(detail, (self.worker.clocks.monotonic_ms)());
+        }
+        self.ended.upstream = self.seat.one_of_many().map(Arc::clone);
         self.reply.discard(&self.worker.buffers);
         self.ended.keep &= whole;
         self.ended

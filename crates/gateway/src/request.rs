@@ -2,25 +2,26 @@
 use crate::desk::{self, Asked};
 use crate::duties;
 use crate::engine::{cannot_be_read, engine_refusal, fits};
-use crate::event::{self, Outcome, Verdict};
-use crate::failure::{self, Failure};
+use crate::event::{self, Verdict};
+use crate::forward::HowToFail;
 use crate::headers::{self, Sender};
-use crate::io::{self as sockets, Io};
+use crate::hops::{self, Forwards};
+use crate::io::Io;
 use crate::peer::Peer;
 use crate::pool::Dial;
 use crate::pump::Body;
 use crate::quota;
-use crate::relay::{self, Plan, Room};
 use crate::respond::{self, Bearer, Manner, Refused};
-use crate::serve::{After, Connection, OWN_ANSWER_MS, Own};
+use crate::serve::{After, Connection, Own};
 use crate::settle::{self, Stop, Waits};
+use crate::upgrade::{self, Standing};
 use crate::wire::{Expect, Framing, Head};
 use crate::worker::Scratch;
 use doorward_core::credential::SchemeName;
-use doorward_core::decide::{self, Decision, Denial, Duty, Forward, Received, Refusal, Step, Target};
+use doorward_core::decide::{self, Decision, Denial, Duty, Received, Refusal, Step, Target};
 use doorward_core::dialect::ErrorStyle;
 use doorward_core::observed::{self, MAX_SAMPLE_PATH_BYTES, Sample};
-use doorward_core::policy::{Policy, Rule};
+use doorward_core::policy::Rule;
 use doorward_core::reason::Reason;
 use doorward_core::request::{Lookup, RequestView, Transport};
 use doorward_core::time::UnixMillis;
@@ -90,7 +91,9 @@ impl<S: Io, D: Dial> Connection<S, D> {
         let raw = if unread || collected.is_some() { &s.raw[..] } else { self.input.before(end) };
         let req = view(raw, &s.head, peer, judged_now);
         let Decision { mut step, mut facts } = decision;
-        if let Some(denial) = engine_refusal(&req, &s.head, &policy, &step, &worker.settings.limits) {
+        if let Some(denial) =
+            engine_refusal(&req, &s.head, &policy, &step, &worker.via, &worker.settings.limits)
+        {
             step = Step::Denied(denial);
         }
         step = duties::settled(&worker, &self.slot, step, &mut facts, judged_now).await;
@@ -185,6 +188,11 @@ impl<S: Io, D: Dial> Connection<S, D> {
                     status: answer.status(),
                 }
             }
+            (Step::Permit(_), None) if hops::forwards(&req) == Forwards::At(0) => {
+                let methods = facts.route.into_iter().flat_map(|id| policy.routes[id.0].methods.names());
+                respond::options(&mut s.own, methods, &how);
+                Own { verdict: Verdict::Permit, reason: None, detail: None, rule: None, status: 204 }
+            }
             (Step::Permit(permit), None) => {
                 // What is answered here was asked for above.
                 let Target::Upstream(forward) = permit.target() else { return After::Abort };
@@ -199,12 +207,29 @@ impl<S: Io, D: Dial> Connection<S, D> {
                     }
                 };
                 let request_id = id.as_bytes();
-                let from = Sender { policy: &policy, permit, facts: &facts, peer, request_id, framing };
+                let forwards = match hops::forwards(&req) {
+                    Forwards::At(n) => Some(n.saturating_sub(1)),
+                    _ => None,
+                };
+                let upgrade = upgrade::asked(&req, &s.head, &policy, &facts)
+                    .map(|protocol| Standing::new(protocol, &req, peer, &facts));
+                let from = Sender {
+                    policy: &policy,
+                    permit,
+                    facts: &facts,
+                    peer,
+                    request_id,
+                    framing,
+                    via: worker.via.line(minor),
+                    forwards,
+                    upgrade: upgrade.as_ref().map(|u| &*u.protocol),
+                };
                 headers::request(&mut s.up.out, &req, &s.head, &from);
                 if let Some(body) = &collected {
                     s.up.out.extend_from_slice(&body.bytes);
                 }
-                let share = !headers::unexpected_body(req.method, &s.head);
+                // Whatever an upstream makes of such a request, the next one does not come on its connection.
+                let share = upgrade.is_none() && !headers::unexpected_body(req.method, &s.head);
                 let after = self
                     .permitted(
                         forward,
@@ -216,6 +241,7 @@ impl<S: Io, D: Dial> Connection<S, D> {
                             minor,
                             now,
                             limited: !facts.limits.is_empty(),
+                            upgrade: upgrade.as_ref(),
                         },
                         (keep, share),
                         started,
@@ -271,109 +297,6 @@ impl<S: Io, D: Dial> Connection<S, D> {
             other => other,
         }
     }
-
-    /// Forwards a permitted request.
-    async fn permitted(
-        &mut self,
-        to: &Forward,
-        policy: &Policy,
-        how: &HowToFail<'_>,
-        (keep, share): (bool, bool),
-        started: Instant,
-        s: &mut Scratch,
-    ) -> After {
-        let worker = Rc::clone(&self.worker);
-        let plan = Plan {
-            to,
-            policy,
-            to_head: how.to_head,
-            minor: how.minor,
-            keep,
-            share,
-            expects_continue: s.head.expect == Expect::Continue,
-            extra: &s.extra,
-            limited: how.limited,
-        };
-        let request_head = s.up.out.len() as u64;
-        let may_travel = |name: &[u8]| !headers::is_credential(policy, name);
-        let early = s.up.take(&mut self.input, &may_travel);
-        let ended = match early {
-            Err(broken) => relay::Ended { failure: Some(failure::why(broken)), ..relay::Ended::default() },
-            Ok(()) => {
-                let room = Room {
-                    input: &mut self.input,
-                    reply: &mut s.reply,
-                    up: &mut s.up,
-                    down: &mut s.down,
-                    head: &mut s.answer,
-                };
-                relay::exchange(&worker, &plan, &mut self.io, &self.slot, room).await
-            }
-        };
-        let mut outcome = Outcome {
-            verdict: Verdict::Permit,
-            reason: None,
-            detail: None,
-            rule: None,
-            status: ended.status,
-            complete: ended.failure.is_none(),
-            upstream_us: ended.upstream_us,
-            total_us: 0,
-            request_bytes: s.up.taken + request_head,
-            response_bytes: s.down.sent,
-        };
-        let mut after = if ended.keep && s.up.body.done() { After::Keep } else { After::Linger };
-        match ended.failure {
-            None => {}
-            Some(Failure::CallerGone(detail)) => {
-                outcome.detail = Some(detail);
-                after = After::Abort;
-            }
-            Some(Failure::Refused(reason, detail)) => {
-                (outcome.reason, outcome.detail) = (Some(reason), Some(detail));
-                if ended.begun {
-                    after = After::Abort;
-                } else {
-                    outcome.status = how.style.status(reason);
-                    // The caller's own mistakes found while its body was read are refusals like any other.
-                    if reason.status() < 500 {
-                        outcome.verdict = Verdict::Deny;
-                    }
-                    let keep = keep && s.up.body.done();
-                    let manner = Manner {
-                        style: how.style,
-                        request_id: how.request_id,
-                        extra: &s.extra,
-                        to_head: how.to_head,
-                        keep,
-                        minor: how.minor,
-                        now: how.now,
-                    };
-                    s.own.clear();
-                    respond::refusal(&mut s.own, &Refused::new(reason, None), &manner);
-                    self.slot.set(worker.clock.after(OWN_ANSWER_MS));
-                    let written = sockets::write_all(&mut self.io, &worker.clock, &self.slot, &s.own).await;
-                    outcome.complete = written.is_ok();
-                    outcome.response_bytes = s.own.len() as u64;
-                    after = if keep && written.is_ok() { After::Keep } else { After::Linger };
-                }
-            }
-        }
-        outcome.total_us = started.elapsed().as_micros() as u64;
-        self.record(&mut s.line, &outcome);
-        after
-    }
-}
-
-/// How a failure of a permitted request is told.
-struct HowToFail<'a> {
-    style: ErrorStyle,
-    request_id: &'a [u8],
-    to_head: bool,
-    minor: u8,
-    now: UnixMillis,
-    /// Whether callers are told of limits.
-    limited: bool,
 }
 
 pub(crate) fn view<'a>(raw: &'a [u8], head: &'a Head, peer: &Peer, now: UnixMillis) -> RequestView<'a> {

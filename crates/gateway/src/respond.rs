@@ -208,6 +208,15 @@ pub(crate) fn preflight(out: &mut Vec<u8>, answer: &Preflight, how: &Manner<'_>)
     out.extend_from_slice(b"\r\n");
 }
 
+/// The answer to an OPTIONS request that may go no further (RFC 9110 7.6.2): the methods that the route takes.
+#[cold]
+pub(crate) fn options<'a>(out: &mut Vec<u8>, methods: impl Iterator<Item = &'a str>, how: &Manner<'_>) {
+    head(out, 204, how);
+    let methods: Vec<&str> = methods.collect();
+    line(out, "allow", methods.join(", ").as_bytes());
+    out.extend_from_slice(b"\r\n");
+}
+
 /// What one of this node's own endpoints says.
 pub(crate) fn local(out: &mut Vec<u8>, answer: &LocalAnswer, how: &Manner<'_>) {
     head(out, answer.status(), how);

@@ -26,6 +26,10 @@ pub struct Timeouts {
     /// How long an idle upstream connection is kept. Shorter than what common servers keep (5 s), because a request
     /// that meets the upstream's closing can't be sent again.
     pub upstream_idle_ms: u64,
+    /// How long a request waits for its turn where every address of its upstream has as many as it may have.
+    pub upstream_wait_ms: u64,
+    /// How long nothing may be said in a connection that has changed its protocol.
+    pub upgraded_idle_ms: u64,
     /// How long requests in flight may go on once the node is asked to stop.
     pub drain_ms: u64,
 }
@@ -42,6 +46,8 @@ impl Default for Timeouts {
             write_ms: 30_000,
             tls_handshake_ms: 10_000,
             upstream_idle_ms: 4_000,
+            upstream_wait_ms: 500,
+            upgraded_idle_ms: 300_000,
             drain_ms: 30_000,
         }
     }
@@ -138,6 +144,8 @@ pub struct Settings {
     pub cores: usize,
     /// What is done with plain HTTP.
     pub plain_http: PlainHttp,
+    /// Whether HTTP/2 is spoken over plain HTTP as well, with callers that begin with it.
+    pub plain_http2: bool,
     /// The port that redirects to https name; `None`: 443.
     pub https_port: Option<u16>,
     /// HSTS, where it is on.

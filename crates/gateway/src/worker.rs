@@ -1,6 +1,9 @@
 //! What one core owns. Everything a request needs is here or in its connection; cores share only what is read.
 use crate::clock::Clock;
+use crate::condition::Conditions;
 use crate::desk::Desk;
+use crate::h2::Links;
+use crate::hops::Via;
 use crate::input::{Buffers, Input};
 use crate::pool::{Dial, Pool};
 use crate::pump::Pump;
@@ -120,6 +123,8 @@ pub(crate) struct Worker<D: Dial> {
     pub(crate) clock: Clock,
     pub(crate) buffers: Buffers,
     pub(crate) pool: Pool<D::Io>,
+    /// HTTP/2 connections to upstreams.
+    pub(crate) links: Links,
     pub(crate) dial: D,
     pub(crate) stats: Arc<CoreStats>,
     pub(crate) signing_keys: KeptKeys,
@@ -130,6 +135,7 @@ pub(crate) struct Worker<D: Dial> {
     pub(crate) captchas: Arc<dyn Captchas>,
     pub(crate) desk: Desk,
     pub(crate) room: Arc<Room>,
+    pub(crate) via: Via,
     events: RefCell<EventBuffer>,
     #[expect(
         clippy::vec_box,
@@ -162,6 +168,8 @@ pub(crate) struct Parts<D> {
     pub(crate) desk: Desk,
     /// Shared by all cores.
     pub(crate) room: Arc<Room>,
+    /// Likewise.
+    pub(crate) conditions: Arc<Conditions>,
     pub(crate) events: EventBuffer,
     pub(crate) draining: Arc<AtomicBool>,
     pub(crate) facts: mpsc::Sender<Fact>,
@@ -180,12 +188,18 @@ impl<D: Dial> Worker<D> {
                 trailer_bytes: limits.trailer_bytes,
                 ..wire::Limits::default()
             },
-            pool: Pool::new(limits.upstream_idle_connections, p.settings.timeouts.upstream_idle_ms),
+            pool: Pool::new(
+                limits.upstream_idle_connections,
+                p.settings.timeouts.upstream_idle_ms,
+                p.conditions,
+            ),
             settings: p.settings,
+            via: Via::new(&p.live.keys.installation()),
             live: p.live,
             clocks: p.clocks,
             clock: Clock::default(),
             buffers: Buffers::default(),
+            links: Links::default(),
             dial: p.dial,
             stats: p.stats,
             signing_keys: KeptKeys::default(),
@@ -298,6 +312,7 @@ impl<D: Dial> Worker<D> {
     /// What has to be done now and then.
     pub(crate) fn tick(&self) {
         self.clock.tick(self.draining());
+        self.pool.tick();
         if self.clock.now().is_multiple_of(EVENTS_EVERY_TICKS) {
             self.hand_over_events();
         }

@@ -26,6 +26,8 @@ pub(super) fn timeouts(table: &Table<'_, '_>) -> Timeouts {
         write_ms: 50..=HOUR_MS;
         tls_handshake_ms: 50..=HOUR_MS;
         upstream_idle_ms: 0..=HOUR_MS;
+        upstream_wait_ms: 0..=HOUR_MS;
+        upgraded_idle_ms: 50..=24 * HOUR_MS;
         drain_ms: 0..=HOUR_MS;
     );
     t

@@ -25,7 +25,7 @@ fn the_least_there_can_be() {
 #[test]
 fn every_limit_and_time_out_is_read() {
     let more = "[timeouts]\nhead_ms=51\nidle_ms=52\nbody_ms=53\nconnect_ms=54\nresponse_ms=55\nresponse_body_ms=56\n\
-                write_ms=57\ntls_handshake_ms=58\nupstream_idle_ms=59\ndrain_ms=60\n[limits]\nconnections=1\n\
+                write_ms=57\ntls_handshake_ms=58\nupstream_idle_ms=59\ndrain_ms=60\nupstream_wait_ms=61\nupgraded_idle_ms=62\n[limits]\nconnections=1\n\
                 head_bytes=256\nfields=3\nbody_bytes=4\ninterim_responses=5\ntrailer_bytes=6\nunread_body_bytes=7\n\
                 signed_body_bytes=10\nsigned_bodies_caller_bytes=11\nsigned_bodies_node_bytes=12\nlocal_body_bytes=13\n\
                 min_body_rate_bytes_per_s=8\nupstream_idle_connections=9\n[runtime]\ncores=3\n[events]\nfile=\"e\"\n";
@@ -40,6 +40,8 @@ fn every_limit_and_time_out_is_read() {
         write_ms: 57,
         tls_handshake_ms: 58,
         upstream_idle_ms: 59,
+        upstream_wait_ms: 61,
+        upgraded_idle_ms: 62,
         drain_ms: 60,
     };
     let l = Limits {

@@ -27,6 +27,7 @@ pub(super) fn read<'a>(
     head.content_length = None;
     (head.close, head.keep_alive, head.nominates) = (false, false, false);
     head.expect = Expect::None;
+    head.via = false;
     for field in fields {
         let name = field.name.as_bytes();
         let at = (name.as_ptr() as usize).wrapping_sub(raw.as_ptr() as usize);
@@ -80,7 +81,8 @@ impl<'a> Said<'a> {
                 head.expect = if known { Expect::Continue } else { Expect::Unknown };
             }
             FieldKind::Hop => self.upgrade |= name.eq_ignore_ascii_case(b"upgrade"),
-            FieldKind::Other | FieldKind::Identity | FieldKind::Forwarded | FieldKind::Via => {}
+            FieldKind::Via => head.via = true,
+            FieldKind::Other | FieldKind::Identity | FieldKind::Forwarded => {}
         }
         Ok(())
     }

@@ -69,6 +69,8 @@ pub struct Head {
     pub nominates: bool,
     /// `Upgrade` was sent with HTTP/1.1; HTTP/1.0 can't upgrade.
     pub upgrade: bool,
+    /// `Via` was sent.
+    pub via: bool,
 }
 
 /// Reads a request head. `raw` is exactly one head, as [`Lines`](super::Lines) delimits it.

@@ -20,6 +20,7 @@ mod target;
 mod trailers;
 
 pub use chunked::Chunked;
+pub use connection::upgrade;
 pub use fields::{Towards, end_to_end, nominated};
 pub use head::{Expect, Framing, Head, request, response};
 pub(crate) use kind::folds_to;
