@@ -15,12 +15,14 @@ mod message;
 mod nginx;
 mod oauth;
 mod process;
+mod recorder;
 #[allow(dead_code, reason = "the store's own tests use the rest")]
 mod redis;
 mod signed;
 mod signer;
 mod signing_world;
 mod site;
+pub(crate) mod strict;
 mod tls;
 mod token_world;
 mod upstream;
@@ -43,6 +45,7 @@ pub(crate) use oauth::{
     ISSUER, Office, PASSWORD, POLICY as OAUTH_POLICY, basic, encoded, get, post, raw, text_of,
 };
 pub(crate) use process::Folder;
+pub(crate) use recorder::Recorder;
 pub(crate) use redis::Redis;
 pub(crate) use signed::{Signed, now_s};
 pub(crate) use signer::{Signer, now};

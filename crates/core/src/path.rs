@@ -143,21 +143,100 @@ pub fn segments(path: &[u8]) -> SmallVec<[&[u8]; 16]> {
     if inner.is_empty() { SmallVec::new() } else { inner.split(|b| *b == b'/').collect() }
 }
 
-/// The segments as the most lenient upstream might read them: decoded, without parameters, dots resolved, empty ones
-/// dropped.
+/// How often a server may decode what it decoded already.
+const MOST_DECODINGS: usize = 3;
+
+/// In what lenient upstreams differ from each other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Habits {
+    /// Cuts parameters off before it decodes, rather than after.
+    pub parameters_first: bool,
+    /// Takes what looks like ASCII for it, and cuts white space and dots around names off.
+    pub best_fit: bool,
+}
+
+impl Habits {
+    /// Every mixture.
+    pub const ALL: [Habits; 4] = [
+        Habits { parameters_first: false, best_fit: true },
+        Habits { parameters_first: true, best_fit: true },
+        Habits { parameters_first: false, best_fit: false },
+        Habits { parameters_first: true, best_fit: false },
+    ];
+}
+
+/// The segments as a lenient upstream might read them: decoded, without parameters, dots resolved, empty ones dropped.
 #[must_use]
-pub fn lenient_segments(path: &[u8]) -> Vec<Vec<u8>> {
+pub fn lenient_segments(path: &[u8], habits: Habits) -> Vec<Vec<u8>> {
     let mut out: Vec<Vec<u8>> = Vec::new();
     for segment in path.split(|b| *b == b'/') {
-        for part in decoded(segment).split(|b| *b == b'/') {
+        let segment = if habits.parameters_first { without_parameters(segment) } else { segment };
+        let mut text = segment.to_vec();
+        for _ in 0..MOST_DECODINGS {
+            match decoded(&text) {
+                Cow::Borrowed(_) => break,
+                Cow::Owned(decoded) if habits.best_fit => text = best_fit(decoded),
+                Cow::Owned(decoded) => text = decoded,
+            }
+        }
+        // Some look for the end of the path in what they decoded.
+        let end = text.iter().position(|b| matches!(b, b'?' | b'#'));
+        for part in text[..end.unwrap_or(text.len())].split(|b| matches!(b, b'/' | b'\\')) {
             match without_parameters(part) {
-                b"" | b"." => {}
+                b"." => {}
                 b".." => drop(out.pop()),
+                other if habits.best_fit => match trimmed(other) {
+                    b"" => {}
+                    other => out.push(other.to_vec()),
+                },
+                b"" => {}
                 other => out.push(other.to_vec()),
             }
         }
+        if end.is_some() {
+            break;
+        }
     }
     out
+}
+
+/// Characters for the ASCII ones that they look like, as some systems take them (best fit, NFKC).
+fn best_fit(text: Vec<u8>) -> Vec<u8> {
+    if text.is_ascii() {
+        return text;
+    }
+    let Ok(read) = std::str::from_utf8(&text) else { return text };
+    let mut out = String::with_capacity(read.len());
+    for c in read.chars() {
+        match c {
+            // Full width.
+            '\u{ff01}'..='\u{ff5e}' => out.extend(char::from_u32(c as u32 - 0xff01 + 0x21)),
+            '\u{2044}' | '\u{2215}' | '\u{29f8}' => out.push('/'),
+            '\u{2216}' | '\u{29f5}' | '\u{fe68}' => out.push('\\'),
+            '\u{2024}' | '\u{fe52}' => out.push('.'),
+            '\u{2025}' => out.push_str(".."),
+            '\u{37e}' | '\u{fe54}' => out.push(';'),
+            // The small letters of these are ASCII.
+            '\u{212a}' => out.push('k'),
+            '\u{17f}' => out.push('s'),
+            other => out.push(other),
+        }
+    }
+    out.into_bytes()
+}
+
+/// Without the white space around it, and the dots at its end: some systems open the same file with and without.
+fn trimmed(segment: &[u8]) -> &[u8] {
+    match std::str::from_utf8(segment) {
+        Ok(text) => text.trim_start().trim_end_matches(|c: char| c == '.' || c.is_whitespace()).as_bytes(),
+        Err(_) => segment,
+    }
+}
+
+/// A name as servers compare it that know no capitals, and cut off what [`lenient_segments`] cuts off.
+#[must_use]
+pub fn folded(segment: &[u8]) -> SmallVec<[u8; 64]> {
+    trimmed(segment).iter().map(u8::to_ascii_lowercase).collect()
 }
 
 #[cfg(test)]
@@ -229,8 +308,13 @@ mod tests {
             ("/a;x=1/b;y", "a|b"),
             ("/../../a/b", "a|b"),
             ("/x/%2e%2e/a/b", "a|b"),
+            ("/%ef%bc%8e%ef%bc%8e/a%ef%bc%8fb%ef%bc%9b;x", "a|b"),
+            ("/x%e2%88%95%e2%80%a5%e2%81%84%ef%bd%81/b%e3%80%80", "a|b"),
+            ("/a%20/%20b./...", "a|b"),
+            ("/a/b%ef%bc%9fx/c", "a|b"),
+            ("/x/%ef%bc%852e%ef%bc%852e/a/b", "a|b"),
         ] {
-            let got: Vec<String> = lenient_segments(path.as_bytes())
+            let got: Vec<String> = lenient_segments(path.as_bytes(), Habits::ALL[0])
                 .into_iter()
                 .map(|s| String::from_utf8(s).unwrap())
                 .collect();

@@ -20,6 +20,8 @@ mod io;
 mod leftover;
 mod listen;
 mod local;
+#[cfg(any(test, fuzzing))]
+pub mod meaning;
 mod peer;
 mod pool;
 mod probe;

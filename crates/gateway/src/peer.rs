@@ -158,5 +158,8 @@ fn parameter(pair: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 #[cfg(test)]
+#[path = "peer_matrix_tests.rs"]
+mod matrix;
+#[cfg(test)]
 #[path = "peer_tests.rs"]
 mod tests;

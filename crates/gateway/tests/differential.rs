@@ -1,5 +1,6 @@
 //! Whatever `wire` accepts, every other reader frames alike: seeded mutations of well-formed messages, read by `wire`,
-//! by httparse, by hyper and by a third, plain reader. That `wire` refuses what others accept is its purpose.
+//! by httparse, by hyper, by llhttp (Node.js) and by a plain reader of our own. That `wire` refuses what others accept is its
+//! purpose.
 //!
 //! `DOORWARD_N` is the number of messages per test, `DOORWARD_SEED` the first seed. Runs are the same for the same
 //! numbers; a disagreement fails with the seed of its message and the bytes.
@@ -16,6 +17,8 @@ mod message;
 mod model;
 #[path = "differential/mutate.rs"]
 mod mutate;
+#[path = "differential/node.rs"]
+mod node;
 #[path = "differential/ours.rs"]
 mod ours;
 #[path = "differential/random.rs"]
@@ -26,7 +29,9 @@ mod theirs;
 use doorward_gateway::wire::{Framing, Head};
 use message::{End, Fields, Reading};
 use mutate::mutate;
+use node::{Kind, Node};
 use random::Random;
+use std::collections::BTreeMap;
 
 /// Messages per test where nothing else is asked for.
 const DEFAULT_N: u64 = 100_000;
@@ -43,9 +48,31 @@ struct Counts {
     accepted: u64,
     refused: u64,
     heads: u64,
+    /// llhttp, where the machine has it.
+    node: Option<Node>,
+    /// How often it refused what was accepted, as it may.
+    excused: BTreeMap<&'static str, u64>,
 }
 
 impl Counts {
+    fn with_node() -> Counts {
+        let node = Node::start();
+        if node.is_none() {
+            let test = std::thread::current().name().unwrap_or_default().to_owned();
+            eprintln!("skipped: {test}: no Node.js on this machine, so llhttp has no say");
+        }
+        Counts { node, ..Counts::default() }
+    }
+
+    /// Has llhttp read a stream of which `wire` accepted something.
+    fn ask_node(&mut self, kind: Kind, stream: &[u8], ours: &Reading) -> Result<(), String> {
+        let Some(node) = &mut self.node else { return Ok(()) };
+        let excuse = node.read(kind, stream).agrees(ours);
+        let excuse = excuse.map_err(|why| format!("{}\n{why}", stream.escape_ascii()))?;
+        excuse.into_iter().for_each(|code| *self.excused.entry(code).or_default() += 1);
+        Ok(())
+    }
+
     fn reading(&mut self, reading: &Reading) {
         self.sent += 1;
         match (reading.messages.is_empty(), reading.end) {
@@ -57,9 +84,11 @@ impl Counts {
 
     /// A run that accepts or refuses nearly everything would prove nothing.
     fn report(&self, what: &str) {
-        let Counts { sent, accepted, refused, heads } = self;
+        let Counts { sent, accepted, refused, heads, node, excused } = self;
+        let llhttp =
+            node.as_ref().map_or("llhttp not asked".to_owned(), |_| format!("llhttp refused {excused:?}"));
         println!(
-            "{what}: sent {sent}, accepted {accepted}, refused {refused}, heads {heads}, disagreements 0"
+            "figures: {what}: sent {sent}, accepted {accepted}, refused {refused}, heads {heads}, {llhttp}, disagreements 0"
         );
         assert!(*accepted > sent / 20 && *refused > sent / 20, "too few of one kind");
     }
@@ -68,7 +97,7 @@ impl Counts {
 /// Runs `one` for each seed; says which seed failed and on what.
 fn each_seed(one: impl Fn(&mut Random, &mut Counts) -> Result<(), String>) -> Counts {
     let (first, n) = (setting("DOORWARD_SEED", 1), setting("DOORWARD_N", DEFAULT_N));
-    let mut counts = Counts::default();
+    let mut counts = Counts::with_node();
     for seed in first..first + n {
         let mut random = Random::new(seed.wrapping_mul(0x2545_f491_4f6c_dd1d));
         if let Err(complaint) = one(&mut random, &mut counts) {
@@ -169,15 +198,15 @@ fn requests(stream: &[u8], random: &mut Random, counts: &mut Counts) -> Result<(
         End::Refused(_) => theirs.get(..reading.messages.len()) == Some(&reading.messages[..]),
         _ => theirs == reading.messages,
     };
-    if same {
-        return Ok(());
+    if !same {
+        return Err(format!("{}\nours {reading:#?}\nhyper {theirs:#?}", stream.escape_ascii()));
     }
-    Err(format!("{}\nours {reading:#?}\nhyper {theirs:#?}", stream.escape_ascii()))
+    counts.ask_node(Kind::Requests, stream, &reading)
 }
 
 #[test]
 fn the_corpus_is_read_alike() {
-    let mut counts = Counts::default();
+    let mut counts = Counts::with_node();
     for (nth, message) in corpus::REQUESTS.iter().enumerate() {
         let stream = [message, corpus::CANARY].concat();
         requests(&stream, &mut Random::new(nth as u64), &mut counts).unwrap();
@@ -186,7 +215,7 @@ fn the_corpus_is_read_alike() {
         (counts.sent, counts.accepted, counts.refused),
         (corpus::REQUESTS.len() as u64, counts.sent, 0)
     );
-    let mut counts = Counts::default();
+    let mut counts = Counts::with_node();
     for (nth, message) in corpus::RESPONSES.iter().enumerate() {
         for to_head in [false, true] {
             answers(message, to_head, &mut Random::new(nth as u64), &mut counts).unwrap();
@@ -236,10 +265,14 @@ fn answers(stream: &[u8], to_head: bool, random: &mut Random, counts: &mut Count
     let step = if random.below(4) == 0 { 1 + random.below(40) } else { usize::MAX };
     let theirs = theirs::answer(&stream[..reading.consumed], to_head, ended, step);
     let same = theirs.message.as_ref() == Some(ours) && (reading.end != End::Clean || theirs.canary);
-    if same {
-        return Ok(());
+    if !same {
+        return Err(format!(
+            "to_head {to_head} {}\nours {reading:#?}\nhyper {theirs:#?}",
+            stream.escape_ascii()
+        ));
     }
-    Err(format!("to_head {to_head} {}\nours {reading:#?}\nhyper {theirs:#?}", stream.escape_ascii()))
+    let kind = if to_head { Kind::AnswerToHead } else { Kind::Answer };
+    counts.ask_node(kind, &stream[..reading.consumed], &reading)
 }
 
 #[test]
@@ -262,6 +295,15 @@ fn the_readers_can_disagree() {
     let reading = ours::requests(both, &mut random, |_, _| {});
     assert!(reading.messages.is_empty() && matches!(reading.end, End::Refused(_)));
     assert_eq!(theirs::requests(both, usize::MAX).len(), 1);
+    if let Some(mut node) = Node::start() {
+        let two = [corpus::CANARY, corpus::CANARY].concat();
+        let one = ours::requests(corpus::CANARY, &mut random, |_, _| {});
+        assert!(node.read(Kind::Requests, &two).agrees(&one).is_err());
+        let both = ours::requests(&two, &mut random, |_, _| {});
+        assert_eq!(node.read(Kind::Requests, &two).agrees(&both), Ok(None));
+        assert!(node.read(Kind::Requests, corpus::CANARY).agrees(&both).is_err());
+        assert_eq!(node.read(Kind::Requests, b"\0").count(), 0);
+    }
     let other = ours::requests(corpus::CANARY, &mut random, |_, _| {}).messages;
     let theirs = theirs::requests(b"GET /canary HTTP/1.1\nHost: canary\n\n", usize::MAX);
     assert_eq!(other, theirs);

@@ -205,11 +205,27 @@ const PROOFS: &[Proof] = &[
     },
     Proof {
         name: "differential",
-        what: "mutated heads against other parsers: what the wire accepts, all frame alike",
+        what: "mutated heads against hyper, httparse and llhttp: what the wire accepts, all frame alike",
         binary: &["--package", "doorward-gateway", "--test", "differential"],
         filter: None,
         engines: &[],
         n: &[5_000_000],
+    },
+    Proof {
+        name: "heads",
+        what: "damaged heads and what they become for an upstream: it has one meaning, or nothing goes on",
+        binary: &["--package", "doorward-gateway", "--lib"],
+        filter: Some("meaning::"),
+        engines: &[],
+        n: &[2_000_000],
+    },
+    Proof {
+        name: "spellings",
+        what: "paths in every spelling, read by 2,048 kinds of servers: each leads where it was judged to lead",
+        binary: &["--package", "doorward-gateway", "--test", "spellings"],
+        filter: Some("case_"),
+        engines: &[],
+        n: &[200_000],
     },
     Proof {
         name: "sockets",
@@ -294,7 +310,7 @@ pub(crate) fn run(wanted: &Wanted) -> Outcome {
             let n = n.iter().map(u64::to_string).collect::<Vec<_>>().join(",");
             println!("{name:<13} N={n:<15} {:<16} {what}", engines.join(","));
         }
-        println!("{FUZZ:<13} S={:<32} whatever may stand in signed requests", fuzz::SECONDS);
+        println!("{FUZZ:<13} S={:<32} whatever a caller may send, a target a parser", fuzz::SECONDS);
         return Ok(());
     }
     // Building is not part of the time.
@@ -326,7 +342,7 @@ pub(crate) fn run(wanted: &Wanted) -> Outcome {
     }
     if wanted.fuzz() {
         let seconds = wanted.seconds.unwrap_or(fuzz::SECONDS);
-        println!("\n== {FUZZ}, S={seconds}: whatever may stand in signed requests");
+        println!("\n== {FUZZ}, S={seconds}: whatever a caller may send");
         let (started, mut figures) = (Instant::now(), Vec::new());
         let outcome = fuzz::prove(seconds, &mut figures);
         failed |= outcome.is_err();

@@ -67,16 +67,18 @@ pub(super) fn find<'p>(
 /// The routes of a path, which every reader must take for the same.
 fn only_route<'p>(path: &[u8], host: &str, policy: &'p Policy) -> Result<&'p [RouteId], Denial> {
     let odd = path::oddities(path);
-    let found = policy.table.as_sent(host, path);
+    let (found, alike) = policy.table.as_sent(host, path);
     let rules =
         found.first().map_or_else(path::PathRules::default, |r| policy.apis[policy.routes[r.0].api].paths);
     if let Some(fact) = odd.against(rules) {
         return Err(ambiguous(fact, path::sentence(fact)));
     }
-    if odd.readings_differ && policy.table.as_read_leniently(host, path) != found {
+    // What leads nowhere as it was sent goes nowhere, whatever others read.
+    let elsewhere = |habits| policy.table.as_read_leniently(host, path, habits) != found;
+    if (odd.readings_differ || alike && !found.is_empty()) && path::Habits::ALL.into_iter().any(elsewhere) {
         return Err(ambiguous(
             "path-two-routes",
-            "The path leads to different routes before and after decoding.",
+            "The path leads to different routes for servers that decode it, or that know no capital letters.",
         ));
     }
     if found.is_empty() {

@@ -1,7 +1,7 @@
 //! Which route a request is for: host, path, method.
 use super::RouteId;
 use crate::dialect::ErrorStyle;
-use crate::path;
+use crate::path::{self, Habits};
 use std::collections::HashMap;
 use std::fmt;
 
@@ -137,6 +137,8 @@ impl Methods {
 struct Node {
     /// Sorted: a path has few segments, and comparing a few texts costs less than hashing one.
     literals: Vec<(Box<[u8]>, usize)>,
+    /// The same as servers compare them that know no capitals; sorted by that.
+    folded: Vec<(Box<[u8]>, usize)>,
     any: Option<usize>,
     /// Routes whose template ends here.
     here: Vec<RouteId>,
@@ -155,6 +157,18 @@ impl Node {
     fn add_literal(&mut self, segment: &[u8], node: usize) {
         let at = self.literals.partition_point(|(text, _)| **text < *segment);
         self.literals.insert(at, (segment.into(), node));
+        let folded = path::folded(segment);
+        let at = self.folded.partition_point(|(text, _)| **text <= *folded);
+        self.folded.insert(at, (folded[..].into(), node));
+    }
+
+    /// The literals that some servers take a segment for, apart from the one that it is.
+    fn alike(&self, segment: &[u8]) -> impl Iterator<Item = usize> {
+        let folded = if self.folded.is_empty() { Default::default() } else { path::folded(segment) };
+        let itself = self.literal(segment);
+        let from = self.folded.partition_point(|(text, _)| **text < *folded);
+        let same = self.folded[from..].iter().take_while(move |(text, _)| **text == *folded);
+        same.map(|(_, node)| *node).filter(move |node| Some(*node) != itself)
     }
 }
 
@@ -232,35 +246,60 @@ impl Routes {
         &leaf[..leaf.len() - 1]
     }
 
-    fn descend<S: AsRef<[u8]>>(&self, at: usize, segments: &[S]) -> Option<&[RouteId]> {
+    /// `alike` is told whether a name was passed by that some servers take for one of the segments.
+    fn descend<S: AsRef<[u8]>>(&self, at: usize, segments: &[S], alike: &mut bool) -> Option<&[RouteId]> {
         let node = &self.nodes[at];
         let Some((first, below)) = segments.split_first() else {
             return [&node.here, &node.rest].into_iter().find(|l| !l.is_empty()).map(Vec::as_slice);
         };
         let literal = node.literal(first.as_ref());
-        literal
-            .and_then(|n| self.descend(n, below))
-            .or_else(|| node.any.filter(|_| !first.as_ref().is_empty()).and_then(|n| self.descend(n, below)))
+        if let Some(found) = literal.and_then(|n| self.descend(n, below, alike)) {
+            return Some(found);
+        }
+        *alike |= !node.folded.is_empty() && node.alike(first.as_ref()).next().is_some();
+        let any = node.any.filter(|_| !first.as_ref().is_empty());
+        any.and_then(|n| self.descend(n, below, alike))
+            .or_else(|| Some(node.rest.as_slice()).filter(|l| !l.is_empty()))
+    }
+
+    /// The same for a server that takes names for each other that differ in their capitals alone.
+    fn descend_folding(&self, at: usize, segments: &[Vec<u8>]) -> Option<&[RouteId]> {
+        let node = &self.nodes[at];
+        let Some((first, below)) = segments.split_first() else {
+            return self.descend(at, segments, &mut false);
+        };
+        let mut named = node.literal(first).into_iter().chain(node.alike(first));
+        named
+            .find_map(|n| self.descend_folding(n, below))
+            .or_else(|| node.any.and_then(|n| self.descend_folding(n, below)))
             .or_else(|| Some(node.rest.as_slice()).filter(|l| !l.is_empty()))
     }
 
     /// The routes at the most specific template that fits: literals before names before `*`, from the left. What fits
     /// under the request's own host comes before what fits under every host.
-    fn find<S: AsRef<[u8]>>(&self, host: &str, segments: &[S]) -> &[RouteId] {
-        let own = self.hosts.get(host).and_then(|n| self.descend(*n, segments));
-        own.or_else(|| self.any_host.and_then(|n| self.descend(n, segments))).unwrap_or_default()
+    fn find<'a>(
+        &'a self,
+        host: &str,
+        mut below: impl FnMut(usize) -> Option<&'a [RouteId]>,
+    ) -> &'a [RouteId] {
+        let own = self.hosts.get(host).and_then(|n| below(*n));
+        own.or_else(|| self.any_host.and_then(below)).unwrap_or_default()
     }
 
-    /// The routes for a path as it was sent.
+    /// The routes for a path as it was sent, and whether some servers could take one of its names for another that some
+    /// route has.
     #[must_use]
-    pub fn as_sent(&self, host: &str, sent: &[u8]) -> &[RouteId] {
-        self.find(host, &path::segments(sent))
+    pub fn as_sent(&self, host: &str, sent: &[u8]) -> (&[RouteId], bool) {
+        let (segments, mut alike) = (path::segments(sent), false);
+        let found = self.find(host, |n| self.descend(n, &segments, &mut alike));
+        (found, alike)
     }
 
-    /// The routes for a path as the most lenient upstream might read it.
+    /// The routes for a path as a lenient upstream might read it.
     #[must_use]
-    pub fn as_read_leniently(&self, host: &str, sent: &[u8]) -> &[RouteId] {
-        self.find(host, &path::lenient_segments(sent))
+    pub fn as_read_leniently(&self, host: &str, sent: &[u8], habits: Habits) -> &[RouteId] {
+        let segments = path::lenient_segments(sent, habits);
+        self.find(host, |n| self.descend_folding(n, &segments))
     }
 
     /// The shape of errors for a path that no route has: that of the routes it comes closest to, where they agree.
@@ -296,85 +335,5 @@ pub fn host_name(host: &[u8]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_most_specific_template_wins() {
-        let mut r = Routes::default();
-        for (i, (host, t)) in [
-            (None, "/v1/*"),
-            (None, "/v1/things/{id}"),
-            (None, "/v1/things/new"),
-            (None, "/v1/things/{id}/parts"),
-            (Some("api.example"), "/v1/things/new"),
-            (None, "/"),
-        ]
-        .into_iter()
-        .enumerate()
-        {
-            let style = if t.starts_with("/v1/things") { ErrorStyle::Antavo } else { ErrorStyle::Problem };
-            r.add(host, &Template::parse(t).unwrap(), RouteId(i), style);
-        }
-        for (host, path, want) in [
-            ("x", "/", Some(5)),
-            ("x", "/v1", Some(0)),
-            ("x", "/v1/", Some(0)),
-            ("x", "/v1/other/a/b", Some(0)),
-            ("x", "/v1/things/7", Some(1)),
-            ("x", "/v1/things/7/", Some(1)),
-            ("x", "/v1/things/new", Some(2)),
-            ("x", "/v1/things/new/parts", Some(3)),
-            ("x", "/v1/things/new/other", Some(0)),
-            ("x", "/v10", None),
-            ("x", "/V1", None),
-            ("api.example", "/v1/things/new", Some(4)),
-            ("api.example", "/v1/things/7", Some(1)),
-        ] {
-            assert_eq!(r.as_sent(host, path.as_bytes()).first().map(|r| r.0), want, "{host} {path}");
-        }
-    }
-
-    #[test]
-    fn an_unknown_path_has_the_style_of_its_neighbours() {
-        let mut r = Routes::default();
-        for (i, (host, t, style)) in [
-            (None, "/v1/vouchers/{id}", ErrorStyle::Voucherify),
-            (None, "/v1/auth/token", ErrorStyle::Antavo),
-            (Some("one.example"), "/a", ErrorStyle::Antavo),
-        ]
-        .into_iter()
-        .enumerate()
-        {
-            r.add(host, &Template::parse(t).unwrap(), RouteId(i), style);
-        }
-        for (host, path, want) in [
-            ("x", "/v1/vouchers/7/more", Some(ErrorStyle::Voucherify)),
-            ("x", "/v1/auth", Some(ErrorStyle::Antavo)),
-            ("x", "/v1/other", None),
-            ("x", "/", None),
-            ("one.example", "/elsewhere", Some(ErrorStyle::Antavo)),
-        ] {
-            assert_eq!(r.style_near(host, path.as_bytes()), want, "{host} {path}");
-        }
-    }
-
-    #[test]
-    fn templates_and_methods_are_read_strictly() {
-        for bad in ["", "v1", "/a*", "/a//b", "/../b", "/{}", "/a b", "/a%20b", "/*/b"] {
-            assert!(Template::parse(bad).is_err(), "{bad}");
-        }
-        assert!(
-            Methods::new(["TRACE"]).is_err() && Methods::new(["get"]).is_err() && Methods::new([]).is_err()
-        );
-        assert!(Methods::new(["GET"]).unwrap().has(b"HEAD"));
-        for (host, name) in [
-            ("API.example:8080", "api.example"),
-            ("api.example.", "api.example"),
-            ("[::1]:80", "[::1]"),
-            ("[::1]", "[::1]"),
-        ] {
-            assert_eq!(host_name(host.as_bytes()), name);
-        }
-    }
-}
+#[path = "routes_tests.rs"]
+mod tests;

@@ -13,6 +13,11 @@ impl Fields {
         list.sort_by(|a, b| a.0.cmp(&b.0));
         Fields(list)
     }
+
+    /// Whether a field is there whose value holds a text in any case.
+    pub(crate) fn hold(&self, name: &str, text: &str) -> bool {
+        self.0.iter().any(|(n, value)| n == name && value.to_ascii_lowercase().contains(text))
+    }
 }
 
 /// A body, as far as it came.

@@ -1,6 +1,6 @@
 //! Small damage to well-formed messages.
-use crate::corpus::{FRAGMENTS, OCTETS};
-use crate::random::Random;
+use super::corpus::{FRAGMENTS, OCTETS};
+use super::random::Random;
 
 /// One to four changes, most of them near the start, where the head is.
 pub(crate) fn mutate(message: &[u8], others: &[&[u8]], random: &mut Random) -> Vec<u8> {

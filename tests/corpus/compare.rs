@@ -1,0 +1,110 @@
+//! What was sent, held against what reached the upstream.
+use crate::support::strict::{ADDRESSES, Fields, Framed, NEVER, Request, folded};
+use crate::support::{Actor, HOST};
+
+/// The fields in which some dialect carries credentials, as the policy of the corpus has it.
+pub(crate) const CREDENTIALS: &[&str] = &[
+    "x-app-id",
+    "x-app-token",
+    "x-client-application-id",
+    "x-client-token",
+    "x-api-key",
+    "authorization",
+    "x-av-req-id",
+    "x-av-app-id",
+    "x-av-date",
+    "x-av-sig",
+    "x-av-token",
+    "x-escher-auth",
+    "x-amz-security-token",
+];
+
+/// What this node says about the message and about itself.
+const OURS: &[&str] = &[
+    "host",
+    "content-length",
+    "transfer-encoding",
+    "connection",
+    "x-forwarded-for",
+    "x-forwarded-proto",
+    "x-forwarded-host",
+    "doorward-request-id",
+    "doorward-workspace",
+    "doorward-credential",
+    "doorward-kind",
+    "doorward-scheme",
+    "doorward-scopes",
+    "doorward-subject",
+];
+
+/// Whether a field of a caller's stays behind, by its name alone.
+fn stays_behind(name: &str) -> bool {
+    let folded = folded(name);
+    let family =
+        |start: &str| folded == start || folded.strip_prefix(start).is_some_and(|rest| rest.starts_with('-'));
+    let listed = [OURS, NEVER, ADDRESSES, CREDENTIALS].iter().any(|list| list.contains(&folded.as_str()));
+    listed || family("doorward") || family("x-forwarded")
+}
+
+/// Whether `got` is what `sent` has to become on its way, for a caller or for nobody in particular.
+///
+/// # Errors
+/// The first difference.
+pub(crate) fn same(sent: &Request, got: &Request, target: &str, who: Option<&Actor>) -> Result<(), String> {
+    let differs = |what: &str| Err(format!("{what} differs: sent {sent:?}, arrived {got:?}"));
+    if (sent.method.as_str(), target) != (got.method.as_str(), got.target.as_str()) {
+        return differs("method or target");
+    }
+    if sent.body != got.body {
+        return differs("the body");
+    }
+    let framed_alike = match (sent.framed, got.framed) {
+        (Framed::Nothing | Framed::Length(0), Framed::Nothing | Framed::Length(0)) => true,
+        (sent, got) => sent == got,
+    };
+    if !framed_alike {
+        return differs("the framing");
+    }
+    let named: Vec<String> = sent
+        .all("connection")
+        .iter()
+        .flat_map(|value| value.split(','))
+        .map(|option| option.trim_matches([' ', '\t']).to_ascii_lowercase())
+        .collect();
+    let travels = |name: &str| {
+        !stays_behind(name)
+            && (name.eq_ignore_ascii_case("via") || !named.contains(&name.to_ascii_lowercase()))
+    };
+    let mut wanted: Fields = sent.fields.iter().filter(|(name, _)| travels(name)).cloned().collect();
+    wanted.push(("via".to_owned(), "1.1 doorward".to_owned()));
+    let ours = |name: &str| OURS.contains(&name.to_ascii_lowercase().as_str());
+    let theirs: Fields = got.fields.iter().filter(|(name, _)| !ours(name)).cloned().collect();
+    if theirs != wanted {
+        return Err(format!("fields differ: {theirs:?} arrived, {wanted:?} should have; sent {sent:?}"));
+    }
+    if !got.trailers.iter().all(|trailer| sent.trailers.contains(trailer) && !stays_behind(&trailer.0)) {
+        return differs("a trailer");
+    }
+    let host = *sent.all("host").first().unwrap_or(&HOST);
+    let mut said = vec![
+        ("host", Some(host)),
+        ("x-forwarded-for", Some("127.0.0.1")),
+        ("x-forwarded-proto", Some("http")),
+        ("x-forwarded-host", Some(host)),
+    ];
+    let scopes = who.filter(|actor| actor.kind == "server").map(|_| "api");
+    said.extend([
+        ("doorward-workspace", who.map(|actor| actor.workspace.as_str())),
+        ("doorward-credential", who.map(|actor| actor.id.as_str())),
+        ("doorward-kind", who.map(|actor| actor.kind.as_str())),
+        ("doorward-scheme", who.map(|_| "api_key")),
+        ("doorward-scopes", scopes),
+        ("doorward-subject", None),
+    ]);
+    for (name, value) in said {
+        if got.all(name) != value.into_iter().collect::<Vec<_>>() {
+            return Err(format!("{name} is not {value:?}: {got:?}"));
+        }
+    }
+    Ok(())
+}
