@@ -14,8 +14,10 @@ mod input;
 mod io;
 mod leftover;
 mod listen;
+mod load;
 mod local;
 mod peer;
+mod places;
 mod pool;
 mod pump;
 mod quota;
@@ -25,6 +27,7 @@ mod respond;
 mod serve;
 mod settings;
 mod settle;
+mod shed;
 mod sink;
 #[cfg(test)]
 mod sockets_tests;
@@ -39,6 +42,7 @@ mod worker;
 pub use desk::{Desk, LOCAL_MS};
 pub use listen::bind;
 pub use local::{Answered, Answering, FieldLine, Local, LocalAnswer, LocalRequest};
+pub use places::turned_away;
 pub use settings::{Hsts, Limits, Settings, Timeouts, Trusted, TrustedHeader};
 pub use sink::Events;
 pub use stats::{LATENCY_BOUNDS_US, Snapshot};
@@ -48,13 +52,14 @@ pub use worker::Fact;
 use doorward_core::live::Live;
 use doorward_core::ports::{Captchas, Ledger, Limiter};
 use listen::{Acceptor, Taken};
+use places::Places;
 use pool::Network;
 use settle::Room;
 use stats::CoreStats;
 use std::net::TcpListener;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::thread::JoinHandle;
 use tokio::sync::{Notify, mpsc};
 use worker::{Clocks, Parts, Worker};
@@ -95,7 +100,7 @@ pub struct Gateway {
     stats: Vec<Arc<CoreStats>>,
     events: Events,
     room: Arc<Room>,
-    overloaded: u64,
+    places: Arc<Places>,
 }
 
 impl Gateway {
@@ -117,6 +122,8 @@ impl Gateway {
             own.push(listener.local_addr()?);
         }
         let room = Arc::new(Room::default());
+        let limits = &settings.limits;
+        let places = Arc::new(Places::new(limits.connections, limits.connections_per_address));
         let client = tls::client_config(Arc::clone(&settings.upstream_roots));
         let (mut cores, mut senders, mut stats, mut ticks) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for index in 0..settings.cores.max(1) {
@@ -134,6 +141,7 @@ impl Gateway {
                 captchas: Arc::clone(&outside.captchas),
                 desk: outside.desk.clone(),
                 room: Arc::clone(&room),
+                places: Arc::clone(&places),
                 // Each core's end is made here and moves to its thread.
                 events: sink::EventBuffer::new(events.sender()),
                 draining: Arc::clone(&draining),
@@ -166,10 +174,9 @@ impl Gateway {
         std::thread::Builder::new().name("ticks".to_owned()).spawn(move || clock::drive(ticks))?;
         let acceptor = Arc::new(Acceptor {
             cores: senders,
-            held: Arc::default(),
+            places: Arc::clone(&places),
             next: AtomicUsize::new(0),
-            most: settings.limits.connections,
-            overloaded: AtomicU64::new(0),
+            settings: Arc::clone(&settings),
         });
         let mut gateway = Gateway {
             draining,
@@ -180,7 +187,7 @@ impl Gateway {
             stats,
             events,
             room,
-            overloaded: 0,
+            places,
         };
         let all =
             listeners.plain.map(|l| (l, None)).into_iter().chain(listeners.tls.map(|(l, c)| (l, Some(c))));
@@ -218,8 +225,7 @@ impl Gateway {
     /// What was counted so far.
     #[must_use]
     pub fn stats(&self) -> Snapshot {
-        let overloaded = self.acceptor.as_ref().map_or(self.overloaded, |a| a.overloaded.load(Relaxed));
-        stats::snapshot(&self.stats, overloaded, self.events.lost(), self.room.taken_bytes())
+        stats::snapshot(&self.stats, self.places.refused(), self.events.lost(), self.room.taken_bytes())
     }
 
     /// Opens the event log anew.
@@ -250,6 +256,13 @@ async fn core(
             tick.notified().await;
             ticking.tick();
             tell.notify_waiters();
+        }
+    });
+    let (probed, with_each_tick) = (Rc::clone(&worker), Rc::clone(&ticked));
+    tokio::task::spawn_local(async move {
+        loop {
+            with_each_tick.notified().await;
+            probed.load.probe().await;
         }
     });
     while let Some(taken) = receive.recv().await {

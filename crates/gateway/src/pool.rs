@@ -60,6 +60,11 @@ impl<I: Io> Pool<I> {
         }
     }
 
+    /// Closes all that is idle.
+    pub(crate) fn clear(&self) {
+        self.idle.borrow_mut().clear();
+    }
+
     /// Closes what was idle for too long.
     pub(crate) fn sweep(&self, now: u32) {
         self.idle.borrow_mut().retain(|_, kept| {

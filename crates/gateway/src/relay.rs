@@ -7,6 +7,7 @@ use crate::failure::{Failure, Stop, gone, refused, too_late, why};
 use crate::headers;
 use crate::input::Input;
 use crate::io::{Io, poll_read};
+use crate::places;
 use crate::pool::Dial;
 use crate::pump::{Body, Broken, Pump, Waiting};
 use crate::wire::{self, Framing, Head};
@@ -155,12 +156,22 @@ pub(crate) async fn exchange<S: Io, D: Dial>(
 async fn connect<D: Dial>(worker: &Worker<D>, plan: &Plan<'_>, slot: &Slot) -> Result<D::Io, Failure> {
     worker.stats.connected();
     slot.set(worker.clock.after(worker.settings.timeouts.connect_ms));
-    let mut dialing = std::pin::pin!(worker.dial.connect(plan.to.upstream()));
-    let connected = poll_fn(|cx| match dialing.as_mut().poll(cx) {
-        Poll::Pending => slot.pending(cx, &worker.clock),
-        ready => ready,
-    });
-    connected.await.map_err(|e| match e.kind() {
+    let dial = async || {
+        let mut dialing = std::pin::pin!(worker.dial.connect(plan.to.upstream()));
+        let connected = poll_fn(|cx| match dialing.as_mut().poll(cx) {
+            Poll::Pending => slot.pending(cx, &worker.clock),
+            ready => ready,
+        });
+        connected.await
+    };
+    let mut connected = dial().await;
+    if connected.as_ref().is_err_and(places::no_descriptors) {
+        // Connections that are kept for later are no reason to refuse somebody now.
+        worker.pool.clear();
+        connected = dial().await;
+    }
+    connected.map_err(|e| match e.kind() {
+        _ if places::no_descriptors(&e) => Failure::Refused(Reason::Overloaded, "file-descriptors"),
         io::ErrorKind::TimedOut => Failure::Refused(Reason::UpstreamTimeout, "upstream-connect-timeout"),
         io::ErrorKind::ConnectionRefused => {
             Failure::Refused(Reason::UpstreamFailed, "upstream-connection-refused")
@@ -344,9 +355,14 @@ impl<S: Io, D: Dial> Exchange<'_, S, D> {
             (Phase::Head, _) => Why::UpstreamAnswers,
             (Phase::Body, _) => Why::UpstreamSends,
         };
-        let now = [(up, self.up.taken + self.up.sent), (down, self.down.taken + self.down.sent)];
+        // A caller that is behind comes on by what it takes alone.
+        let read = if down == Why::CallerTakes { 0 } else { self.down.taken };
+        let now = [(up, self.up.taken + self.up.sent), (down, read + self.down.sent)];
         let (clock, settings) = (&self.worker.clock, &self.worker.settings);
-        let due = |why| due(why, clock, settings, self.started_tick, self.up.taken);
+        let due = |why, since, moved| match why {
+            Why::CallerSends => due(why, clock, settings, self.started_tick, self.up.taken),
+            _ => due(why, clock, settings, since, moved),
+        };
         if self.worker.is_cut_off() {
             return Poll::Ready(Err(refused(Reason::Unavailable, "node-stops")));
         }

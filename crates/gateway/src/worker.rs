@@ -2,6 +2,8 @@
 use crate::clock::Clock;
 use crate::desk::Desk;
 use crate::input::{Buffers, Input};
+use crate::load::Load;
+use crate::places::Places;
 use crate::pool::{Dial, Pool};
 use crate::pump::Pump;
 use crate::settings::Settings;
@@ -130,6 +132,11 @@ pub(crate) struct Worker<D: Dial> {
     pub(crate) captchas: Arc<dyn Captchas>,
     pub(crate) desk: Desk,
     pub(crate) room: Arc<Room>,
+    pub(crate) load: Load,
+    places: Arc<Places>,
+    /// Connections of this core from which on idle ones make room.
+    crowd: usize,
+    shortages: Cell<u64>,
     events: RefCell<EventBuffer>,
     #[expect(
         clippy::vec_box,
@@ -160,6 +167,7 @@ pub(crate) struct Parts<D> {
     pub(crate) desk: Desk,
     /// Shared by all cores.
     pub(crate) room: Arc<Room>,
+    pub(crate) places: Arc<Places>,
     pub(crate) events: EventBuffer,
     pub(crate) draining: Arc<AtomicBool>,
     pub(crate) facts: mpsc::Sender<Fact>,
@@ -171,6 +179,9 @@ impl<D: Dial> Worker<D> {
     pub(crate) fn new(p: Parts<D>) -> Worker<D> {
         let limits = &p.settings.limits;
         let seen_tokens = Cache::new(limits.token_cache_entries, DefaultHashBuilder::default());
+        let share = |of_all: usize| of_all.div_ceil(p.settings.cores.max(1));
+        let load = Load::new(limits.queue_ms, share(limits.requests));
+        let crowd = share(limits.connections) * 7 / 8;
         Worker {
             wire: wire::Limits {
                 head_bytes: limits.head_bytes,
@@ -193,6 +204,10 @@ impl<D: Dial> Worker<D> {
             captchas: p.captchas,
             desk: p.desk,
             room: p.room,
+            load,
+            shortages: Cell::new(p.places.shortages()),
+            places: p.places,
+            crowd,
             events: RefCell::new(p.events),
             scratch: RefCell::default(),
             draining: p.draining,
@@ -294,12 +309,28 @@ impl<D: Dial> Worker<D> {
     /// What has to be done now and then.
     pub(crate) fn tick(&self) {
         self.clock.tick(self.draining());
+        self.stats.waits(self.load.next_tick(), self.load.sheds());
+        self.make_room();
         if self.clock.now().is_multiple_of(EVENTS_EVERY_TICKS) {
             self.hand_over_events();
         }
         if self.clock.now().is_multiple_of(FACTS_EVERY_TICKS) {
             self.pool.sweep(self.clock.now());
             self.hand_over_facts();
+        }
+    }
+
+    /// Idle connections make room where there is a crowd, or where the system has no file descriptors left.
+    fn make_room(&self) {
+        let open = self.stats.is_open() as usize;
+        let mut wanted = open.saturating_sub(self.crowd);
+        let shortages = self.places.shortages();
+        if self.shortages.replace(shortages) != shortages {
+            self.pool.clear();
+            wanted = wanted.max(open / 8);
+        }
+        if wanted > 0 {
+            self.clock.make_room(wanted);
         }
     }
 
