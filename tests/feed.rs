@@ -30,7 +30,7 @@ impl Spread {
     }
 
     /// The one that `per_mille` of a thousand do not exceed.
-    fn at(&self, per_mille: usize) -> Duration {
+    pub(crate) fn at(&self, per_mille: usize) -> Duration {
         self.0[(self.0.len() * per_mille).div_ceil(1_000).max(1) - 1]
     }
 

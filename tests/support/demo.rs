@@ -37,7 +37,7 @@ impl Demo {
         let words = ["demo", "--data", &data, "--gateway", "127.0.0.1:0", "--gateway-tls"];
         let words = words.into_iter().chain(["127.0.0.1:0", "--json", &json]).map(str::to_owned).collect();
         let started = Instant::now();
-        let mut process = spawn(words, Vec::new(), log("stdout.log"), log("stderr.log"));
+        let mut process = spawn(&[], words, Vec::new(), log("stdout.log"), log("stderr.log"));
         let told = loop {
             let read = std::fs::read(&json).ok().and_then(|text| serde_json::from_slice(&text).ok());
             if let Some(told) = read {

@@ -3,12 +3,11 @@ use super::actor::Actor;
 use super::cli::{Run, doorward, rows};
 use super::client::Conn;
 use super::engine::{Database, Engine};
-use super::process::{Folder, spawn};
+use super::process::{Folder, spawn, write_for_owner};
 use super::wait::{DEADLINE, wait_for};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::Write;
 use std::net::SocketAddr;
 use std::process::{Child, Command, ExitStatus};
 use std::sync::Arc;
@@ -19,6 +18,7 @@ pub(crate) struct Setup {
     sections: BTreeMap<&'static str, BTreeMap<&'static str, String>>,
     policy: String,
     environment: Vec<(String, String)>,
+    under: Vec<String>,
     store: Store,
     folder: Folder,
 }
@@ -61,7 +61,8 @@ impl Setup {
 
     fn on(folder: Folder, store: Store) -> Setup {
         let (sections, url) = (BTreeMap::new(), format!("{:?}", store.url));
-        let setup = Setup { sections, policy: String::new(), environment: Vec::new(), store, folder };
+        let setup =
+            Setup { sections, policy: String::new(), environment: vec![], under: vec![], store, folder };
         let quoted = |file: &str| format!("{:?}", setup.folder.file(file));
         let (key, events) = (quoted("master.key"), quoted("events.jsonl"));
         // A store on a server leaves open where this node's journal is.
@@ -79,6 +80,8 @@ impl Setup {
             .set("listen", "operations", "\"127.0.0.1:0\"")
             .set("plain_http", "mode", "\"serve\"")
             .set("events", "file", events)
+            // A machine that runs tests is always too busy.
+            .set("limits", "queue_ms", 2_000)
     }
 
     /// Sets one line of the configuration; the value is TOML.
@@ -115,6 +118,12 @@ impl Setup {
         self
     }
 
+    /// May have so many file descriptors, and no more.
+    pub(crate) fn descriptors(mut self, most: u64) -> Setup {
+        self.under = vec!["prlimit".to_owned(), format!("--nofile={most}:{most}"), "--".to_owned()];
+        self
+    }
+
     /// Where its files will be.
     pub(crate) fn folder(&self) -> &Folder {
         &self.folder
@@ -147,6 +156,7 @@ impl Setup {
             config,
             store: self.store,
             environment: self.environment,
+            under: self.under,
             folder: self.folder,
             process: None,
             addresses: Value::Null,
@@ -172,17 +182,12 @@ impl Store {
     }
 }
 
-fn write_for_owner(file: &str, content: &[u8]) {
-    use std::os::unix::fs::OpenOptionsExt;
-    let opened = File::options().write(true).create_new(true).mode(0o600).open(file);
-    opened.and_then(|mut file| file.write_all(content)).expect("the folder takes files");
-}
-
 /// A gateway, running or not.
 pub(crate) struct Gateway {
     pub(crate) folder: Folder,
     pub(crate) config: String,
     environment: Vec<(String, String)>,
+    under: Vec<String>,
     store: Store,
     process: Option<Child>,
     addresses: Value,
@@ -246,13 +251,8 @@ impl Gateway {
     pub(crate) fn start(&mut self) {
         let ready = self.folder.file("ready.json");
         let _ = std::fs::remove_file(&ready);
-        let log = |name: &str| {
-            let file = self.folder.file(name);
-            File::options().create(true).append(true).open(file).expect("the folder takes files")
-        };
-        let words = ["serve", "--config", &self.config, "--ready-file", &ready].map(str::to_owned).to_vec();
         let started = Instant::now();
-        let mut process = spawn(words, self.environment.clone(), log("stdout.log"), log("stderr.log"));
+        let mut process = self.launch(&["--ready-file", &ready]);
         self.addresses = loop {
             let read = std::fs::read(&ready).ok().and_then(|text| serde_json::from_slice(&text).ok());
             if let Some(addresses) = read {
@@ -267,14 +267,19 @@ impl Gateway {
         self.process = Some(process);
     }
 
-    /// Starts it and kills it so much later, whatever it has come to by then.
-    pub(crate) fn start_and_kill_within(&self, span: Duration) {
+    fn launch(&self, more: &[&str]) -> Child {
         let log = |name: &str| {
             let file = self.folder.file(name);
             File::options().create(true).append(true).open(file).expect("the folder takes files")
         };
-        let words = ["serve", "--config", &self.config].map(str::to_owned).to_vec();
-        let mut process = spawn(words, self.environment.clone(), log("stdout.log"), log("stderr.log"));
+        let words = [&["serve", "--config", &self.config], more].concat();
+        let words = words.into_iter().map(str::to_owned).collect();
+        spawn(&self.under, words, self.environment.clone(), log("stdout.log"), log("stderr.log"))
+    }
+
+    /// Starts it and kills it so much later, whatever it has come to by then.
+    pub(crate) fn start_and_kill_within(&self, span: Duration) {
+        let mut process = self.launch(&[]);
         std::thread::sleep(span);
         let _ = process.kill();
         let _ = process.wait();

@@ -1,14 +1,16 @@
 //! Processes that end with the tests, and folders that go with them.
 use super::cli::PROGRAM;
 use std::fs::File;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, mpsc};
 
 /// Starts processes from a thread that lives as long as the tests do, and has each end with them: a test that is
-/// killed, or a gateway that many tests share, leaves nothing behind.
+/// killed, or a gateway that many tests share, leaves nothing behind. `under`: a program that starts it, and its words.
 pub(crate) fn spawn(
+    under: &[String],
     words: Vec<String>,
     environment: Vec<(String, String)>,
     stdout: File,
@@ -26,7 +28,7 @@ pub(crate) fn spawn(
         Mutex::new(sender)
     });
     let mut command = Command::new("setpriv");
-    command.args(["--pdeathsig", "KILL", "--", PROGRAM]).args(words).envs(environment);
+    command.args(["--pdeathsig", "KILL", "--"]).args(under).arg(PROGRAM).args(words).envs(environment);
     command.stdin(Stdio::null()).stdout(stdout).stderr(stderr);
     let (done, child) = mpsc::channel();
     orders.lock().expect("the starter lives").send((command, done)).expect("the starter lives");
@@ -81,4 +83,11 @@ fn remove_what_dead_runs_left(base: &Path) {
             let _ = std::fs::remove_dir_all(entry.path());
         }
     }
+}
+
+/// Writes a file that nobody else may read.
+pub(crate) fn write_for_owner(file: &str, content: &[u8]) {
+    use std::os::unix::fs::OpenOptionsExt;
+    let opened = File::options().write(true).create_new(true).mode(0o600).open(file);
+    opened.and_then(|mut file| file.write_all(content)).expect("the folder takes files");
 }

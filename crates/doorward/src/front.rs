@@ -84,6 +84,8 @@ fn limits_that_fit(config: &Config) -> Limits {
             limits.connections
         );
         limits.connections = usize::try_from(fit).unwrap_or(limits.connections);
+        // Still no address takes all of them.
+        limits.connections_per_address = limits.connections_per_address.min(limits.connections.div_ceil(2));
     }
     limits
 }

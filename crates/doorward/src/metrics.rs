@@ -129,6 +129,9 @@ pub(crate) fn render(about: &About, s: &Snapshot, g: &Gauges) -> String {
     page.counter("connections_total", "Connections taken from callers.", s.connections);
     page.gauge("connections_open", "Connections from callers at this moment.", s.open_connections);
     page.counter("connections_refused_total", "Connections turned away: too many.", s.overloaded);
+    let help = "How long a task waits for its turn on the busiest core.";
+    page.gauge("queue_seconds", help, seconds(s.queue_us));
+    page.gauge("shedding_cores", "Cores that turn requests away: their queue is long.", s.shedding_cores);
     let help = "The room taken by bodies of signed requests that wait for their proof.";
     page.gauge("signed_bodies_bytes", help, s.waiting_body_bytes);
     page.counter("upstream_connections_total", "Connections made to upstreams.", s.upstream_connections);

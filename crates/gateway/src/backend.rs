@@ -45,6 +45,11 @@ impl<I: Io> Backend<I> {
         self.idle.borrow_mut().retain(|(_, since)| now.saturating_sub(*since) < ticks);
     }
 
+    /// Closes all that is idle.
+    pub(crate) fn clear(&self) {
+        self.idle.borrow_mut().clear();
+    }
+
     #[cfg(test)]
     pub(crate) fn idle(&self) -> usize {
         self.idle.borrow().len()

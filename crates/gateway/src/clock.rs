@@ -11,12 +11,20 @@ use tokio::sync::Notify;
 pub(crate) const TICK_MS: u64 = 50;
 /// A deadline that never comes.
 pub(crate) const NEVER: u32 = u32::MAX;
+/// Where there is a crowd, a connection on which nothing has come yet makes room after this long, in milliseconds,
+const CROWDED_NEW_MS: u64 = 1_000;
+/// and one between two requests after this long.
+const CROWDED_KEPT_MS: u64 = 5_000;
 
 /// The deadline of one connection.
 pub(crate) struct Slot {
     due: Cell<u32>,
     /// Between two requests: to be ended when the node drains.
     idle: Cell<bool>,
+    /// The first tick that found it idle.
+    idle_since: Cell<u32>,
+    /// Something has come on it.
+    used: Cell<bool>,
     waker: RefCell<Option<Waker>>,
 }
 
@@ -41,7 +49,13 @@ pub(crate) struct Clock {
 impl Clock {
     /// A deadline for a new connection.
     pub(crate) fn slot(&self) -> Rc<Slot> {
-        let slot = Rc::new(Slot { due: Cell::new(NEVER), idle: Cell::new(false), waker: RefCell::new(None) });
+        let slot = Rc::new(Slot {
+            due: Cell::new(NEVER),
+            idle: Cell::new(false),
+            idle_since: Cell::new(NEVER),
+            used: Cell::new(false),
+            waker: RefCell::new(None),
+        });
         self.slots.borrow_mut().push(Rc::clone(&slot));
         slot
     }
@@ -72,6 +86,9 @@ impl Clock {
         let now = self.now.get().saturating_add(1);
         self.now.set(now);
         self.slots.borrow_mut().retain(|slot| {
+            if slot.idle.get() && slot.idle_since.get() == NEVER {
+                slot.idle_since.set(now);
+            }
             if (slot.due.get() <= now || drain && slot.idle.get())
                 && let Some(waker) = &*slot.waker.borrow()
             {
@@ -80,6 +97,27 @@ impl Clock {
             // A slot that nobody else holds belongs to a connection that is gone.
             Rc::strong_count(slot) > 1
         });
+    }
+
+    /// Ends up to so many idle connections: those on which nothing has come first, then others that are idle for long.
+    pub(crate) fn make_room(&self, wanted: usize) {
+        let mut left = wanted;
+        for (used, ms) in [(false, CROWDED_NEW_MS), (true, CROWDED_KEPT_MS)] {
+            let ticks = u32::try_from(ms / TICK_MS).unwrap_or(NEVER);
+            for slot in self.slots.borrow().iter() {
+                let idle_for = self.now.get().saturating_sub(slot.idle_since.get());
+                if left == 0 {
+                    return;
+                }
+                if slot.idle.get() && slot.used.get() == used && idle_for >= ticks {
+                    slot.due.set(0);
+                    if let Some(waker) = &*slot.waker.borrow() {
+                        waker.wake_by_ref();
+                    }
+                    left -= 1;
+                }
+            }
+        }
     }
 }
 
@@ -92,6 +130,12 @@ impl Slot {
     /// Says whether the connection is between two requests.
     pub(crate) fn set_idle(&self, idle: bool) {
         self.idle.set(idle);
+        self.idle_since.set(NEVER);
+    }
+
+    /// Says that something has come on the connection.
+    pub(crate) fn set_used(&self) {
+        self.used.set(true);
     }
 
     /// Call when an operation is pending: the task is woken at its deadline.
@@ -109,5 +153,32 @@ impl Slot {
         }
         self.register(cx);
         Poll::Pending
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn silent_connections_make_room_before_those_that_were_used() {
+        let clock = Clock::default();
+        let slots: Vec<_> = (0..4).map(|_| clock.slot()).collect();
+        slots.iter().for_each(|slot| slot.set(NEVER));
+        slots[0].set_used();
+        slots[1].set_used();
+        slots[..3].iter().for_each(|slot| slot.set_idle(true));
+        let over = || slots.iter().map(|slot| slot.due.get() == 0).collect::<Vec<_>>();
+        clock.make_room(9);
+        (0..=CROWDED_NEW_MS / TICK_MS).for_each(|_| clock.tick(false));
+        clock.make_room(9);
+        assert_eq!(over(), [false, false, true, false]);
+        (0..CROWDED_KEPT_MS / TICK_MS).for_each(|_| clock.tick(false));
+        slots[2].set_idle(false);
+        clock.make_room(1);
+        assert_eq!(over(), [true, false, true, false]);
+        // The one that is busy stays.
+        clock.make_room(9);
+        assert_eq!(over(), [true, true, true, false]);
     }
 }

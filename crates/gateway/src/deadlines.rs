@@ -29,6 +29,8 @@ struct Wait {
     why: Why,
     progress: u64,
     due: u32,
+    /// The tick since which it waits for the same, and how far it had come by then.
+    since: (u32, u64),
 }
 
 /// The two directions.
@@ -36,22 +38,24 @@ pub(crate) struct Waits([Wait; 2]);
 
 impl Default for Waits {
     fn default() -> Waits {
-        Waits([Wait { why: Why::Nothing, progress: 0, due: NEVER }; 2])
+        Waits([Wait { why: Why::Nothing, progress: 0, due: NEVER, since: (0, 0) }; 2])
     }
 }
 
 impl Waits {
-    /// Takes what both directions wait for now and how far they have come; each step on gives a new deadline. The next
-    /// deadline, or what was waited for in vain.
+    /// Takes what both directions wait for now and how far they have come; each step on gives a new deadline, by since
+    /// when it waits for the same and how far it has come since. The next deadline, or what was waited for in vain.
     pub(crate) fn look(
         &mut self,
         now: [(Why, u64); 2],
         tick: u32,
-        due: impl Fn(Why) -> u32,
+        due: impl Fn(Why, u32, u64) -> u32,
     ) -> Result<u32, Why> {
         for (wait, (why, progress)) in self.0.iter_mut().zip(now) {
             if (wait.why, wait.progress) != (why, progress) {
-                *wait = Wait { why, progress, due: due(why) };
+                let since = if wait.why == why { wait.since } else { (tick, progress) };
+                *wait =
+                    Wait { why, progress, due: due(why, since.0, progress.saturating_sub(since.1)), since };
             }
         }
         match self.0.iter().find(|wait| wait.due <= tick) {
@@ -61,22 +65,24 @@ impl Waits {
     }
 }
 
-/// The deadline of a wait that begins now. `since` is when the exchange began, `taken` how much of the caller's body
-/// has come since.
-pub(crate) fn due(why: Why, clock: &Clock, settings: &Settings, since: u32, taken: u64) -> u32 {
-    let t = &settings.timeouts;
+/// The deadline of a wait that begins now. `since` is when the exchange began, or for an answer when its caller first
+/// was behind; `moved` is how much of the body has come since.
+pub(crate) fn due(why: Why, clock: &Clock, settings: &Settings, since: u32, moved: u64) -> u32 {
+    let (t, limits) = (&settings.timeouts, &settings.limits);
     match why {
         Why::Nothing => NEVER,
-        Why::CallerTakes | Why::UpstreamTakes | Why::Ends => clock.after(t.write_ms),
+        Why::CallerTakes => on_average(clock, t.write_ms, limits.min_answer_rate_bytes_per_s, since, moved),
+        Why::UpstreamTakes | Why::Ends => clock.after(t.write_ms),
         Why::AnySends => clock.after(t.upgraded_idle_ms),
         Why::UpstreamAnswers => clock.after(t.response_ms),
         Why::UpstreamSends => clock.after(t.response_body_ms),
-        Why::CallerSends => {
-            // A caller that sends a byte now and then never stalls, but is too slow on average.
-            let rate = settings.limits.min_body_rate_bytes_per_s;
-            let at_that_rate_ms = (taken.saturating_mul(1000)).checked_div(rate).unwrap_or(u64::MAX);
-            let ticks = u32::try_from(t.body_ms.saturating_add(at_that_rate_ms) / TICK_MS).unwrap_or(NEVER);
-            clock.after(t.body_ms).min(since.saturating_add(1).saturating_add(ticks))
-        }
+        Why::CallerSends => on_average(clock, t.body_ms, limits.min_body_rate_bytes_per_s, since, moved),
     }
+}
+
+/// A caller that moves a byte now and then never stalls, but is too slow on average.
+fn on_average(clock: &Clock, wait_ms: u64, rate_bytes_per_s: u64, since: u32, moved: u64) -> u32 {
+    let at_that_rate_ms = moved.saturating_mul(1000).checked_div(rate_bytes_per_s).unwrap_or(u64::MAX);
+    let ticks = u32::try_from(wait_ms.saturating_add(at_that_rate_ms) / TICK_MS).unwrap_or(NEVER);
+    clock.after(wait_ms).min(since.saturating_add(1).saturating_add(ticks))
 }

@@ -19,10 +19,12 @@ mod input;
 mod io;
 mod leftover;
 mod listen;
+mod load;
 mod local;
 #[cfg(any(test, fuzzing))]
 pub mod meaning;
 mod peer;
+mod places;
 mod pool;
 mod probe;
 mod pump;
@@ -34,6 +36,7 @@ mod respond;
 mod serve;
 mod settings;
 mod settle;
+mod shed;
 mod sink;
 #[cfg(test)]
 mod sockets_tests;
@@ -50,6 +53,7 @@ pub use condition::UpstreamState;
 pub use desk::{Desk, LOCAL_MS};
 pub use listen::bind;
 pub use local::{Answered, Answering, FieldLine, Local, LocalAnswer, LocalRequest};
+pub use places::turned_away;
 pub use settings::{Hsts, Limits, Settings, Timeouts, Trusted, TrustedHeader};
 pub use sink::Events;
 pub use stats::{LATENCY_BOUNDS_US, Snapshot};
@@ -60,6 +64,7 @@ use condition::Conditions;
 use doorward_core::live::Live;
 use doorward_core::ports::{Captchas, Ledger, Limiter};
 use listen::{Acceptor, Taken};
+use places::Places;
 use pool::Network;
 use settle::Room;
 use stats::CoreStats;
@@ -68,7 +73,7 @@ use std::collections::BTreeSet;
 use std::net::TcpListener;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::thread::JoinHandle;
 use tokio::sync::{Notify, mpsc};
 use worker::{Clocks, Parts, Worker};
@@ -111,7 +116,7 @@ pub struct Gateway {
     room: Arc<Room>,
     live: Arc<Live>,
     conditions: Arc<Conditions>,
-    overloaded: u64,
+    places: Arc<Places>,
 }
 
 impl Gateway {
@@ -134,6 +139,8 @@ impl Gateway {
         }
         let room = Arc::new(Room::default());
         let conditions = Arc::new(Conditions::default());
+        let limits = &settings.limits;
+        let places = Arc::new(Places::new(limits.connections, limits.connections_per_address));
         let client = tls::client_config(Arc::clone(&settings.upstream_roots));
         let client_http2 = tls::client_config_http2(&client);
         let (mut cores, mut senders, mut stats, mut ticks) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
@@ -158,6 +165,7 @@ impl Gateway {
                 desk: outside.desk.clone(),
                 room: Arc::clone(&room),
                 conditions: Arc::clone(&conditions),
+                places: Arc::clone(&places),
                 // Each core's end is made here and moves to its thread.
                 events: sink::EventBuffer::new(events.sender()),
                 draining: Arc::clone(&draining),
@@ -195,10 +203,9 @@ impl Gateway {
             .spawn(move || probe::drive(&live, &known, dial, &stop))?;
         let acceptor = Arc::new(Acceptor {
             cores: senders,
-            held: Arc::default(),
+            places: Arc::clone(&places),
             next: AtomicUsize::new(0),
-            most: settings.limits.connections,
-            overloaded: AtomicU64::new(0),
+            settings: Arc::clone(&settings),
         });
         let mut gateway = Gateway {
             draining,
@@ -211,7 +218,7 @@ impl Gateway {
             room,
             live: Arc::clone(&outside.live),
             conditions,
-            overloaded: 0,
+            places,
         };
         let all =
             listeners.plain.map(|l| (l, None)).into_iter().chain(listeners.tls.map(|(l, c)| (l, Some(c))));
@@ -249,8 +256,7 @@ impl Gateway {
     /// What was counted so far.
     #[must_use]
     pub fn stats(&self) -> Snapshot {
-        let overloaded = self.acceptor.as_ref().map_or(self.overloaded, |a| a.overloaded.load(Relaxed));
-        stats::snapshot(&self.stats, overloaded, self.events.lost(), self.room.taken_bytes())
+        stats::snapshot(&self.stats, self.places.refused(), self.events.lost(), self.room.taken_bytes())
     }
 
     /// How the addresses are that the policy in force leads to, each once.
@@ -295,6 +301,13 @@ async fn core(
             tick.notified().await;
             ticking.tick();
             tell.notify_waiters();
+        }
+    });
+    let (probed, with_each_tick) = (Rc::clone(&worker), Rc::clone(&ticked));
+    tokio::task::spawn_local(async move {
+        loop {
+            with_each_tick.notified().await;
+            probed.load.probe().await;
         }
     });
     while let Some(taken) = receive.recv().await {

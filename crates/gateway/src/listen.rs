@@ -3,6 +3,8 @@ use crate::clock::Slot;
 use crate::h2;
 use crate::input::Input;
 use crate::io::Stream;
+use crate::load::HANDSHAKE;
+use crate::places::{Place, Places, no_descriptors};
 use crate::pool::Network;
 use crate::serve::{plain, serve, serve_either, turn_away};
 use crate::settings::Settings;
@@ -14,15 +16,13 @@ use std::io;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::Poll;
 use std::time::Duration;
 use tokio::sync::mpsc::UnboundedSender;
 
 /// Connections that the kernel keeps until they are taken.
 const BACKLOG: i32 = 4096;
-/// Connections beyond the limit that are told so at a time; further ones are just closed.
-const TURNED_AWAY: usize = 256;
 /// After a failed accept (out of file descriptors, mostly) the acceptor waits so long.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -31,10 +31,8 @@ pub(crate) struct Taken {
     socket: TcpStream,
     from: SocketAddr,
     tls: Option<Arc<rustls::ServerConfig>>,
-    /// There is no room for it: it is only told so.
-    overloaded: bool,
-    /// Counts as long as the connection lives, on its way as well.
-    held: Held,
+    /// Taken as long as the connection lives, on its way as well.
+    place: Place,
 }
 
 /// Opens a listening socket.
@@ -54,34 +52,12 @@ pub(crate) fn stop(listener: &TcpListener) {
     let _ = SockRef::from(listener).shutdown(Shutdown::Both);
 }
 
-/// A place among the connections of this node.
-struct Held(Arc<AtomicUsize>, usize);
-
-impl Held {
-    fn new(all: &Arc<AtomicUsize>) -> Held {
-        Held(Arc::clone(all), all.fetch_add(1, Relaxed))
-    }
-    /// How many there were before this one.
-    fn others(&self) -> usize {
-        self.1
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Relaxed);
-    }
-}
-
 /// What an acceptor shares with the others.
 pub(crate) struct Acceptor {
     pub(crate) cores: Vec<UnboundedSender<Taken>>,
-    /// Connections there are, on all cores and on their way to one.
-    pub(crate) held: Arc<AtomicUsize>,
+    pub(crate) places: Arc<Places>,
     pub(crate) next: AtomicUsize,
-    /// Connections at a time.
-    pub(crate) most: usize,
-    pub(crate) overloaded: AtomicU64,
+    pub(crate) settings: Arc<Settings>,
 }
 
 impl Acceptor {
@@ -108,6 +84,9 @@ impl Acceptor {
                         tracing::warn!(%error, "connections can't be taken until this is over");
                     }
                     failing = true;
+                    if no_descriptors(&error) {
+                        self.places.shortage();
+                    }
                     std::thread::sleep(ACCEPT_PAUSE);
                 }
             }
@@ -115,25 +94,23 @@ impl Acceptor {
     }
 
     fn hand_over(&self, socket: TcpStream, from: SocketAddr, tls: Option<&Arc<rustls::ServerConfig>>) {
-        let held = Held::new(&self.held);
-        let open = held.others();
-        let overloaded = open >= self.most;
-        if overloaded {
-            self.overloaded.fetch_add(1, Relaxed);
-            // Telling so takes a connection as well, and a handshake would take more than that.
-            if tls.is_some() || open >= self.most + TURNED_AWAY {
-                return;
-            }
-        }
-        if socket.set_nonblocking(true).is_err() {
+        let trusted = is_trusted(&self.settings, from);
+        let Some(place) = self.places.take(from.ip(), trusted) else { return };
+        // Telling so over TLS would take a handshake.
+        if place.is_turned_away() && tls.is_some() || socket.set_nonblocking(true).is_err() {
             return;
         }
         // Small answers must not wait for an acknowledgement.
         let _ = socket.set_nodelay(true);
         let core = self.next.fetch_add(1, Relaxed) % self.cores.len();
         // A core only goes away when the node stops.
-        let _ = self.cores[core].send(Taken { socket, from, tls: tls.cloned(), overloaded, held });
+        let _ = self.cores[core].send(Taken { socket, from, tls: tls.cloned(), place });
     }
+}
+
+/// Whether a connection comes from a proxy that stands for many callers.
+fn is_trusted(settings: &Settings, from: SocketAddr) -> bool {
+    settings.trusted.networks.contains(from.ip().to_canonical())
 }
 
 /// Serves one connection on the core it was handed to.
@@ -141,8 +118,9 @@ pub(crate) async fn begin(worker: Rc<Worker<Network>>, taken: Taken) {
     let Ok(tcp) = tokio::net::TcpStream::from_std(taken.socket) else { return };
     let settings: &Settings = &worker.settings;
     let at = plain(taken.from.ip(), taken.tls.is_some(), settings.plain_http);
-    let _open = (worker.stats.opened(), taken.held);
-    if taken.overloaded {
+    let turned_away = taken.place.is_turned_away();
+    let _open = (worker.stats.opened(), taken.place);
+    if turned_away {
         return turn_away(worker, Stream::Plain(tcp), at).await;
     }
     let Some(config) = taken.tls else {
@@ -155,6 +133,16 @@ pub(crate) async fn begin(worker: Rc<Worker<Network>>, taken: Taken) {
     };
     let slot: Rc<Slot> = worker.clock.slot();
     slot.set(worker.clock.after(settings.timeouts.tls_handshake_ms));
+    // Nothing is made ready for a handshake that nobody begins.
+    let begun = poll_fn(|cx| match tcp.poll_read_ready(cx) {
+        Poll::Pending => slot.pending(cx, &worker.clock),
+        ready => ready,
+    });
+    let room =
+        begun.await.is_ok() && (is_trusted(settings, taken.from) || worker.load.spend(at.socket, HANDSHAKE));
+    if !room {
+        return;
+    }
     let mut shaking = std::pin::pin!(tokio_rustls::TlsAcceptor::from(config).accept(tcp));
     let shaken = poll_fn(|cx| match shaking.as_mut().poll(cx) {
         Poll::Pending => slot.pending(cx, &worker.clock),

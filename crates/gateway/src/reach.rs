@@ -5,6 +5,7 @@ use crate::clock::Slot;
 use crate::failure::Failure;
 use crate::h2;
 use crate::io::Io;
+use crate::places;
 use crate::pool::Dial;
 use crate::worker::Worker;
 use doorward_core::reason::Reason;
@@ -81,7 +82,10 @@ impl<'a, D: Dial> Reach<'a, D> {
             };
             let worker = self.worker;
             self.tried |= seat.bit();
-            if let Failure::Refused(_, what) = failure {
+            // What this node lacks says nothing about an address.
+            if let Failure::Refused(reason, what) = failure
+                && reason != Reason::Overloaded
+            {
                 seat.failed(what, (worker.clocks.monotonic_ms)());
             }
             if worker.is_cut_off() || self.until <= worker.clock.now() {
@@ -103,12 +107,22 @@ impl<'a, D: Dial> Reach<'a, D> {
         }
         slot.set(worker.clock.after(connect_ms).min(self.until));
         let backend = seat.backend();
-        let mut dialing = std::pin::pin!(h2::connect(worker, &backend.address, seat.http2()));
-        let connected = poll_fn(|cx| match dialing.as_mut().poll(cx) {
-            Poll::Pending => slot.pending(cx, &worker.clock),
-            ready => ready,
-        });
-        connected.await.map_err(|e| match e.kind() {
+        let dial = async || {
+            let mut dialing = std::pin::pin!(h2::connect(worker, &backend.address, seat.http2()));
+            let connected = poll_fn(|cx| match dialing.as_mut().poll(cx) {
+                Poll::Pending => slot.pending(cx, &worker.clock),
+                ready => ready,
+            });
+            connected.await
+        };
+        let mut connected = dial().await;
+        if connected.as_ref().is_err_and(places::no_descriptors) {
+            // Connections that are kept for later are no reason to refuse somebody now.
+            worker.pool.clear();
+            connected = dial().await;
+        }
+        connected.map_err(|e| match e.kind() {
+            _ if places::no_descriptors(&e) => Failure::Refused(Reason::Overloaded, "file-descriptors"),
             io::ErrorKind::TimedOut => Failure::Refused(Reason::UpstreamTimeout, "upstream-connect-timeout"),
             io::ErrorKind::ConnectionRefused => {
                 Failure::Refused(Reason::UpstreamFailed, "upstream-connection-refused")

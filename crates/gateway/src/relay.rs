@@ -358,9 +358,14 @@ impl<S: Io, D: Dial> Exchange<'_, S, D> {
             (Phase::Head, _) => Why::UpstreamAnswers,
             (Phase::Body, _) => Why::UpstreamSends,
         };
-        let now = [(up, self.up.taken + self.up.sent), (down, self.down.taken + self.down.sent)];
+        // A caller that is behind comes on by what it takes alone.
+        let read = if down == Why::CallerTakes { 0 } else { self.down.taken };
+        let now = [(up, self.up.taken + self.up.sent), (down, read + self.down.sent)];
         let (clock, settings) = (&self.worker.clock, &self.worker.settings);
-        let due = |why| due(why, clock, settings, self.started_tick, self.up.taken);
+        let due = |why, since, moved| match why {
+            Why::CallerSends => due(why, clock, settings, self.started_tick, self.up.taken),
+            _ => due(why, clock, settings, since, moved),
+        };
         if self.worker.is_cut_off() {
             return Poll::Ready(Err(refused(Reason::Unavailable, "node-stops")));
         }

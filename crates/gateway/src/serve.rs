@@ -191,6 +191,7 @@ impl<S: Io, D: Dial> Connection<S, D> {
             let first = first.await;
             self.slot.set_idle(false);
             self.fresh = false;
+            self.slot.set_used();
             match first {
                 Ok(n) if n > 0 => self.input.filled(n),
                 _ => return Next::Ended,
@@ -258,7 +259,9 @@ impl<S: Io, D: Dial> Connection<S, D> {
 
     /// Reads a head, decides, and does what was decided.
     async fn request(&mut self, end: usize, started: Instant) -> After {
-        let mut s = self.worker.scratch();
+        let worker = Rc::clone(&self.worker);
+        let _serving = worker.load.serve();
+        let mut s = worker.scratch();
         let range = self.input.consume(end);
         let after = match wire::request(&self.input.raw()[range], &self.worker.wire, &mut s.head) {
             Ok(()) => self.decided(end, started, &mut s).await,

@@ -58,6 +58,13 @@ impl Default for Timeouts {
 pub struct Limits {
     /// Connections from callers at a time, on this node.
     pub connections: usize,
+    /// Connections from one caller's address at a time; proxies that are trusted may have more.
+    pub connections_per_address: usize,
+    /// Requests that are served at a time, on this node.
+    pub requests: usize,
+    /// How long a request may wait for its turn in a core's queue until requests are turned away, in milliseconds; 0: for
+    /// as long as it takes.
+    pub queue_ms: u64,
     /// Bytes of a head.
     pub head_bytes: usize,
     /// Fields of a head.
@@ -80,6 +87,8 @@ pub struct Limits {
     pub unread_body_bytes: u64,
     /// Bytes a second that a request's body has to reach on average, after a first allowance of `body_ms`.
     pub min_body_rate_bytes_per_s: u64,
+    /// Bytes a second that the caller has to take of an answer that waits for it, after a first allowance of `write_ms`.
+    pub min_answer_rate_bytes_per_s: u64,
     /// Idle connections kept for each upstream by each core.
     pub upstream_idle_connections: usize,
     /// Access tokens that each core remembers, once they are verified; see [`doorward_core::token::Cache`] for what they take.
@@ -90,6 +99,9 @@ impl Default for Limits {
     fn default() -> Limits {
         Limits {
             connections: 10_000,
+            connections_per_address: 5_000,
+            requests: 10_000,
+            queue_ms: 5,
             head_bytes: 16_384,
             fields: 64,
             body_bytes: 10 * 1024 * 1024,
@@ -101,6 +113,7 @@ impl Default for Limits {
             local_body_bytes: 65_536,
             unread_body_bytes: 65_536,
             min_body_rate_bytes_per_s: 240,
+            min_answer_rate_bytes_per_s: 240,
             upstream_idle_connections: 256,
             token_cache_entries: cache::DEFAULT_ENTRIES,
         }

@@ -60,7 +60,7 @@ pub(crate) struct Place {
 }
 
 /// Who counts as one caller: an IPv4 address, or the 64 bits that a network of IPv6 has for its own addresses.
-fn network(address: IpAddr) -> IpAddr {
+pub(crate) fn network(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V6(six) => {
             let bits = u128::from(six) >> 64 << 64;

@@ -4,6 +4,7 @@
 //! `DOORWARD_N=0` runs every combination of splits; the default leaves out most pairs.
 use crate::desk::Desk;
 use crate::local::{Answering, Local, LocalAnswer, LocalRequest};
+use crate::places::Places;
 use crate::pool::Dial;
 use crate::serve::{plain, serve};
 use crate::settings::{Limits, Settings, Timeouts, Trusted};
@@ -89,7 +90,7 @@ fn settings() -> Arc<Settings> {
             hsts: None,
             trusted: Trusted::default(),
             timeouts: Timeouts::default(),
-            limits: Limits { body_bytes: 4096, local_body_bytes: 32, ..Limits::default() },
+            limits: Limits { body_bytes: 4096, local_body_bytes: 32, queue_ms: 0, ..Limits::default() },
             upstream_roots: Arc::new(rustls::RootCertStore::empty()),
         })
     }))
@@ -115,6 +116,7 @@ fn run(caller: Script, upstreams: Vec<Script>) -> Run {
         desk: Desk::new(Arc::new(Echo), runtime.handle().clone()),
         room: Arc::default(),
         conditions: Arc::default(),
+        places: Arc::new(Places::new(1, 1)),
         events: EventBuffer::new(Some(send)),
         draining: Arc::default(),
         facts,

@@ -39,6 +39,8 @@ pub(crate) struct CoreStats {
     accepted: AtomicU64,
     open: AtomicU64,
     lost_events: AtomicU64,
+    wait_us: AtomicU64,
+    sheds: AtomicU64,
 }
 
 /// Only its own core adds to a counter, so no locked instruction is needed.
@@ -85,6 +87,11 @@ impl CoreStats {
     pub(crate) fn lost(&self, events: u64) {
         add(&self.lost_events, events);
     }
+    /// How long a task waited for its turn in the last tick, and whether callers are turned away for that.
+    pub(crate) fn waits(&self, wait_us: u64, sheds: bool) {
+        self.wait_us.store(wait_us, Relaxed);
+        self.sheds.store(u64::from(sheds), Relaxed);
+    }
     pub(crate) fn is_open(&self) -> u64 {
         self.open.load(Relaxed)
     }
@@ -121,6 +128,10 @@ pub struct Snapshot {
     pub waiting_body_bytes: u64,
     /// Events that could not be written.
     pub lost_events: u64,
+    /// How long a task waits for its turn on the busiest core, in microseconds.
+    pub queue_us: u64,
+    /// Cores that turn requests away because their queue is long.
+    pub shedding_cores: u64,
 }
 
 /// Adds the cores up.
@@ -146,5 +157,7 @@ pub(crate) fn snapshot(
         overloaded,
         waiting_body_bytes,
         lost_events: sum(&|c| &c.lost_events) + lost,
+        queue_us: cores.iter().map(|c| c.wait_us.load(Relaxed)).max().unwrap_or(0),
+        shedding_cores: sum(&|c| &c.sheds),
     }
 }

@@ -5,6 +5,8 @@ use crate::desk::Desk;
 use crate::h2::Links;
 use crate::hops::Via;
 use crate::input::{Buffers, Input};
+use crate::load::Load;
+use crate::places::Places;
 use crate::pool::{Dial, Pool};
 use crate::pump::Pump;
 use crate::settings::Settings;
@@ -136,6 +138,11 @@ pub(crate) struct Worker<D: Dial> {
     pub(crate) desk: Desk,
     pub(crate) room: Arc<Room>,
     pub(crate) via: Via,
+    pub(crate) load: Load,
+    places: Arc<Places>,
+    /// Connections of this core from which on idle ones make room.
+    crowd: usize,
+    shortages: Cell<u64>,
     events: RefCell<EventBuffer>,
     #[expect(
         clippy::vec_box,
@@ -170,6 +177,7 @@ pub(crate) struct Parts<D> {
     pub(crate) room: Arc<Room>,
     /// Likewise.
     pub(crate) conditions: Arc<Conditions>,
+    pub(crate) places: Arc<Places>,
     pub(crate) events: EventBuffer,
     pub(crate) draining: Arc<AtomicBool>,
     pub(crate) facts: mpsc::Sender<Fact>,
@@ -181,6 +189,9 @@ impl<D: Dial> Worker<D> {
     pub(crate) fn new(p: Parts<D>) -> Worker<D> {
         let limits = &p.settings.limits;
         let seen_tokens = Cache::new(limits.token_cache_entries, DefaultHashBuilder::default());
+        let share = |of_all: usize| of_all.div_ceil(p.settings.cores.max(1));
+        let load = Load::new(limits.queue_ms, share(limits.requests));
+        let crowd = share(limits.connections) * 7 / 8;
         Worker {
             wire: wire::Limits {
                 head_bytes: limits.head_bytes,
@@ -209,6 +220,10 @@ impl<D: Dial> Worker<D> {
             captchas: p.captchas,
             desk: p.desk,
             room: p.room,
+            load,
+            shortages: Cell::new(p.places.shortages()),
+            places: p.places,
+            crowd,
             events: RefCell::new(p.events),
             scratch: RefCell::default(),
             draining: p.draining,
@@ -313,12 +328,28 @@ impl<D: Dial> Worker<D> {
     pub(crate) fn tick(&self) {
         self.clock.tick(self.draining());
         self.pool.tick();
+        self.stats.waits(self.load.next_tick(), self.load.sheds());
+        self.make_room();
         if self.clock.now().is_multiple_of(EVENTS_EVERY_TICKS) {
             self.hand_over_events();
         }
         if self.clock.now().is_multiple_of(FACTS_EVERY_TICKS) {
             self.pool.sweep(self.clock.now());
             self.hand_over_facts();
+        }
+    }
+
+    /// Idle connections make room where there is a crowd, or where the system has no file descriptors left.
+    fn make_room(&self) {
+        let open = self.stats.is_open() as usize;
+        let mut wanted = open.saturating_sub(self.crowd);
+        let shortages = self.places.shortages();
+        if self.shortages.replace(shortages) != shortages {
+            self.pool.clear();
+            wanted = wanted.max(open / 8);
+        }
+        if wanted > 0 {
+            self.clock.make_room(wanted);
         }
     }
 

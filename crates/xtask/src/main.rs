@@ -3,6 +3,7 @@
 
 mod bench;
 mod cargo;
+mod crowds;
 mod fuzz;
 mod licences;
 mod packages;

@@ -19,6 +19,9 @@ pub(crate) struct Need {
 
 const NGINX: Need = Need { what: "nginx", package: "nginx", present: || nginx().is_some() };
 
+const H2LOAD: Need =
+    Need { what: "h2load", package: "nghttp2-client", present: || on_path("h2load").is_some() };
+
 /// What `cargo xtask test` needs.
 pub(crate) const FOR_TESTS: &[Need] = &[
     Need { what: "libfaketime", package: "faketime", present: || libfaketime().is_some() },
@@ -36,7 +39,13 @@ pub(crate) const FOR_BENCH: &[Need] = &[
     NGINX,
     Need { what: "haproxy", package: "haproxy", present: || on_path("haproxy").is_some() },
     Need { what: "wrk", package: "wrk", present: || on_path("wrk").is_some() },
-    Need { what: "h2load", package: "nghttp2-client", present: || on_path("h2load").is_some() },
+    H2LOAD,
+];
+
+/// What the proofs about slow callers and too many of them need beside that.
+pub(crate) const FOR_CROWDS: &[Need] = &[
+    Need { what: "slowhttptest", package: "slowhttptest", present: || on_path("slowhttptest").is_some() },
+    H2LOAD,
 ];
 
 /// Installs what is missing, or says what it is.

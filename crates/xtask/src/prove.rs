@@ -2,24 +2,24 @@
 
 use crate::cargo::{Tally, cargo, run_tests};
 use crate::postgres::Cluster;
-use crate::{Outcome, fuzz, number, packages};
+use crate::{Outcome, crowds, fuzz, number, packages};
 use std::ffi::OsString;
 use std::time::Instant;
 
 /// A long run: tests, told by `DOORWARD_N` how much to do.
-struct Proof {
-    name: &'static str,
-    what: &'static str,
+pub(crate) struct Proof {
+    pub(crate) name: &'static str,
+    pub(crate) what: &'static str,
     /// The arguments of `cargo test` that choose the test binary.
-    binary: &'static [&'static str],
-    filter: Option<&'static str>,
+    pub(crate) binary: &'static [&'static str],
+    pub(crate) filter: Option<&'static str>,
     /// Where its stores are, a run each; nowhere in particular where there is none.
-    engines: &'static [&'static str],
+    pub(crate) engines: &'static [&'static str],
     /// How much, a run each; 0 means everything there is.
-    n: &'static [u64],
+    pub(crate) n: &'static [u64],
 }
 
-const BLACK_BOX: &[&str] = &["--package", "doorward", "--test", "blackbox"];
+pub(crate) const BLACK_BOX: &[&str] = &["--package", "doorward", "--test", "blackbox"];
 const STORE_UNITS: &[&str] = &["--package", "doorward-store", "--lib"];
 const BOTH: &[&str] = &["sqlite", "postgres"];
 
@@ -245,6 +245,11 @@ const PROOFS: &[Proof] = &[
     },
 ];
 
+/// Every proof that is a test.
+fn all() -> impl Iterator<Item = &'static Proof> {
+    PROOFS.iter().chain(crowds::PROOFS)
+}
+
 /// The name of the proof that is no test: the fuzz targets, each for so many seconds.
 const FUZZ: &str = "fuzz";
 
@@ -269,9 +274,7 @@ impl Wanted {
                     let named = words.next().and_then(|name| BOTH.iter().find(|engine| **engine == name));
                     wanted.engine = Some(named.ok_or("--engine needs sqlite or postgres")?);
                 }
-                name if wanted.name.is_none()
-                    && (name == FUZZ || PROOFS.iter().any(|proof| proof.name == name)) =>
-                {
+                name if wanted.name.is_none() && (name == FUZZ || all().any(|proof| proof.name == name)) => {
                     wanted.name = Some(name.to_owned());
                 }
                 other => {
@@ -287,7 +290,7 @@ impl Wanted {
     }
 
     fn chosen(&self) -> impl Iterator<Item = &'static Proof> {
-        PROOFS.iter().filter(|proof| self.name.as_deref().is_none_or(|name| name == proof.name))
+        all().filter(|proof| self.name.as_deref().is_none_or(|name| name == proof.name))
     }
 
     /// The runs of a proof: its engine, if it has one, and how much.
@@ -306,12 +309,15 @@ impl Wanted {
 
 pub(crate) fn run(wanted: &Wanted) -> Outcome {
     if wanted.list {
-        for Proof { name, what, n, engines, .. } in PROOFS {
+        for Proof { name, what, n, engines, .. } in all() {
             let n = n.iter().map(u64::to_string).collect::<Vec<_>>().join(",");
             println!("{name:<13} N={n:<15} {:<16} {what}", engines.join(","));
         }
         println!("{FUZZ:<13} S={:<32} whatever a caller may send, a target a parser", fuzz::SECONDS);
         return Ok(());
+    }
+    if wanted.chosen().any(|proof| crowds::PROOFS.iter().any(|one| one.name == proof.name)) {
+        packages::install(packages::FOR_CROWDS)?;
     }
     // Building is not part of the time.
     for proof in wanted.chosen() {

@@ -38,6 +38,9 @@ pub(super) fn limits(table: &Table<'_, '_>) -> Limits {
     // A head is 64 KiB at most: places in it are two octets each.
     set!(table, l,
         connections: 1..=1_000_000;
+        connections_per_address: 1..=1_000_000;
+        requests: 1..=1_000_000;
+        queue_ms: 0..=10_000;
         head_bytes: 256..=65_535;
         fields: 1..=1_000;
         body_bytes: 0..=1 << 40;
@@ -49,6 +52,7 @@ pub(super) fn limits(table: &Table<'_, '_>) -> Limits {
         local_body_bytes: 0..=1 << 20;
         unread_body_bytes: 0..=1 << 30;
         min_body_rate_bytes_per_s: 0..=1 << 30;
+        min_answer_rate_bytes_per_s: 0..=1 << 30;
         upstream_idle_connections: 0..=100_000;
     );
     l

@@ -1,0 +1,58 @@
+//! Callers that behave: each asks at a fixed rate, whatever becomes of its requests, and times them from when they were due.
+use super::client::Conn;
+use std::net::SocketAddr;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+/// Callers at a time.
+const CALLERS: u32 = 16;
+/// Requests a second of all of them.
+pub(crate) const RATE: u32 = 800;
+/// Where they come from: nobody else does.
+pub(crate) const SOURCE: &str = "127.0.0.9";
+
+/// What they saw.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    /// Of the requests that were answered with 200, from the instant at which each was due.
+    pub(crate) took: Vec<Duration>,
+    /// Answers with another status, and connections that ended.
+    pub(crate) others: u64,
+}
+
+/// Asks for as long as `work` goes on; what that gave, and what the callers saw.
+pub(crate) fn steadily<T>(address: SocketAddr, request: &str, work: impl FnOnce() -> T) -> (T, Seen) {
+    let (over, others, all) = (AtomicBool::new(false), AtomicU64::new(0), Mutex::new(Vec::new()));
+    let began = Instant::now();
+    let done = std::thread::scope(|scope| {
+        for caller in 0..CALLERS {
+            let (over, others, all) = (&over, &others, &all);
+            scope.spawn(move || {
+                let every = Duration::from_secs(1) * CALLERS / RATE;
+                let mut due = began + every * caller / CALLERS;
+                let mut connection = Conn::from_address(SOURCE, address);
+                let mut took = Vec::new();
+                while !over.load(Relaxed) {
+                    std::thread::sleep(due.saturating_duration_since(Instant::now()));
+                    let answer =
+                        connection.try_send(request).ok().and_then(|()| connection.try_answer("GET").ok());
+                    match &answer {
+                        Some(answer) if answer.status == 200 => took.push(due.elapsed()),
+                        _ => drop(others.fetch_add(1, Relaxed)),
+                    }
+                    if answer.is_none_or(|answer| answer.closes()) {
+                        connection = Conn::from_address(SOURCE, address);
+                    }
+                    due += every;
+                }
+                all.lock().expect("no caller panics").extend(took);
+            });
+        }
+        let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+        over.store(true, Relaxed);
+        done
+    });
+    let seen = Seen { took: all.into_inner().expect("no caller panics"), others: others.into_inner() };
+    (done.unwrap_or_else(|why| std::panic::resume_unwind(why)), seen)
+}
