@@ -207,7 +207,7 @@ fn sample(template: &str) -> String {
 
 /// The route that takes a request.
 fn taken(policy: &Policy, host: &str, path: &str, method: &str) -> Option<usize> {
-    let here = policy.table.as_sent(host, path.as_bytes());
+    let (here, _) = policy.table.as_sent(host, path.as_bytes());
     here.iter().map(|id| id.0).find(|at| policy.routes[*at].methods.has(method.as_bytes()))
 }
 

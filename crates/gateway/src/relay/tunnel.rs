@@ -139,7 +139,7 @@ impl<S: Io, D: Dial> Exchange<'_, S, D> {
             of(t.up, self.up.waiting, Why::UpstreamTakes, self.up.sent),
             of(t.down, self.down.waiting, Why::CallerTakes, self.down.sent),
         ];
-        let due = |why| due(why, &worker.clock, &worker.settings, self.started_tick, 0);
+        let due = |why, since, moved| due(why, &worker.clock, &worker.settings, since, moved);
         match self.waits.look(waits, now, due) {
             Ok(next) => {
                 slot.set(next.min(t.look));
