@@ -1,5 +1,6 @@
 //! Certificates, and callers that use TLS.
 use super::client::{Conn, Stream};
+use super::http2_upstream::Http2Upstream;
 use super::message::Inbox;
 use rcgen::{BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::pki_types::{PrivateKeyDer, ServerName};
@@ -83,6 +84,22 @@ impl Authority {
             }
         });
         (address, count)
+    }
+
+    /// An upstream that speaks HTTP/2 alone, over TLS under this name.
+    pub(crate) fn http2_upstream(&self, name: &str) -> Http2Upstream {
+        let (certificate, key) = self.issue(name);
+        let key = PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        let config = config.expect("versions").with_no_client_auth();
+        let mut config =
+            config.with_single_cert(vec![certificate.der().clone()], key).expect("a certificate");
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        let config = Arc::new(config);
+        Http2Upstream::wrapped(move |socket| {
+            Some(StreamOwned::new(ServerConnection::new(Arc::clone(&config)).ok()?, socket))
+        })
     }
 
     /// A connection over TLS, trusting this authority alone.

@@ -12,6 +12,7 @@ mod engine;
 mod event;
 mod failure;
 mod forward;
+mod h2;
 mod headers;
 mod hops;
 mod input;
@@ -132,6 +133,7 @@ impl Gateway {
         let room = Arc::new(Room::default());
         let conditions = Arc::new(Conditions::default());
         let client = tls::client_config(Arc::clone(&settings.upstream_roots));
+        let client_http2 = tls::client_config_http2(&client);
         let (mut cores, mut senders, mut stats, mut ticks) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for index in 0..settings.cores.max(1) {
             let (send, receive) = mpsc::unbounded_channel();
@@ -141,7 +143,12 @@ impl Gateway {
                 settings: Arc::clone(&settings),
                 live: Arc::clone(&outside.live),
                 clocks: Clocks { now, monotonic_ms },
-                dial: Network { tls: Arc::clone(&client), own: own.clone(), turn: Cell::new(index) },
+                dial: Network {
+                    tls: Arc::clone(&client),
+                    tls_http2: Arc::clone(&client_http2),
+                    own: own.clone(),
+                    turn: Cell::new(index),
+                },
                 stats: Arc::clone(&counters),
                 ledger: Arc::clone(&outside.ledger),
                 limiter: Arc::clone(&outside.limiter),
@@ -179,7 +186,7 @@ impl Gateway {
             stats.push(counters);
         }
         std::thread::Builder::new().name("ticks".to_owned()).spawn(move || clock::drive(ticks))?;
-        let dial = Network { tls: client, own, turn: Cell::new(0) };
+        let dial = Network { tls: client, tls_http2: client_http2, own, turn: Cell::new(0) };
         let (live, known, stop) = (Arc::clone(&outside.live), Arc::clone(&conditions), Arc::clone(&draining));
         std::thread::Builder::new()
             .name("probes".to_owned())

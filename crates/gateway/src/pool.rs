@@ -2,7 +2,9 @@
 use crate::backend::{Backend, Group};
 use crate::clock::TICK_MS;
 use crate::condition::Conditions;
+use crate::h2::Bridge;
 use crate::io::{Io, Stream};
+use crate::tls::HTTP2;
 use doorward_core::policy::{Address, Upstream};
 use hashbrown::HashMap;
 use rustls::pki_types::ServerName;
@@ -17,8 +19,12 @@ use tokio::net::TcpStream;
 pub(crate) trait Dial: 'static {
     /// What it makes.
     type Io: Io;
-    /// Connects.
-    fn connect(&self, upstream: &Address) -> impl Future<Output = io::Result<Self::Io>>;
+    /// Connects, to speak HTTP/2 or HTTP/1.1.
+    fn connect(&self, upstream: &Address, http2: bool) -> impl Future<Output = io::Result<Self::Io>>;
+    /// A stream of such a connection, as one of its own; `None` where there are none.
+    fn bridged(_: Bridge) -> Option<Self::Io> {
+        None
+    }
 }
 
 /// The upstreams that one core knows. They are found by where the policy keeps them; what is known of an address outlives
@@ -86,6 +92,8 @@ impl<I: Io> Pool<I> {
 /// Connects over TCP, with TLS where the upstream's address says https.
 pub(crate) struct Network {
     pub(crate) tls: Arc<rustls::ClientConfig>,
+    /// The same for HTTP/2.
+    pub(crate) tls_http2: Arc<rustls::ClientConfig>,
     /// This node's own listeners: never an upstream.
     pub(crate) own: Vec<SocketAddr>,
     /// Which address of a name that has several is tried first: they take turns.
@@ -114,7 +122,11 @@ impl Network {
 impl Dial for Network {
     type Io = Stream;
 
-    async fn connect(&self, upstream: &Address) -> io::Result<Stream> {
+    fn bridged(bridge: Bridge) -> Option<Stream> {
+        Some(Stream::Bridged(bridge))
+    }
+
+    async fn connect(&self, upstream: &Address, http2: bool) -> io::Result<Stream> {
         let mut addrs: Vec<SocketAddr> = match upstream.host.parse::<IpAddr>() {
             Ok(ip) => vec![SocketAddr::new(ip, upstream.port)],
             Err(_) => tokio::net::lookup_host((upstream.host.as_str(), upstream.port)).await?.collect(),
@@ -134,7 +146,7 @@ impl Dial for Network {
                 continue;
             }
             match TcpStream::connect(addr).await {
-                Ok(tcp) => return self.greet(tcp, upstream).await,
+                Ok(tcp) => return self.greet(tcp, upstream, http2).await,
                 Err(e) => last = e,
             }
         }
@@ -143,13 +155,17 @@ impl Dial for Network {
 }
 
 impl Network {
-    async fn greet(&self, tcp: TcpStream, upstream: &Address) -> io::Result<Stream> {
+    async fn greet(&self, tcp: TcpStream, upstream: &Address, http2: bool) -> io::Result<Stream> {
         tcp.set_nodelay(true)?;
         if !upstream.tls {
             return Ok(Stream::Plain(tcp));
         }
         let name = ServerName::try_from(upstream.host.clone()).map_err(io::Error::other)?;
-        let tls = tokio_rustls::TlsConnector::from(Arc::clone(&self.tls)).connect(name, tcp).await?;
+        let config = if http2 { &self.tls_http2 } else { &self.tls };
+        let tls = tokio_rustls::TlsConnector::from(Arc::clone(config)).connect(name, tcp).await?;
+        if http2 && tls.get_ref().1.alpn_protocol() != Some(HTTP2) {
+            return Err(io::Error::other("the upstream does not speak HTTP/2"));
+        }
         Ok(Stream::Tls(Box::new(tls.into())))
     }
 }
@@ -168,6 +184,7 @@ mod tests {
         .with_root_certificates(rustls::RootCertStore::empty())
         .with_no_client_auth();
         let n = Network {
+            tls_http2: Arc::new(tls.clone()),
             tls: Arc::new(tls),
             own: vec!["127.0.0.1:80".parse().unwrap(), "0.0.0.0:81".parse().unwrap()],
             turn: Cell::new(0),

@@ -138,7 +138,7 @@ fn renewed<'a>(
 
 /// The status of the answer.
 async fn ask(dial: &Network, asked: &Asked) -> std::io::Result<u16> {
-    let mut io: Stream = dial.connect(&asked.address).await?;
+    let mut io: Stream = dial.connect(&asked.address, asked.http2).await?;
     let mut out = b"GET ".to_vec();
     out.extend_from_slice(asked.probe.path.as_bytes());
     out.extend_from_slice(b" HTTP/1.1\r\nhost: ");

@@ -3,6 +3,7 @@
 use crate::backend::{Choice, Group, Seat};
 use crate::clock::Slot;
 use crate::failure::Failure;
+use crate::h2;
 use crate::io::Io;
 use crate::pool::Dial;
 use crate::worker::Worker;
@@ -25,7 +26,7 @@ pub(crate) struct Reached<I> {
 
 /// Finds the way for one request.
 pub(crate) struct Reach<'a, D: Dial> {
-    worker: &'a Worker<D>,
+    worker: &'a Rc<Worker<D>>,
     slot: &'a Slot,
     group: Rc<Group<D::Io>>,
     /// The addresses that could not be reached.
@@ -35,7 +36,7 @@ pub(crate) struct Reach<'a, D: Dial> {
 }
 
 impl<'a, D: Dial> Reach<'a, D> {
-    pub(crate) fn new(worker: &'a Worker<D>, group: Rc<Group<D::Io>>, slot: &'a Slot) -> Reach<'a, D> {
+    pub(crate) fn new(worker: &'a Rc<Worker<D>>, group: Rc<Group<D::Io>>, slot: &'a Slot) -> Reach<'a, D> {
         Reach { worker, slot, group, tried: 0, until: 0 }
     }
 
@@ -96,14 +97,13 @@ impl<'a, D: Dial> Reach<'a, D> {
 
     async fn connect(&mut self, seat: &Seat<D::Io>) -> Result<D::Io, Failure> {
         let (worker, slot) = (self.worker, self.slot);
-        worker.stats.connected();
         let connect_ms = worker.settings.timeouts.connect_ms;
         if self.until == 0 {
             self.until = worker.clock.after(connect_ms.saturating_mul(ATTEMPTS));
         }
         slot.set(worker.clock.after(connect_ms).min(self.until));
         let backend = seat.backend();
-        let mut dialing = std::pin::pin!(worker.dial.connect(&backend.address));
+        let mut dialing = std::pin::pin!(h2::connect(worker, &backend.address, seat.http2()));
         let connected = poll_fn(|cx| match dialing.as_mut().poll(cx) {
             Poll::Pending => slot.pending(cx, &worker.clock),
             ready => ready,

@@ -21,6 +21,7 @@ use doorward_core::decide::Forward;
 use doorward_core::policy::Policy;
 use doorward_core::reason::Reason;
 use std::future::poll_fn;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
@@ -115,7 +116,7 @@ pub(crate) struct Room<'x> {
 
 /// Sends the request and brings the answer.
 pub(crate) async fn exchange<S: Io, D: Dial>(
-    worker: &Worker<D>,
+    worker: &Rc<Worker<D>>,
     plan: &Plan<'_>,
     caller: &mut S,
     slot: &Slot,

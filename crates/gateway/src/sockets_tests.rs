@@ -36,7 +36,7 @@ struct Dialer(RefCell<VecDeque<Mock>>);
 
 impl Dial for Dialer {
     type Io = Mock;
-    async fn connect(&self, _: &Address) -> io::Result<Mock> {
+    async fn connect(&self, _: &Address, _: bool) -> io::Result<Mock> {
         self.0.borrow_mut().pop_front().ok_or_else(|| io::ErrorKind::ConnectionRefused.into())
     }
 }
@@ -85,6 +85,7 @@ fn settings() -> Arc<Settings> {
             name: "test".to_owned(),
             cores: 1,
             plain_http: PlainHttp::Serve,
+            plain_http2: false,
             https_port: None,
             hsts: None,
             trusted: Trusted::default(),

@@ -2,6 +2,7 @@
 use crate::clock::Clock;
 use crate::condition::Conditions;
 use crate::desk::Desk;
+use crate::h2::Links;
 use crate::hops::Via;
 use crate::input::{Buffers, Input};
 use crate::pool::{Dial, Pool};
@@ -122,6 +123,8 @@ pub(crate) struct Worker<D: Dial> {
     pub(crate) clock: Clock,
     pub(crate) buffers: Buffers,
     pub(crate) pool: Pool<D::Io>,
+    /// HTTP/2 connections to upstreams.
+    pub(crate) links: Links,
     pub(crate) dial: D,
     pub(crate) stats: Arc<CoreStats>,
     pub(crate) signing_keys: KeptKeys,
@@ -194,6 +197,7 @@ impl<D: Dial> Worker<D> {
             clocks: p.clocks,
             clock: Clock::default(),
             buffers: Buffers::default(),
+            links: Links::default(),
             dial: p.dial,
             stats: p.stats,
             signing_keys: KeptKeys::default(),

@@ -132,6 +132,14 @@ const PROOFS: &[Proof] = &[
         n: &[200],
     },
     Proof {
+        name: "h2-floods",
+        what: "each flood over HTTP/2 for so many seconds from four connections: memory, and the p99 of others",
+        binary: BLACK_BOX,
+        filter: Some("http2_load::"),
+        engines: &[],
+        n: &[600],
+    },
+    Proof {
         name: "token-keys",
         what: "the key that signs tokens rotated under load at two nodes: no token is refused",
         binary: BLACK_BOX,
