@@ -164,6 +164,10 @@ impl<I> Seat<I> {
     pub(crate) fn bit(&self) -> u32 {
         1 << self.at
     }
+    /// Whether it is spoken to in HTTP/2.
+    pub(crate) fn http2(&self) -> bool {
+        self.group.upstream.http2
+    }
     /// The address, where there are others as well.
     pub(crate) fn one_of_many(&self) -> Option<&Arc<Condition>> {
         (self.group.backends.len() > 1).then(|| &self.backend().condition)
