@@ -188,10 +188,6 @@ impl<I: Io> Seat<I> {
     pub(crate) fn take(&self, now: u32, ticks: u32) -> Option<I> {
         self.backend().take(now, ticks)
     }
-    /// Whether its connections speak HTTP/2.
-    pub(crate) fn http2(&self) -> bool {
-        self.group.upstream.http2
-    }
     /// Keeps a connection whose last answer has ended, where there are not `most` already.
     pub(crate) fn keep(&self, io: I, now: u32, most: usize) {
         let mut idle = self.backend().idle.borrow_mut();
