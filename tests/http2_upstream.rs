@@ -205,3 +205,22 @@ fn over_tls_both_sides_agree_on_it() {
     gateway.ask(caller.get("/old/x")).expect(502, "upstream_failed");
     assert_eq!(read.load(std::sync::atomic::Ordering::SeqCst), 0);
 }
+
+/// Whoever speaks HTTP/2 alone is probed in it.
+#[test]
+fn probes_speak_it_as_well() {
+    let upstream = Http2Upstream::start();
+    let policy = format!(
+        "[[workspace]]\nid = \"w\"\nenvironment = \"production\"\n[[api]]\nid = \"a\"\ndialect = \"voucherify\"\n\
+         upstream = {{ production = {{ addresses = [\"http://{}\"], http2 = true, \
+         probe = {{ path = \"/nothing/health\", every_s = 1, unhealthy_after = 1 }} }} }}\n\
+         [[api.route]]\npath = \"/v1/*\"\n",
+        upstream.address
+    );
+    let mut gateway = Setup::new().policy(policy).prepare();
+    let caller = gateway.actor("w", "server", &[]);
+    gateway.start();
+    eventually("two probes", || upstream.asked("/nothing/health").len() >= 2);
+    assert_eq!(upstream.asked("/nothing/health")[0].get(":method"), Some("GET"));
+    gateway.ask(caller.get("/v1/x")).expect_ok();
+}

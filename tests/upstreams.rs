@@ -1,6 +1,6 @@
 //! Several addresses for one service: load, health, probes, limits; and what a request says about its way.
 use crate::faults::{complaints, metric};
-use crate::support::{Actor, Answer, Do, Gateway, Setup, Upstream, eventually, tag, wait_for};
+use crate::support::{Actor, Answer, Do, Gateway, Http2Upstream, Setup, Upstream, eventually, tag, wait_for};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
@@ -146,20 +146,49 @@ fn a_probe_takes_an_address_out_and_back() {
     eventually("the probe to fail", || !up(&gateway, &one.address));
     assert!(up(&gateway, &other.address));
     let tag = tag();
-    (0..10).for_each(|_| drop(gateway.ask(caller.get(&format!("/v1/{tag}"))).expect_ok()));
+    for _ in 0..10 {
+        gateway.ask(caller.get(&format!("/v1/{tag}"))).expect_ok();
+    }
     assert_eq!((one.seen(&tag).len(), other.seen(&tag).len()), (0, 10));
     let probe = one.seen("/up").remove(0);
     assert_eq!(probe.get("host"), Some(one.address.to_string().as_str()));
     assert_eq!((probe.get("user-agent"), probe.get("connection")), (Some("doorward-probe"), Some("close")));
     one.on("/up", Do::answer("HTTP/1.1 204 Fine\r\n\r\n"));
     eventually("the probe to be answered", || up(&gateway, &one.address));
-    (0..10).for_each(|_| drop(gateway.ask(caller.get(&format!("/v1/{tag}"))).expect_ok()));
+    for _ in 0..10 {
+        gateway.ask(caller.get(&format!("/v1/{tag}"))).expect_ok();
+    }
     assert_eq!(one.seen(&tag).len(), 5);
     // A policy without the probe forgets what it said.
     one.on("/up", Do::answer("HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n"));
     eventually("the probe to fail again", || !up(&gateway, &one.address));
     gateway.apply(&policy(&list([&one.address, &other.address]))).ok();
     eventually("the verdict to be forgotten", || up(&gateway, &one.address));
+}
+
+/// HTTP/2 as well: who does not speak it is ill, and a dead address costs no request.
+#[test]
+fn http2_is_probed_in_http2() {
+    let (speaks, does_not, dead) = (Http2Upstream::start(), Upstream::start(), nobody());
+    let upstream = format!(
+        "{{ addresses = {}, http2 = true, probe = {{ path = \"/up\", every_s = 1, unhealthy_after = 1 }} }}",
+        list([&dead, &does_not.address, &speaks.address])
+    );
+    let (gateway, caller) = gateway(&upstream, |s| s);
+    eventually("the probes", || !up(&gateway, &dead) && !up(&gateway, &does_not.address));
+    eventually("the question", || !speaks.asked("/up").is_empty());
+    let asked = speaks.asked("/up").remove(0);
+    assert_eq!((asked.get(":method"), asked.get(":scheme")), (Some("GET"), Some("http")));
+    assert_eq!(
+        (asked.get(":authority"), asked.get("user-agent")),
+        (Some(&*speaks.address.to_string()), Some("doorward-probe"))
+    );
+    for _ in 0..10 {
+        let answer = gateway.ask(caller.post("/v1/x", b"once"));
+        assert_eq!((answer.status, answer.text().as_str()), (200, "once"));
+        assert!(answer.get("via").is_some_and(|via| via.starts_with("2.0 doorward-")), "{answer:?}");
+    }
+    assert!(up(&gateway, &speaks.address));
 }
 
 /// At its limit an address gets nothing more; who waits too long is told to come again.
@@ -172,7 +201,9 @@ fn an_address_has_so_many_requests_and_no_more() {
     let (tag, go) = (tag(), Arc::new(AtomicBool::new(false)));
     up.on(&tag, vec![Do::Until(Arc::clone(&go)), Do::Say(OK.to_vec())]);
     let mut held: Vec<_> = (0..2).map(|_| gateway.connect()).collect();
-    held.iter_mut().for_each(|c| drop(c.send(caller.get(&format!("/v1/{tag}")))));
+    for connection in &mut held {
+        connection.send(caller.get(&format!("/v1/{tag}")));
+    }
     eventually("both requests", || up.seen(&tag).len() == 2);
     // On whichever core: each connection goes to the next one.
     for _ in 0..2 {
@@ -185,9 +216,13 @@ fn an_address_has_so_many_requests_and_no_more() {
     }
     assert!(up.seen("/v1/third").is_empty());
     let mut waiting: Vec<_> = (0..2).map(|_| gateway.connect()).collect();
-    waiting.iter_mut().for_each(|c| drop(c.send(caller.get("/v1/fourth"))));
+    for connection in &mut waiting {
+        connection.send(caller.get("/v1/fourth"));
+    }
     go.store(true, Ordering::SeqCst);
-    waiting.iter_mut().chain(&mut held).for_each(|c| drop(c.answer().expect_ok()));
+    for connection in waiting.iter_mut().chain(&mut held) {
+        connection.answer().expect_ok();
+    }
     let in_flight = format!("doorward_upstream_in_flight{{upstream=\"http://{}\"}}", up.address);
     eventually("every place to be free", || metric(&gateway, &in_flight) == 0.0);
 }

@@ -169,6 +169,10 @@ impl<I> Seat<I> {
     pub(crate) fn bit(&self) -> u32 {
         1 << self.at
     }
+    /// Whether it is spoken to in HTTP/2.
+    pub(crate) fn http2(&self) -> bool {
+        self.group.upstream.http2
+    }
     /// The address, where there are others as well.
     pub(crate) fn one_of_many(&self) -> Option<&Arc<Condition>> {
         (self.group.backends.len() > 1).then(|| &self.backend().condition)
@@ -188,10 +192,6 @@ impl<I: Io> Seat<I> {
     /// A kept connection.
     pub(crate) fn take(&self, now: u32, ticks: u32) -> Option<I> {
         self.backend().take(now, ticks)
-    }
-    /// Whether its connections speak HTTP/2.
-    pub(crate) fn http2(&self) -> bool {
-        self.group.upstream.http2
     }
     /// Keeps a connection whose last answer has ended, where there are not `most` already.
     pub(crate) fn keep(&self, io: I, now: u32, most: usize) {

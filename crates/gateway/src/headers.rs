@@ -58,7 +58,7 @@ pub(crate) fn upgraded(out: &mut Vec<u8>, raw: &[u8], head: &Head, plan: &Plan<'
         field(out, name, value);
     }
     changes(out, protocol);
-    out.extend_from_slice(plan.via.line(head.minor));
+    out.extend_from_slice(plan.via.line(head.minor, false));
     out.extend_from_slice(plan.extra);
     out.extend_from_slice(b"\r\n");
 }
@@ -237,8 +237,16 @@ fn ours(name: &[u8]) -> bool {
         || name.len() > CORS.len() && name[..CORS.len()].eq_ignore_ascii_case(CORS)
 }
 
-/// The head of the answer.
-pub(crate) fn response(out: &mut Vec<u8>, raw: &[u8], head: &Head, plan: &Plan<'_>, chunk: bool, keep: bool) {
+/// The head of the answer. `http2`: it came in HTTP/2.
+pub(crate) fn response(
+    out: &mut Vec<u8>,
+    raw: &[u8],
+    head: &Head,
+    plan: &Plan<'_>,
+    http2: bool,
+    chunk: bool,
+    keep: bool,
+) {
     status_line(out, raw, head);
     for (name, value, kind) in wire::end_to_end(raw, head, Towards::Caller) {
         let said_here = ours(name) || plan.limited && quota::is_ours(name);
@@ -257,7 +265,7 @@ pub(crate) fn response(out: &mut Vec<u8>, raw: &[u8], head: &Head, plan: &Plan<'
         _ if chunk => out.extend_from_slice(b"transfer-encoding: chunked\r\n"),
         _ => {}
     }
-    out.extend_from_slice(plan.via.line(head.minor));
+    out.extend_from_slice(plan.via.line(head.minor, http2));
     out.extend_from_slice(plan.extra);
     if !keep {
         out.extend_from_slice(b"connection: close\r\n");

@@ -6,20 +6,20 @@ use memchr::memmem;
 /// How this installation tells that a message came through it.
 pub(crate) struct Via {
     name: Box<[u8]>,
-    /// The field line, for a message that came in HTTP/1.0 and in HTTP/1.1.
-    lines: [Box<[u8]>; 2],
+    /// The field line, for a message that came in HTTP/1.0, in HTTP/1.1 and in HTTP/2.
+    lines: [Box<[u8]>; 3],
 }
 
 impl Via {
     /// Under the name that all nodes of the installation have.
     pub(crate) fn new(name: &str) -> Via {
         let line = |version: &str| format!("via: {version} {name}\r\n").into_bytes().into_boxed_slice();
-        Via { name: name.as_bytes().into(), lines: [line("1.0"), line("1.1")] }
+        Via { name: name.as_bytes().into(), lines: [line("1.0"), line("1.1"), line("2.0")] }
     }
 
-    /// What is added to a message that came in this minor version.
-    pub(crate) fn line(&self, minor: u8) -> &[u8] {
-        &self.lines[usize::from(minor > 0)]
+    /// What is added to a message that came like this. `minor` is that of HTTP/1.
+    pub(crate) fn line(&self, minor: u8, http2: bool) -> &[u8] {
+        &self.lines[if http2 { 2 } else { usize::from(minor > 0) }]
     }
 
     /// Whether a request has come through this installation before. The name is looked for wherever it may stand: nobody

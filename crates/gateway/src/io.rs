@@ -15,6 +15,10 @@ pub(crate) trait Io: AsyncRead + AsyncWrite + Unpin + 'static {
     fn abort(&mut self);
     /// Whether a write that fails has sent nothing.
     fn tells_what_it_sent(&self) -> bool;
+    /// Whether it is a stream of an HTTP/2 connection.
+    fn is_http2(&self) -> bool {
+        false
+    }
 }
 
 /// A TCP connection, with TLS or without.
@@ -43,6 +47,10 @@ impl Io for Stream {
             Stream::Tls(_) => false,
             Stream::Bridged(s) => s.tells_what_it_sent(),
         }
+    }
+
+    fn is_http2(&self) -> bool {
+        matches!(self, Stream::Bridged(_))
     }
 }
 

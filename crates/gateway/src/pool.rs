@@ -31,7 +31,8 @@ pub(crate) trait Dial: 'static {
 /// the policy.
 pub(crate) struct Pool<I> {
     groups: RefCell<HashMap<usize, Rc<Group<I>>>>,
-    backends: RefCell<HashMap<Arc<Address>, Rc<Backend<I>>>>,
+    /// By address, and whether it is spoken to in HTTP/2: connections are of one kind.
+    backends: RefCell<HashMap<(Arc<Address>, bool), Rc<Backend<I>>>>,
     conditions: Arc<Conditions>,
     /// Idle connections that are kept to each address.
     pub(crate) most: usize,
@@ -59,7 +60,7 @@ impl<I: Io> Pool<I> {
         let mut known = self.backends.borrow_mut();
         let backend = |address: &Arc<Address>| {
             let new = || Rc::new(Backend::new(Arc::clone(address), self.conditions.of(address)));
-            Rc::clone(known.entry(Arc::clone(address)).or_insert_with(new))
+            Rc::clone(known.entry((Arc::clone(address), upstream.http2)).or_insert_with(new))
         };
         let backends = upstream.addresses.iter().map(backend).collect();
         let group = Rc::new(Group::new(Arc::clone(upstream), backends));

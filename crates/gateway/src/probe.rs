@@ -3,6 +3,7 @@ use crate::condition::{Condition, Conditions};
 use crate::h2;
 use crate::io::Stream;
 use crate::pool::{Dial, Network};
+use crate::pump::field;
 use crate::text::decimal;
 use crate::wire::{self, Head, Lines};
 use doorward_core::live::Live;
@@ -16,6 +17,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// How often is looked whether something is to be done.
 const LOOK_MS: u64 = 100;
+/// How upstreams know a probe.
+const AGENT: &[u8] = b"doorward-probe";
 
 /// One address, asked in one way.
 struct Asked {
@@ -140,14 +143,19 @@ fn renewed<'a>(
 /// The status of the answer.
 async fn ask(dial: &Network, asked: &Asked) -> std::io::Result<u16> {
     let mut io: Stream = dial.connect(&asked.address, asked.http2).await?;
-    let mut out = b"GET ".to_vec();
-    out.extend_from_slice(asked.probe.path.as_bytes());
-    out.extend_from_slice(b" HTTP/1.1\r\nhost: ");
-    host(&mut out, &asked.address);
-    out.extend_from_slice(b"\r\nuser-agent: doorward-probe\r\nconnection: close\r\n\r\n");
+    let mut authority = Vec::new();
+    host(&mut authority, &asked.address);
+    let path = asked.probe.path.as_bytes();
     if asked.http2 {
-        return h2::status(&mut io, asked.address.tls, &out).await;
+        return h2::ask(&mut io, asked.address.tls, &authority, path, AGENT).await;
     }
+    let mut out = b"GET ".to_vec();
+    out.extend_from_slice(path);
+    out.extend_from_slice(b" HTTP/1.1\r\n");
+    for (name, value) in [(&b"host"[..], &authority[..]), (b"user-agent", AGENT), (b"connection", b"close")] {
+        field(&mut out, name, value);
+    }
+    out.extend_from_slice(b"\r\n");
     io.write_all(&out).await?;
     io.flush().await?;
     let (limits, mut lines, mut head) = (wire::Limits::default(), Lines::default(), Head::default());

@@ -295,7 +295,8 @@ impl<S: Io, D: Dial> Exchange<'_, S, D> {
         self.down.chunk = unbounded && plan.minor > 0;
         // `consume` has just moved past the head; it still stands right before the unused bytes.
         let raw = self.reply.before(end);
-        headers::response(&mut self.down.out, raw, self.head, plan, self.down.chunk, self.ended.keep);
+        let http2 = self.upstream.is_http2();
+        headers::response(&mut self.down.out, raw, self.head, plan, http2, self.down.chunk, self.ended.keep);
         self.phase = Phase::Body;
         let broken = self.down.take(self.reply, &|_| true);
         broken.map_err(|_| refused(Reason::UpstreamFailed, "upstream-chunk"))

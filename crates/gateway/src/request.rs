@@ -223,7 +223,7 @@ impl<S: Io, D: Dial> Connection<S, D> {
                     peer,
                     request_id,
                     framing,
-                    via: worker.via.line(minor),
+                    via: worker.via.line(minor, self.io.is_http2()),
                     forwards,
                     upgrade: upgrade.as_ref().map(|u| &*u.protocol),
                 };

@@ -27,6 +27,7 @@ use std::time::Duration;
 mod cases;
 mod mock;
 mod model;
+mod tunnel;
 
 use cases::{CASES, Case};
 use mock::{Mock, Script, Trouble};
@@ -45,7 +46,7 @@ fn live() -> &'static Arc<Live> {
     static LIVE: OnceLock<Arc<Live>> = OnceLock::new();
     LIVE.get_or_init(|| {
         let text = "[[api]]\nid = \"a\"\ndialect = \"standard\"\nupstream = { production = \"http://u:1\" }\n\
-            [[api.route]]\npath = \"/open/*\"\npublic = true\n[[api.route]]\npath = \"/keyed\"\n\
+            [[api.route]]\npath = \"/open/*\"\npublic = true\n[[api.route]]\npath = \"/keyed\"\n[[api.route]]\npath = \"/up\"\npublic = true\nupgrades = [\"websocket\"]\n\
             [[api.route]]\npath = \"/here\"\npublic = true\ntarget = \"token\"\n[[api.route]]\npath = \"/key\"\npublic = true\ntarget = \"jwks\"\n";
         let live = Live::new(Arc::new(Keys::derive(&[7; 32])));
         live.policy.store(Arc::new(compile(&draft::read(text).unwrap(), None).unwrap()));

@@ -119,6 +119,15 @@ fn sections_have_to_fit_together() {
     );
     assert_eq!(only(&format!("{plain}[plain_http]\nhttps_port = 443\n")), Vec::<String>::new());
     assert_eq!(only(&format!("{plain}[plain_http]\nmode = \"refuse\"\n")), Vec::<String>::new());
+    // HTTP/2 over plain HTTP needs a listener for it.
+    let switched_on = "[plain_http]\nmode = \"serve\"\nhttp2 = true\n";
+    let c = read(&format!("{store}{plain}{switched_on}"), Path::new("")).unwrap();
+    assert!(c.plain_http2 && !read(LEAST, Path::new("")).unwrap().plain_http2);
+    let without = only(&format!("[listen]\noperations = \"127.0.0.1:1\"\n{switched_on}"));
+    assert!(
+        without.iter().any(|m| m.starts_with("line 8, plain_http.http2: there is no `listen.plain`")),
+        "{without:?}"
+    );
     // Files without a listener, a listener without files.
     let unused = only(&format!("{plain}[plain_http]\nmode = \"serve\"\n[tls]\ncertificate_file = \"c\"\n"));
     assert_eq!(unused, ["line 9, tls.certificate_file: there is no `listen.tls`, so nothing would use it"]);

@@ -237,6 +237,10 @@ impl Io for Bridge {
     fn tells_what_it_sent(&self) -> bool {
         false
     }
+
+    fn is_http2(&self) -> bool {
+        true
+    }
 }
 
 impl Drop for Bridge {

@@ -123,7 +123,7 @@ fn begin(link: &Shared) -> Option<Bridge> {
 }
 
 /// Begins a stream.
-pub(super) fn reserve(link: &Shared) -> Bridge {
+fn reserve(link: &Shared) -> Bridge {
     let mut state = link.borrow_mut();
     state.reserved = state.reserved.wrapping_add(1);
     let id = RESERVED | state.reserved;

@@ -188,9 +188,7 @@ impl<S: Io, D: Dial> Driver<S, D> {
             if state.waiting() == 0 {
                 state.out.clear();
                 state.out_at = 0;
-                if state.out.capacity() > 2 * OUT_BYTES {
-                    state.out = Vec::new();
-                }
+                state.shrink();
                 if !self.unflushed {
                     return Poll::Ready(Ok(()));
                 }

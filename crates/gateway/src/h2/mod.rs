@@ -6,7 +6,7 @@
 //!
 //! `hpack`, `huffman` and `table` compress fields; `frame` writes and `receive` and `control` read frames; `state` is
 //! one connection; `heads` writes fields as heads and `send` takes heads apart; `bridge` is a stream as the engine
-//! sees it; `drive` moves bytes; `server` and `client` are the two ends; `flood` counts what brings nothing.
+//! sees it; `drive` moves bytes; `server` and `client` are the two ends; `probe` asks one question; `flood` counts what brings nothing.
 mod bridge;
 mod client;
 mod control;
@@ -16,7 +16,7 @@ mod frame;
 mod heads;
 mod hpack;
 mod huffman;
-mod once;
+mod probe;
 mod receive;
 mod send;
 mod server;
@@ -27,7 +27,7 @@ mod wrong;
 pub(crate) use bridge::Bridge;
 pub(crate) use client::{Links, connect};
 pub(crate) use frame::PREFACE;
-pub(crate) use once::status;
+pub(crate) use probe::ask;
 pub(crate) use server::serve;
 pub(crate) use wrong::rejected;
 

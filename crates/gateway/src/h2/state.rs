@@ -17,6 +17,11 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
+/// Memory for frames that a connection without streams keeps, in bytes.
+const IDLE_OUT_BYTES: usize = 4 * 1024;
+/// Places for streams that it keeps.
+const IDLE_STREAMS: usize = 16;
+
 /// Which end of the connection this is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
@@ -252,6 +257,17 @@ impl State {
 
     pub(super) fn wake_driver(&mut self) {
         self.driver.take().into_iter().for_each(Waker::wake);
+    }
+
+    /// Gives back memory that was needed for a while. What is idle keeps little.
+    pub(super) fn shrink(&mut self) {
+        let most = if self.streams.is_empty() { IDLE_OUT_BYTES } else { 2 * OUT_BYTES };
+        if self.out.capacity() > most {
+            self.out = Vec::new();
+        }
+        if self.streams.is_empty() && self.streams.capacity() > IDLE_STREAMS {
+            self.streams = HashMap::new();
+        }
     }
 
     /// Bytes that wait for the socket.
