@@ -43,7 +43,8 @@ fuzz_target!(|data: &[u8]| {
     }
     let with = |first: &str, last: &str| {
         let between = |a: &[u8], b: &[u8]| {
-            if a.is_empty() || b.is_empty() { [a, b].concat() } else { [a, b","as & [u8], b].concat() }
+            let comma: &[u8] = if a.is_empty() || b.is_empty() { b"" } else { b"," };
+            [a, comma, b].concat()
         };
         told(&[between(&between(first.as_bytes(), &line), last.as_bytes())]).0
     };

@@ -25,6 +25,8 @@ pub struct Oddities {
     pub asks_for: PathRules,
     /// Whether an upstream could read the path otherwise than as sent.
     pub readings_differ: bool,
+    /// Whether some segment has parameters (`;`).
+    parameters: bool,
 }
 
 impl Oddities {
@@ -88,7 +90,7 @@ pub fn oddities(path: &[u8]) -> Oddities {
                 }
             }
             b'\\' => odd.never = odd.never.or(Some("path-backslash")),
-            b';' => special = true,
+            b';' => (special, odd.parameters) = (true, true),
             b'/' => special |= matches!(path.get(i + 1), Some(b'/' | b'.')),
             _ => {}
         }
@@ -146,23 +148,57 @@ pub fn segments(path: &[u8]) -> SmallVec<[&[u8]; 16]> {
 /// How often a server may decode what it decoded already.
 const MOST_DECODINGS: usize = 3;
 
+/// What an upstream makes of escapes before it looks for segments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Escapes {
+    /// Decodes them all: an encoded slash divides.
+    Divide,
+    /// Decodes them within segments: an encoded slash divides nothing.
+    StayWithin,
+    /// Nothing.
+    Unread,
+}
+
 /// In what lenient upstreams differ from each other.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Habits {
+    escapes: Escapes,
     /// Cuts parameters off before it decodes, rather than after.
-    pub parameters_first: bool,
+    parameters_first: bool,
     /// Takes what looks like ASCII for it, and cuts white space and dots around names off.
-    pub best_fit: bool,
+    best_fit: bool,
+}
+
+const fn habits(escapes: Escapes, parameters_first: bool, best_fit: bool) -> Habits {
+    Habits { escapes, parameters_first, best_fit }
 }
 
 impl Habits {
-    /// Every mixture.
-    pub const ALL: [Habits; 4] = [
-        Habits { parameters_first: false, best_fit: true },
-        Habits { parameters_first: true, best_fit: true },
-        Habits { parameters_first: false, best_fit: false },
-        Habits { parameters_first: true, best_fit: false },
+    /// Every mixture that makes a difference, the most lenient first.
+    pub const ALL: [Habits; 10] = [
+        habits(Escapes::Divide, false, true),
+        habits(Escapes::Divide, false, false),
+        habits(Escapes::Divide, true, true),
+        habits(Escapes::Divide, true, false),
+        habits(Escapes::StayWithin, false, true),
+        habits(Escapes::StayWithin, false, false),
+        habits(Escapes::StayWithin, true, true),
+        habits(Escapes::StayWithin, true, false),
+        habits(Escapes::Unread, true, true),
+        habits(Escapes::Unread, true, false),
     ];
+    /// Those that differ about paths without parameters, encoded slashes, dot segments and empty ones.
+    const FEW: usize = 2;
+}
+
+impl Oddities {
+    /// The upstreams that could differ about such a path.
+    #[must_use]
+    pub fn readers(&self) -> &'static [Habits] {
+        let PathRules { encoded_slash, empty_segments, dot_segments } = self.asks_for;
+        let plain = !(encoded_slash || empty_segments || dot_segments || self.parameters);
+        if plain { &Habits::ALL[..Habits::FEW] } else { &Habits::ALL }
+    }
 }
 
 /// The segments as a lenient upstream might read them: decoded, without parameters, dots resolved, empty ones dropped.
@@ -174,23 +210,24 @@ pub fn lenient_segments(path: &[u8], habits: Habits) -> Vec<Vec<u8>> {
         let mut text = segment.to_vec();
         for _ in 0..MOST_DECODINGS {
             match decoded(&text) {
-                Cow::Borrowed(_) => break,
-                Cow::Owned(decoded) if habits.best_fit => text = best_fit(decoded),
-                Cow::Owned(decoded) => text = decoded,
+                Cow::Owned(decoded) if habits.escapes != Escapes::Unread => {
+                    text = if habits.best_fit { best_fit(decoded) } else { decoded };
+                }
+                _ => break,
             }
         }
         // Some look for the end of the path in what they decoded.
         let end = text.iter().position(|b| matches!(b, b'?' | b'#'));
-        for part in text[..end.unwrap_or(text.len())].split(|b| matches!(b, b'/' | b'\\')) {
+        let text = &text[..end.unwrap_or(text.len())];
+        let divides = |b: &u8| habits.escapes == Escapes::Divide && matches!(b, b'/' | b'\\');
+        for part in text.split(divides) {
             match without_parameters(part) {
                 b"." => {}
                 b".." => drop(out.pop()),
-                other if habits.best_fit => match trimmed(other) {
+                other => match if habits.best_fit { trimmed(other) } else { other } {
                     b"" => {}
                     other => out.push(other.to_vec()),
                 },
-                b"" => {}
-                other => out.push(other.to_vec()),
             }
         }
         if end.is_some() {

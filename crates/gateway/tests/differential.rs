@@ -7,7 +7,12 @@
 //!
 //! Where hyper is known to be stricter than `wire`, it is listed here, with the reason:
 //! nothing so far.
-#![allow(clippy::panic, clippy::print_stdout, reason = "a test reports by printing and fails by panicking")]
+#![allow(
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "a test reports by printing and fails by panicking"
+)]
 
 #[path = "differential/corpus.rs"]
 mod corpus;

@@ -62,7 +62,8 @@ fn policy(places: &[Place]) -> Policy {
              route = [{{ path = \"{template}\", public = {public} }}]\n"
         ));
     }
-    compile(&draft::read(&text).unwrap(), None).unwrap()
+    let draft = draft::read(&text).expect("a policy");
+    compile(&draft, None).expect("a policy")
 }
 
 /// What becomes of a target.

@@ -1,6 +1,6 @@
 //! Which route a request is for.
 use super::{Denial, Facts, Refusal};
-use crate::path;
+use crate::path::{self, Habits};
 use crate::policy::{Api, Policy, RouteId, host_name};
 use crate::reason::Reason;
 use crate::request::{Lookup, RequestView};
@@ -74,8 +74,8 @@ fn only_route<'p>(path: &[u8], host: &str, policy: &'p Policy) -> Result<&'p [Ro
         return Err(ambiguous(fact, path::sentence(fact)));
     }
     // What leads nowhere as it was sent goes nowhere, whatever others read.
-    let elsewhere = |habits| policy.table.as_read_leniently(host, path, habits) != found;
-    if (odd.readings_differ || alike && !found.is_empty()) && path::Habits::ALL.into_iter().any(elsewhere) {
+    let elsewhere = |habits: &Habits| policy.table.as_read_leniently(host, path, *habits) != found;
+    if (odd.readings_differ || alike && !found.is_empty()) && odd.readers().iter().any(elsewhere) {
         return Err(ambiguous(
             "path-two-routes",
             "The path leads to different routes for servers that decode it, or that know no capital letters.",

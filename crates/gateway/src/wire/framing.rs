@@ -38,6 +38,14 @@ pub(super) fn read<'a>(
         let kind = kind(name);
         if kind != FieldKind::Other {
             said.field(kind, name, field.value, head)?;
+            if matches!(kind, FieldKind::ContentLength | FieldKind::TransferEncoding)
+                && !plainly_spaced(raw, field.value)
+            {
+                return Err(match kind {
+                    FieldKind::ContentLength => Reject::ContentLengthInvalid,
+                    _ => Reject::TransferEncodingNotChunked,
+                });
+            }
         }
         head.fields.push(Field { name: Span::of(raw, name), value: Span::of(raw, field.value), kind });
     }
@@ -86,6 +94,15 @@ impl<'a> Said<'a> {
         }
         Ok(())
     }
+}
+
+/// Whether nothing but spaces stands between the colon, the value and the line's end. A tab would be allowed there (RFC 9110
+/// 5.6.3), but llhttp takes one behind `chunked` for part of a coding that it does not know.
+fn plainly_spaced(raw: &[u8], value: &[u8]) -> bool {
+    let start = (value.as_ptr() as usize).wrapping_sub(raw.as_ptr() as usize);
+    let before = raw[..start].iter().rev().take_while(|b| **b != b':');
+    let behind = raw[start + value.len()..].iter().take_while(|b| **b != b'\r');
+    before.chain(behind).all(|b| *b == b' ')
 }
 
 /// 1 to 18 decimal digits: no sign, no list, no white space, no other base (RFC 9110 8.6). 18 digits can't overflow.

@@ -83,7 +83,7 @@ fn s9112_1_one_plain_length() {
         ("", Framing::None),
         ("Content-Length: 0\r\n", Framing::None),
         ("Content-Length: 5\r\n", Framing::Length(5)),
-        ("content-length:\t007 \r\n", Framing::Length(7)),
+        ("content-length:  007 \r\n", Framing::Length(7)),
         ("Content-Length: 999999999999999999\r\n", Framing::Length(999_999_999_999_999_999)),
     ] {
         assert_eq!(with(lines).map(|h| h.framing), Ok(framing), "{lines}");
@@ -110,6 +110,11 @@ fn s9112_1_one_plain_length() {
         assert_eq!(with(&lines).err(), Some(Reject::ContentLengthInvalid), "{value}");
         assert_eq!(answer("200", &lines, false).err(), Some(Reject::ContentLengthInvalid), "{value}");
     }
+    for value in ["5\t", "\t5", " \t 5"] {
+        let lines = format!("Content-Length:{value}\r\n");
+        assert_eq!(with(&lines).err(), Some(Reject::ContentLengthInvalid), "{value:?}");
+    }
+    assert_eq!(with("Content-Length:   5  \r\n").map(|h| h.framing), Ok(Framing::Length(5)));
     for second in ["5", "6", "0"] {
         let lines = format!("Content-Length: 5\r\nA: b\r\ncontent-length: {second}\r\n");
         assert_eq!(with(&lines).err(), Some(Reject::ContentLengthRepeated));
@@ -141,6 +146,9 @@ fn s9112_2_chunked_once_and_nothing_else() {
         "identity",
         "chunke d",
         "chunked\u{b}",
+        "chunked\t",
+        "\tchunked",
+        "chunked \t",
     ] {
         let lines = format!("Transfer-Encoding: {value}\r\n");
         let expected =

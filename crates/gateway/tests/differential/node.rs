@@ -14,6 +14,11 @@ const EXCEPTIONS: &[(&str, &str)] = &[
         "HPE_INVALID_CHUNK_SIZE",
         "it reads the grammar of chunk extensions; here they are bounded, and never sent on",
     ),
+    (
+        "HPE_CLOSED_CONNECTION",
+        "it takes Proxy-Connection for Connection, and either in trailers and interim heads, and stops; the plain reader \
+         has its say about when a connection ends",
+    ),
     ("HPE_STRICT", "the same in older versions"),
 ];
 

@@ -21,19 +21,21 @@ pub(crate) struct Server {
     dots: bool,
     /// Drops dots and white space at the end of segments, and white space at their start.
     trims: bool,
+    /// Leaves an encoded slash encoded.
+    keeps_slashes: bool,
     /// Knows no difference between capitals and small letters.
     folds: bool,
 }
 
 impl Server {
     /// How many kinds there are.
-    pub(crate) const KINDS: u32 = 4 << 9;
+    pub(crate) const KINDS: u32 = 4 << 10;
 
     /// The nth kind. The last one has every habit.
     pub(crate) fn nth(n: u32) -> Server {
         let on = |bit: u32| n & (1 << bit) != 0;
         Server {
-            decodes: (n >> 9) as u8,
+            decodes: (n >> 10) as u8,
             dots_first: on(0),
             parameters_first: on(1),
             parameters: on(2),
@@ -43,6 +45,7 @@ impl Server {
             dots: on(6),
             trims: on(7),
             folds: on(8),
+            keeps_slashes: !on(9),
         }
     }
 
@@ -100,7 +103,7 @@ impl Server {
         while at < text.len() {
             let wide = matches!(text.get(at + 1), Some(b'u' | b'U')) && self.best_fit;
             match (text[at], digits(at + 1, 2), digits(at + 2, 4)) {
-                (b'%', Some(octet), _) => {
+                (b'%', Some(octet), _) if !(self.keeps_slashes && matches!(octet as u8, b'/' | b'\\')) => {
                     out.push(octet as u8);
                     at += 3;
                 }
