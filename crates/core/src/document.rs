@@ -119,6 +119,26 @@ impl<'d> Entry<'d, '_> {
     pub fn wrong(&self, message: impl Into<String>) {
         self.document.mistake(self.line(), self.place.clone(), message);
     }
+    /// Whether it is a table.
+    #[must_use]
+    pub fn is_table(&self) -> bool {
+        self.value.get_ref().is_table()
+    }
+    /// Whether it is a list.
+    #[must_use]
+    pub fn is_list(&self) -> bool {
+        self.value.get_ref().is_array()
+    }
+    /// How many entries a list has; 0 where it is none.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.value.get_ref().as_array().map_or(0, |items| items.len())
+    }
+    /// Whether it is an empty list, or none at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
     fn expected<T>(&self, what: &str) -> Option<T> {
         self.wrong(format!("expected {what}, found {}", kind(self.value.get_ref())));
         None

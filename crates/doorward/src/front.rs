@@ -57,6 +57,7 @@ impl Front {
             name: config.name.clone(),
             cores: config.cores,
             plain_http: config.plain_http,
+            plain_http2: config.plain_http2,
             https_port: config.https_port.or(tls_port),
             hsts: config.tls.hsts,
             trusted: config.trusted.clone(),

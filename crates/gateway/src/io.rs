@@ -1,5 +1,6 @@
 //! The sockets the engine speaks to: plain or TLS, ours or an upstream's, and what tests put in their place.
 use crate::clock::{Clock, Slot};
+use crate::h2::Bridge;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -21,6 +22,8 @@ pub(crate) enum Stream {
     Plain(TcpStream),
     /// Boxed: it is a good deal larger.
     Tls(Box<TlsStream<TcpStream>>),
+    /// A stream of an HTTP/2 connection.
+    Bridged(Bridge),
 }
 
 impl Io for Stream {
@@ -28,13 +31,18 @@ impl Io for Stream {
         let tcp = match self {
             Stream::Plain(s) => s,
             Stream::Tls(s) => s.get_ref().0,
+            Stream::Bridged(s) => return s.abort(),
         };
         // Where this fails, the peer still sees a body that is shorter than announced.
         let _ = socket2::SockRef::from(tcp).set_linger(Some(std::time::Duration::ZERO));
     }
 
     fn tells_what_it_sent(&self) -> bool {
-        matches!(self, Stream::Plain(_))
+        match self {
+            Stream::Plain(_) => true,
+            Stream::Tls(_) => false,
+            Stream::Bridged(s) => s.tells_what_it_sent(),
+        }
     }
 }
 
@@ -47,6 +55,10 @@ macro_rules! either {
             }
             Stream::Tls($s) => {
                 let $s = Pin::new(&mut **$s);
+                $e
+            }
+            Stream::Bridged($s) => {
+                let $s = Pin::new($s);
                 $e
             }
         }

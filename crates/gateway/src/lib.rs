@@ -9,6 +9,7 @@ mod duties;
 mod engine;
 mod event;
 mod failure;
+mod h2;
 mod headers;
 mod input;
 mod io;
@@ -118,6 +119,7 @@ impl Gateway {
         }
         let room = Arc::new(Room::default());
         let client = tls::client_config(Arc::clone(&settings.upstream_roots));
+        let client_http2 = tls::client_config_http2(&client);
         let (mut cores, mut senders, mut stats, mut ticks) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for index in 0..settings.cores.max(1) {
             let (send, receive) = mpsc::unbounded_channel();
@@ -127,7 +129,11 @@ impl Gateway {
                 settings: Arc::clone(&settings),
                 live: Arc::clone(&outside.live),
                 clocks: Clocks { now, monotonic_ms },
-                dial: Network { tls: Arc::clone(&client), own: own.clone() },
+                dial: Network {
+                    tls: Arc::clone(&client),
+                    tls_http2: Arc::clone(&client_http2),
+                    own: own.clone(),
+                },
                 stats: Arc::clone(&counters),
                 ledger: Arc::clone(&outside.ledger),
                 limiter: Arc::clone(&outside.limiter),

@@ -1,9 +1,12 @@
 //! Takes connections and hands them to the cores in turn: more even than letting the kernel spread them.
 use crate::clock::Slot;
+use crate::h2;
+use crate::input::Input;
 use crate::io::Stream;
 use crate::pool::Network;
-use crate::serve::{plain, serve, turn_away};
+use crate::serve::{plain, serve, serve_either, turn_away};
 use crate::settings::Settings;
+use crate::tls::HTTP2;
 use crate::worker::Worker;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use std::future::poll_fn;
@@ -142,7 +145,14 @@ pub(crate) async fn begin(worker: Rc<Worker<Network>>, taken: Taken) {
     if taken.overloaded {
         return turn_away(worker, Stream::Plain(tcp), at).await;
     }
-    let Some(config) = taken.tls else { return serve(worker, Stream::Plain(tcp), at).await };
+    let Some(config) = taken.tls else {
+        let plain = Stream::Plain(tcp);
+        return if settings.plain_http2 {
+            serve_either(worker, plain, at).await
+        } else {
+            serve(worker, plain, at).await
+        };
+    };
     let slot: Rc<Slot> = worker.clock.slot();
     slot.set(worker.clock.after(settings.timeouts.tls_handshake_ms));
     let mut shaking = std::pin::pin!(tokio_rustls::TlsAcceptor::from(config).accept(tcp));
@@ -153,7 +163,15 @@ pub(crate) async fn begin(worker: Rc<Worker<Network>>, taken: Taken) {
     .await;
     drop(slot);
     match shaken {
-        Ok(tls) => serve(Rc::clone(&worker), Stream::Tls(Box::new(tls.into())), at).await,
+        Ok(tls) => {
+            let http2 = tls.get_ref().1.alpn_protocol() == Some(HTTP2);
+            let (worker, io) = (Rc::clone(&worker), Stream::Tls(Box::new(tls.into())));
+            if http2 {
+                h2::serve(worker, io, Input::default(), at).await;
+            } else {
+                serve(worker, io, at).await;
+            }
+        }
         Err(error) => tracing::debug!(client = %at.socket, %error, "a TLS handshake failed"),
     }
 }

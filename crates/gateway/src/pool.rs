@@ -1,7 +1,9 @@
 //! Connections to upstreams: how they are made, and the idle ones a core keeps.
 use crate::clock::TICK_MS;
+use crate::h2::Bridge;
 use crate::io::{Io, Stream, poll_read};
-use doorward_core::policy::Upstream;
+use crate::tls::HTTP2;
+use doorward_core::policy::Address;
 use hashbrown::HashMap;
 use rustls::pki_types::ServerName;
 use std::cell::RefCell;
@@ -15,13 +17,17 @@ use tokio::net::TcpStream;
 pub(crate) trait Dial: 'static {
     /// What it makes.
     type Io: Io;
-    /// Connects.
-    fn connect(&self, upstream: &Upstream) -> impl Future<Output = io::Result<Self::Io>>;
+    /// Connects, to speak HTTP/2 or HTTP/1.1.
+    fn connect(&self, upstream: &Address, http2: bool) -> impl Future<Output = io::Result<Self::Io>>;
+    /// A stream of such a connection, as one of its own; `None` where there are none.
+    fn bridged(_: Bridge) -> Option<Self::Io> {
+        None
+    }
 }
 
 /// Idle connections of one core, the youngest on top.
 pub(crate) struct Pool<I> {
-    idle: RefCell<HashMap<Upstream, Vec<(I, u32)>>>,
+    idle: RefCell<HashMap<Address, Vec<(I, u32)>>>,
     most: usize,
     ticks: u32,
 }
@@ -33,7 +39,7 @@ impl<I: Io> Pool<I> {
     }
 
     /// A connection on which nothing has happened since it was given back.
-    pub(crate) fn take(&self, upstream: &Upstream, now: u32) -> Option<I> {
+    pub(crate) fn take(&self, upstream: &Address, now: u32) -> Option<I> {
         let mut idle = self.idle.borrow_mut();
         let kept = idle.get_mut(upstream)?;
         while let Some((mut io, since)) = kept.pop() {
@@ -51,7 +57,7 @@ impl<I: Io> Pool<I> {
     }
 
     /// Keeps a connection whose last answer has ended.
-    pub(crate) fn give(&self, upstream: &Upstream, io: I, now: u32) {
+    pub(crate) fn give(&self, upstream: &Address, io: I, now: u32) {
         let mut idle = self.idle.borrow_mut();
         match idle.get_mut(upstream) {
             Some(kept) if kept.len() < self.most => kept.push((io, now)),
@@ -72,6 +78,8 @@ impl<I: Io> Pool<I> {
 /// Connects over TCP, with TLS where the upstream's address says https.
 pub(crate) struct Network {
     pub(crate) tls: Arc<rustls::ClientConfig>,
+    /// The same for HTTP/2.
+    pub(crate) tls_http2: Arc<rustls::ClientConfig>,
     /// This node's own listeners: never an upstream.
     pub(crate) own: Vec<SocketAddr>,
 }
@@ -98,7 +106,11 @@ impl Network {
 impl Dial for Network {
     type Io = Stream;
 
-    async fn connect(&self, upstream: &Upstream) -> io::Result<Stream> {
+    fn bridged(bridge: Bridge) -> Option<Stream> {
+        Some(Stream::Bridged(bridge))
+    }
+
+    async fn connect(&self, upstream: &Address, http2: bool) -> io::Result<Stream> {
         let addrs: Vec<SocketAddr> = match upstream.host.parse::<IpAddr>() {
             Ok(ip) => vec![SocketAddr::new(ip, upstream.port)],
             Err(_) => tokio::net::lookup_host((upstream.host.as_str(), upstream.port)).await?.collect(),
@@ -113,7 +125,7 @@ impl Dial for Network {
                 continue;
             }
             match TcpStream::connect(addr).await {
-                Ok(tcp) => return self.greet(tcp, upstream).await,
+                Ok(tcp) => return self.greet(tcp, upstream, http2).await,
                 Err(e) => last = e,
             }
         }
@@ -122,13 +134,17 @@ impl Dial for Network {
 }
 
 impl Network {
-    async fn greet(&self, tcp: TcpStream, upstream: &Upstream) -> io::Result<Stream> {
+    async fn greet(&self, tcp: TcpStream, upstream: &Address, http2: bool) -> io::Result<Stream> {
         tcp.set_nodelay(true)?;
         if !upstream.tls {
             return Ok(Stream::Plain(tcp));
         }
         let name = ServerName::try_from(upstream.host.clone()).map_err(io::Error::other)?;
-        let tls = tokio_rustls::TlsConnector::from(Arc::clone(&self.tls)).connect(name, tcp).await?;
+        let config = if http2 { &self.tls_http2 } else { &self.tls };
+        let tls = tokio_rustls::TlsConnector::from(Arc::clone(config)).connect(name, tcp).await?;
+        if http2 && tls.get_ref().1.alpn_protocol() != Some(HTTP2) {
+            return Err(io::Error::other("the upstream does not speak HTTP/2"));
+        }
         Ok(Stream::Tls(Box::new(tls.into())))
     }
 }
@@ -147,6 +163,7 @@ mod tests {
         .with_root_certificates(rustls::RootCertStore::empty())
         .with_no_client_auth();
         let n = Network {
+            tls_http2: Arc::new(tls.clone()),
             tls: Arc::new(tls),
             own: vec!["127.0.0.1:80".parse().unwrap(), "0.0.0.0:81".parse().unwrap()],
         };

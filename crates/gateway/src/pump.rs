@@ -257,6 +257,10 @@ impl Pump {
                         continue;
                     }
                     Ok(n) if n > 0 => input.filled(n),
+                    Err(error) => {
+                        let broken = crate::h2::rejected(&error).map_or(Broken::Source, Broken::Framing);
+                        return Poll::Ready(Err(broken));
+                    }
                     _ => return Poll::Ready(Err(Broken::Source)),
                 }
             }

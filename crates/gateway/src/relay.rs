@@ -4,6 +4,7 @@
 use crate::clock::Slot;
 use crate::deadlines::{Waits, Why, due};
 use crate::failure::{Failure, Stop, gone, refused, too_late, why};
+use crate::h2;
 use crate::headers;
 use crate::input::Input;
 use crate::io::{Io, poll_read};
@@ -16,6 +17,7 @@ use doorward_core::policy::Policy;
 use doorward_core::reason::Reason;
 use std::future::poll_fn;
 use std::io;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
@@ -96,7 +98,7 @@ pub(crate) struct Room<'x> {
 
 /// Sends the request and brings the answer.
 pub(crate) async fn exchange<S: Io, D: Dial>(
-    worker: &Worker<D>,
+    worker: &Rc<Worker<D>>,
     plan: &Plan<'_>,
     caller: &mut S,
     slot: &Slot,
@@ -104,7 +106,7 @@ pub(crate) async fn exchange<S: Io, D: Dial>(
 ) -> Ended {
     let Room { input, reply, up, down, head } = room;
     let started = Instant::now();
-    let mut kept = worker.pool.take(plan.to.upstream(), worker.clock.now());
+    let mut kept = worker.pool.take(&plan.to.upstream().addresses[0], worker.clock.now());
     let mut expects_continue = plan.expects_continue;
     loop {
         let reused = kept.is_some();
@@ -152,10 +154,10 @@ pub(crate) async fn exchange<S: Io, D: Dial>(
     }
 }
 
-async fn connect<D: Dial>(worker: &Worker<D>, plan: &Plan<'_>, slot: &Slot) -> Result<D::Io, Failure> {
-    worker.stats.connected();
+async fn connect<D: Dial>(worker: &Rc<Worker<D>>, plan: &Plan<'_>, slot: &Slot) -> Result<D::Io, Failure> {
     slot.set(worker.clock.after(worker.settings.timeouts.connect_ms));
-    let mut dialing = std::pin::pin!(worker.dial.connect(plan.to.upstream()));
+    let upstream = plan.to.upstream();
+    let mut dialing = std::pin::pin!(h2::connect(worker, &upstream.addresses[0], upstream.http2));
     let connected = poll_fn(|cx| match dialing.as_mut().poll(cx) {
         Poll::Pending => slot.pending(cx, &worker.clock),
         ready => ready,
@@ -166,7 +168,7 @@ async fn connect<D: Dial>(worker: &Worker<D>, plan: &Plan<'_>, slot: &Slot) -> R
             Failure::Refused(Reason::UpstreamFailed, "upstream-connection-refused")
         }
         _ => {
-            tracing::debug!(upstream = %plan.to.upstream(), error = %e, "connecting failed");
+            tracing::debug!(upstream = %plan.to.upstream().addresses[0], error = %e, "connecting failed");
             Failure::Refused(Reason::UpstreamFailed, "upstream-unreachable")
         }
     })
@@ -368,7 +370,11 @@ impl<S: Io, D: Dial> Exchange<'_, S, D> {
         // An upstream that answers before it has the whole request may not have read it at all.
         let in_step = self.plan.share && !self.answered_early;
         if whole && sent && in_step && !self.head.close && self.reply.is_empty() {
-            self.worker.pool.give(self.plan.to.upstream(), self.upstream, self.worker.clock.now());
+            self.worker.pool.give(
+                &self.plan.to.upstream().addresses[0],
+                self.upstream,
+                self.worker.clock.now(),
+            );
         }
         self.reply.discard(&self.worker.buffers);
         self.ended.keep &= whole;

@@ -1,6 +1,7 @@
 //! One connection from a caller: its requests, one after the other.
 use crate::clock::Slot;
 use crate::event::{self, Outcome, Verdict};
+use crate::h2;
 use crate::input::Input;
 use crate::io::{self as sockets, Io};
 use crate::peer::{Connected, Peer};
@@ -24,34 +25,69 @@ pub(crate) const OWN_ANSWER_MS: u64 = 2_000;
 /// unread bytes would reset it, and the reset may overtake the answer.
 pub(crate) const LINGER_MS: u64 = 1_000;
 /// How much is read and thrown away meanwhile, in bytes.
-const LINGER_BYTES: usize = 256 * 1024;
+pub(crate) const LINGER_BYTES: usize = 256 * 1024;
 
 /// Serves a connection until it ends.
 pub(crate) async fn serve<S: Io, D: Dial>(worker: Rc<Worker<D>>, io: S, at: Connected) {
+    Connection::new(worker, io, at).serve().await;
+}
+
+/// The same for a caller that may speak HTTP/2 without having said so before (RFC 9113 3.3).
+pub(crate) async fn serve_either<S: Io, D: Dial>(worker: Rc<Worker<D>>, io: S, at: Connected) {
     let mut c = Connection::new(worker, io, at);
-    loop {
-        let after = match c.next_head().await {
-            Next::Head(end, started) => c.request(end, started).await,
-            Next::Rejected(reason, detail, note) => {
-                let bytes = c.input.bytes().len();
-                c.rejected(reason, detail, note, bytes).await
-            }
-            Next::Ended => After::Close,
-        };
-        match after {
-            After::Keep => {}
-            After::Close => break,
-            After::Linger => {
-                c.linger().await;
-                break;
-            }
-            After::Abort => {
-                c.io.abort();
-                break;
+    match c.next_head().await {
+        Next::Head(end, _) if c.input.bytes()[..end] == h2::PREFACE[..h2::PREFACE.len().min(end)] => {
+            h2::serve(c.worker, c.io, c.input, at).await;
+        }
+        next => c.go_on(next).await,
+    }
+}
+
+/// Refuses the only request of a connection: why, a fact for the log, a sentence for the caller.
+pub(crate) async fn refuse<S: Io, D: Dial>(
+    worker: Rc<Worker<D>>,
+    io: S,
+    at: Connected,
+    (reason, detail, note): (Reason, &'static str, &'static str),
+) {
+    let mut c = Connection::new(worker, io, at);
+    if c.rejected(reason, detail, note, 0).await == After::Linger {
+        c.linger().await;
+    }
+}
+
+impl<S: Io, D: Dial> Connection<S, D> {
+    async fn serve(mut self) {
+        let next = self.next_head().await;
+        self.go_on(next).await;
+    }
+
+    async fn go_on(mut self, mut next: Next) {
+        let c = &mut self;
+        loop {
+            let after = match next {
+                Next::Head(end, started) => c.request(end, started).await,
+                Next::Rejected(reason, detail, note) => {
+                    let bytes = c.input.bytes().len();
+                    c.rejected(reason, detail, note, bytes).await
+                }
+                Next::Ended => After::Close,
+            };
+            match after {
+                After::Keep => next = c.next_head().await,
+                After::Close => break,
+                After::Linger => {
+                    c.linger().await;
+                    break;
+                }
+                After::Abort => {
+                    c.io.abort();
+                    break;
+                }
             }
         }
+        c.input.discard(&c.worker.buffers);
     }
-    c.input.discard(&c.worker.buffers);
 }
 
 /// Tells a caller that there is no room for its connection.

@@ -138,6 +138,8 @@ pub struct Settings {
     pub cores: usize,
     /// What is done with plain HTTP.
     pub plain_http: PlainHttp,
+    /// Whether HTTP/2 is spoken over plain HTTP as well, with callers that begin with it.
+    pub plain_http2: bool,
     /// The port that redirects to https name; `None`: 443.
     pub https_port: Option<u16>,
     /// HSTS, where it is on.

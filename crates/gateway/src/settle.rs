@@ -249,7 +249,11 @@ pub(crate) async fn collect<S: Io, D: Dial>(
                     "The body of the request did not arrive in time.".to_owned(),
                 ));
             }
-            _ => return Err(Stop::Gone),
+            Err(e) => {
+                return Err(crate::h2::rejected(&e)
+                    .map_or(Stop::Gone, |reject| broken(&Broken::Framing(reject), why, most)));
+            }
+            Ok(_) => return Err(Stop::Gone),
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::sink::EventBuffer;
 use crate::stats::CoreStats;
 use crate::worker::{Clocks, Parts, Worker};
 use doorward_core::live::Live;
-use doorward_core::policy::{Upstream, compile, draft};
+use doorward_core::policy::{Address, compile, draft};
 use doorward_core::request::PlainHttp;
 use doorward_core::secret::Keys;
 use doorward_core::time::UnixMillis;
@@ -35,7 +35,7 @@ struct Dialer(RefCell<VecDeque<Mock>>);
 
 impl Dial for Dialer {
     type Io = Mock;
-    async fn connect(&self, _: &Upstream) -> io::Result<Mock> {
+    async fn connect(&self, _: &Address, _: bool) -> io::Result<Mock> {
         self.0.borrow_mut().pop_front().ok_or_else(|| io::ErrorKind::ConnectionRefused.into())
     }
 }
@@ -84,6 +84,7 @@ fn settings() -> Arc<Settings> {
             name: "test".to_owned(),
             cores: 1,
             plain_http: PlainHttp::Serve,
+            plain_http2: false,
             https_port: None,
             hsts: None,
             trusted: Trusted::default(),
@@ -132,7 +133,7 @@ fn run(caller: Script, upstreams: Vec<Script>) -> Run {
         tokio::time::timeout(Duration::from_secs(3600), serving).await.expect("a connection ends");
         ticker.abort();
     }));
-    let upstream = Upstream { tls: false, host: "u".to_owned(), port: 1 };
+    let upstream = Address { tls: false, host: "u".to_owned(), port: 1 };
     let kept = usize::from(worker.pool.take(&upstream, worker.clock.now()).is_some());
     worker.hand_over_events();
     let lines = String::from_utf8(lines.try_iter().flatten().collect()).unwrap();

@@ -105,7 +105,7 @@ impl ResolvesServerCert for Certificates {
     }
 }
 
-/// TLS 1.2 and 1.3 towards callers, HTTP/1.1 over it.
+/// TLS 1.2 and 1.3 towards callers, HTTP/2 or HTTP/1.1 over it, as they choose.
 #[must_use]
 pub fn server_config(certificates: Arc<Certificates>) -> Arc<rustls::ServerConfig> {
     let mut config = rustls::ServerConfig::builder_with_provider(provider())
@@ -113,9 +113,12 @@ pub fn server_config(certificates: Arc<Certificates>) -> Arc<rustls::ServerConfi
         .expect("the provider's suites serve both versions")
         .with_no_client_auth()
         .with_cert_resolver(certificates);
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.alpn_protocols = vec![HTTP2.to_vec(), b"http/1.1".to_vec()];
     Arc::new(config)
 }
+
+/// The name of HTTP/2 over TLS (RFC 9113 3.1).
+pub(crate) const HTTP2: &[u8] = b"h2";
 
 /// TLS towards upstreams and other servers: their certificates are always checked against `roots`.
 ///
@@ -129,5 +132,12 @@ pub fn client_config(roots: Arc<rustls::RootCertStore>) -> Arc<rustls::ClientCon
         .with_root_certificates(roots)
         .with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Arc::new(config)
+}
+
+/// The same for HTTP/2 alone.
+pub(crate) fn client_config_http2(common: &rustls::ClientConfig) -> Arc<rustls::ClientConfig> {
+    let mut config = common.clone();
+    config.alpn_protocols = vec![HTTP2.to_vec()];
     Arc::new(config)
 }

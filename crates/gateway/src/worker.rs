@@ -1,6 +1,7 @@
 //! What one core owns. Everything a request needs is here or in its connection; cores share only what is read.
 use crate::clock::Clock;
 use crate::desk::Desk;
+use crate::h2::Links;
 use crate::input::{Buffers, Input};
 use crate::pool::{Dial, Pool};
 use crate::pump::Pump;
@@ -120,6 +121,8 @@ pub(crate) struct Worker<D: Dial> {
     pub(crate) clock: Clock,
     pub(crate) buffers: Buffers,
     pub(crate) pool: Pool<D::Io>,
+    /// HTTP/2 connections to upstreams.
+    pub(crate) links: Links,
     pub(crate) dial: D,
     pub(crate) stats: Arc<CoreStats>,
     pub(crate) signing_keys: KeptKeys,
@@ -184,6 +187,7 @@ impl<D: Dial> Worker<D> {
             clocks: p.clocks,
             clock: Clock::default(),
             buffers: Buffers::default(),
+            links: Links::default(),
             dial: p.dial,
             stats: p.stats,
             signing_keys: KeptKeys::default(),

@@ -1,5 +1,5 @@
 //! Makes a policy of a draft. A draft with mistakes makes none.
-use super::draft::{ApiDraft, DEFAULT_METHODS, Draft, RouteDraft};
+use super::draft::{ApiDraft, DEFAULT_METHODS, Draft, RouteDraft, ServiceDraft};
 use super::{Api, Endpoint, Methods, Policy, Route, RouteId, Template, Upstream, Workspace};
 use crate::captcha;
 use crate::credential::{Environment, SchemeName};
@@ -15,6 +15,7 @@ mod bearer;
 mod rules;
 mod signing;
 mod tenancy;
+mod upgrades;
 
 struct Compiler {
     policy: Policy,
@@ -136,8 +137,8 @@ impl Compiler {
             self.wrong(d.line.0, &place, "it has `signing`, but does not accept the scheme escher");
         }
         let bearer = self.bearer(d, &schemes);
-        let mut upstream = |url: &Option<String>| {
-            let read = url.as_ref().map(|u| self.read(d, Upstream::parse(u)));
+        let mut upstream = |service: &Option<ServiceDraft>| {
+            let read = service.as_ref().map(|s| self.read(d, Upstream::of(s)));
             read.flatten().map(Arc::new)
         };
         let (production, sandbox) = (upstream(&d.upstream.production), upstream(&d.upstream.sandbox));
@@ -193,6 +194,9 @@ impl Compiler {
         if let Some(endpoint) = local {
             self.local(r, endpoint, dialect, &methods, &place);
         }
+        if let Some(why) = self.cannot_upgrade(r, &methods, api) {
+            self.wrong(r.line.0, &place, why);
+        }
         let schemes = self.policy.apis[api].schemes.clone();
         self.asks(r, &schemes, &place);
         let id = RouteId(self.policy.routes.len());
@@ -219,7 +223,9 @@ impl Compiler {
         let scope = r.scope.as_deref().map(Into::into);
         let licences = r.licences.iter().map(|name| name.as_str().into()).collect();
         let captcha = r.captcha;
-        let route = Route { api, template, methods, client_side, public, scope, licences, captcha, local };
+        let upgrades = r.upgrades.iter().map(|name| name.as_str().into()).collect();
+        let route =
+            Route { api, template, methods, client_side, public, scope, licences, captcha, local, upgrades };
         self.policy.routes.push(route);
     }
 

@@ -3,13 +3,15 @@ mod bearer;
 mod rules;
 mod signing;
 mod tenancy;
+mod upstream;
 
 pub use bearer::{CorsDraft, MAX_AUDIENCE_BYTES, MAX_SCOPE_BYTES};
 pub use rules::{LimitDraft, LimitsDraft, MAX_NETWORKS, NetworkDraft, PolicyDraft};
 pub use signing::SigningDraft;
 pub use tenancy::{LicenceDraft, RoleDraft};
+pub use upstream::{FullDraft, ProbeDraft, ServiceDraft, UpstreamDraft};
 
-use super::{Endpoint, Methods, Module, Template, Upstream};
+use super::{Endpoint, Methods, Module, Template, upgrade_protocol};
 use crate::credential::{Environment, SchemeName};
 use crate::dialect::Dialect;
 use crate::document::{Document, Mistake, Table};
@@ -125,22 +127,6 @@ pub struct PathsDraft {
     pub dot_segments: bool,
 }
 
-/// Where requests go, by environment.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-#[allow(missing_docs, reason = "named as the environments")]
-pub struct UpstreamDraft {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub production: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub sandbox: Option<String>,
-}
-
-impl UpstreamDraft {
-    fn is_empty(&self) -> bool {
-        self.production.is_none() && self.sandbox.is_none()
-    }
-}
-
 /// A route as written.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct RouteDraft {
@@ -167,6 +153,9 @@ pub struct RouteDraft {
     /// What answers it in the place of an upstream.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
+    /// The protocols that a connection may change to there.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub upgrades: Vec<String>,
     /// Where it stands in the document.
     #[serde(skip)]
     pub line: Line,
@@ -298,13 +287,7 @@ fn api(t: Table<'_, '_>) -> Option<ApiDraft> {
             UpstreamDraft::default()
         }
         Some(u) => {
-            let draft = UpstreamDraft {
-                production: u.parsed("production", kept(Upstream::parse)),
-                sandbox: u.parsed("sandbox", kept(Upstream::parse)),
-            };
-            if forwards && u.entry("production").is_none() && u.entry("sandbox").is_none() {
-                u.wrong("an API needs an upstream for `production`, for `sandbox`, or for both");
-            }
+            let draft = upstream::upstream(&u, forwards);
             u.finish();
             draft
         }
@@ -349,10 +332,11 @@ fn route(t: Table<'_, '_>) -> Option<RouteDraft> {
     let licences = t.list("licences", self::id).unwrap_or_default();
     let captcha = t.boolean("captcha").unwrap_or(false);
     let target = t.parsed("target", kept(Endpoint::parse));
+    let upgrades = t.list("upgrades", upgrade_protocol).unwrap_or_default();
     let line = Line(t.line());
     t.finish();
     let path = path?;
-    Some(RouteDraft { path, methods, client_side, public, scope, licences, captcha, target, line })
+    Some(RouteDraft { path, methods, client_side, public, scope, licences, captcha, target, upgrades, line })
 }
 
 /// The scope of a route: one, and no pattern.

@@ -14,6 +14,7 @@ mod routes;
 mod rules;
 mod signing;
 mod tenancy;
+mod upstream;
 
 pub use crate::limits::Rate as Limit;
 pub use compile::compile;
@@ -24,6 +25,7 @@ pub use signing::{DEFAULT_SKEW_S, MAX_PRESIGNED_S, MAX_SKEW_S, Mode, OnceOnly, S
 pub use tenancy::{
     BUILT_IN_ROLES, DEFAULT_WARN_DAYS, Licence, MAX_WARN_DAYS, Module, Modules, Roles, Scopes,
 };
+pub use upstream::{Address, MAX_ADDRESSES, MAX_UPSTREAM_CONNECTIONS, Probe, Upstream, upgrade_protocol};
 
 /// The policy in force.
 #[derive(Debug, Default)]
@@ -198,59 +200,6 @@ pub struct Route {
     pub captcha: bool,
     /// What answers it here; `None`: the API's upstream does.
     pub local: Option<Endpoint>,
-}
-
-/// Where requests go.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Upstream {
-    /// Whether it is spoken to over TLS.
-    pub tls: bool,
-    /// A name or an address, without brackets.
-    pub host: String,
-    /// The port.
-    pub port: u16,
-}
-
-impl Upstream {
-    /// Reads `http://host[:port]` or `https://host[:port]`.
-    ///
-    /// # Errors
-    /// A sentence for an operator.
-    pub fn parse(url: &str) -> Result<Upstream, String> {
-        let bad = || {
-            format!("`{url}` is not an upstream; write http://host:port or https://host:port, without a path")
-        };
-        let (tls, rest) = match url.split_once("://") {
-            Some(("http", rest)) => (false, rest),
-            Some(("https", rest)) => (true, rest),
-            _ => return Err(bad()),
-        };
-        let rest = rest.strip_suffix('/').unwrap_or(rest);
-        let (host, port) = match rest.rfind(':').filter(|i| !rest[*i..].contains(']')) {
-            Some(i) => (&rest[..i], rest[i + 1..].parse().map_err(|_| bad())?),
-            None => (rest, if tls { 443 } else { 80 }),
-        };
-        let inner = host.strip_prefix('[').map_or(Some(host), |h| h.strip_suffix(']')).ok_or_else(bad)?;
-        let six = host.starts_with('[');
-        let named = |h: &str| {
-            !h.is_empty() && h.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'))
-        };
-        if port == 0 || if six { inner.parse::<std::net::Ipv6Addr>().is_err() } else { !named(inner) } {
-            return Err(bad());
-        }
-        Ok(Upstream { tls, host: inner.to_ascii_lowercase(), port })
-    }
-}
-
-/// `http://host:port`.
-impl std::fmt::Display for Upstream {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let scheme = if self.tls { "https" } else { "http" };
-        let host = &self.host;
-        if host.contains(':') {
-            write!(f, "{scheme}://[{host}]:{}", self.port)
-        } else {
-            write!(f, "{scheme}://{host}:{}", self.port)
-        }
-    }
+    /// The protocols that a connection may change to there, in lower case (RFC 9110 7.8).
+    pub upgrades: Box<[Box<str>]>,
 }

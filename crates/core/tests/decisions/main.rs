@@ -110,7 +110,7 @@ route = [{ path = "/strict" }]
 /// Where a permitted request goes.
 fn place(permit: &Permit) -> String {
     match permit.target() {
-        Target::Upstream(forward) => forward.upstream().host.clone(),
+        Target::Upstream(forward) => forward.upstream().addresses[0].host.clone(),
         Target::Local(endpoint) => format!("answered here: {}", endpoint.name()),
     }
 }

@@ -53,6 +53,18 @@ mod tests {
                 "/api/items/upstream",
                 format!("{api}route = [{{ path = \"/\" }}]\n").replace("{ sandbox", "{ no_such = 1, sandbox"),
             ),
+            (
+                "/$defs/service/anyOf/2",
+                format!("{api}route = [{{ path = \"/\" }}]\n")
+                    .replace("\"http://u:1\"", "{ addresses = [\"http://u:1\"], no_such = 1 }"),
+            ),
+            (
+                "/$defs/service/anyOf/2/properties/probe",
+                format!("{api}route = [{{ path = \"/\" }}]\n").replace(
+                    "\"http://u:1\"",
+                    "{ addresses = [\"http://u:1\"], probe = { path = \"/\", no_such = 1 } }",
+                ),
+            ),
             ("/api/items/signing/items", format!("{api}[[api.route]]\npath = \"/\"\n[[api.signing]]\n{odd}")),
             ("/api/items/route/items", format!("{api}[[api.route]]\npath = \"/\"\n{odd}")),
             ("/licence/items", format!("{workspace}[[licence]]\nname = \"l\"\nworkspace = \"w\"\n{odd}")),
@@ -67,7 +79,8 @@ mod tests {
                 format!("{policy}limits = {{ client = {{ requests = 1, per_s = 1, no_such = 1 }} }}\n"),
             ),
         ] {
-            let mut at = &schema;
+            let mut at = schema.pointer(pointer).filter(|_| pointer.starts_with("/$")).unwrap_or(&schema);
+            let pointer = if pointer.starts_with("/$") { "" } else { pointer };
             for name in pointer.split('/').filter(|name| !name.is_empty()) {
                 at = if name == "items" { &at["items"] } else { &at["properties"][name] };
             }

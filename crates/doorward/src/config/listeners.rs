@@ -17,6 +17,7 @@ pub(super) struct Listeners {
     pub(super) listen: Listen,
     pub(super) tls: Tls,
     pub(super) plain_http: PlainHttp,
+    pub(super) plain_http2: bool,
     pub(super) https_port: Option<u16>,
 }
 
@@ -45,8 +46,8 @@ pub(super) fn read(root: &Table<'_, '_>, folder: &Path, role: Role) -> Listeners
         }
     };
     let tls = tls(root, folder, &named);
-    let (plain_http, https_port) = plain_http(root, &named);
-    Listeners { listen, tls, plain_http, https_port }
+    let (plain_http, https_port, plain_http2) = plain_http(root, &named);
+    Listeners { listen, tls, plain_http, plain_http2, https_port }
 }
 
 fn address(text: &str) -> Result<SocketAddr, String> {
@@ -104,7 +105,7 @@ fn tls(root: &Table<'_, '_>, folder: &Path, named: &Named<'_, '_>) -> Tls {
     })
 }
 
-fn plain_http(root: &Table<'_, '_>, named: &Named<'_, '_>) -> (PlainHttp, Option<u16>) {
+fn plain_http(root: &Table<'_, '_>, named: &Named<'_, '_>) -> (PlainHttp, Option<u16>, bool) {
     let mode = |text: &str| match text {
         "redirect" => Ok(PlainHttp::Redirect),
         "refuse" => Ok(PlainHttp::Refuse),
@@ -126,12 +127,16 @@ fn plain_http(root: &Table<'_, '_>, named: &Named<'_, '_>) -> (PlainHttp, Option
         if leads_nowhere && chosen == Some(PlainHttp::Redirect) && t.entry("https_port").is_none() {
             told.as_ref().or(named.plain.as_ref()).into_iter().for_each(nowhere);
         }
-        (chosen.unwrap_or(PlainHttp::Redirect), port)
+        let http2 = t.boolean("http2").unwrap_or(false);
+        if let Some(entry) = t.entry("http2").filter(|_| http2 && named.plain.is_none()) {
+            entry.wrong("there is no `listen.plain`; over TLS, callers choose HTTP/2 by themselves");
+        }
+        (chosen.unwrap_or(PlainHttp::Redirect), port, http2)
     });
     read.unwrap_or_else(|| {
         if leads_nowhere {
             named.plain.iter().for_each(nowhere);
         }
-        (PlainHttp::Redirect, None)
+        (PlainHttp::Redirect, None, false)
     })
 }

@@ -37,6 +37,8 @@ pub(crate) struct Config {
     pub(crate) listen: Listen,
     pub(crate) tls: Tls,
     pub(crate) plain_http: PlainHttp,
+    /// Whether HTTP/2 is spoken over plain HTTP as well.
+    pub(crate) plain_http2: bool,
     /// The port that redirects name; `None`: that of `listen.tls`.
     pub(crate) https_port: Option<u16>,
     pub(crate) trusted: Trusted,

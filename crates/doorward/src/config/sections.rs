@@ -23,7 +23,7 @@ pub(super) fn read(root: &Table<'_, '_>, folder: &Path, role: Option<Role>) -> O
     let region = root.parsed("region", word);
     let store = store(root, folder);
     let ledger = ledger::read(root, folder, store.as_ref().map(|store| &store.url));
-    let Listeners { listen, tls, plain_http, https_port } = listeners::read(root, folder, role);
+    let Listeners { listen, tls, plain_http, plain_http2, https_port } = listeners::read(root, folder, role);
     let trusted = trusted(root);
     let upstream_ca_file = section(root, "upstream", |t| t.parsed("ca_file", |f| path(folder, f))).flatten();
     let timeouts = section(root, "timeouts", numbers::timeouts).unwrap_or_default();
@@ -42,6 +42,7 @@ pub(super) fn read(root: &Table<'_, '_>, folder: &Path, role: Option<Role>) -> O
         listen,
         tls,
         plain_http,
+        plain_http2,
         https_port,
         trusted,
         upstream_ca_file,

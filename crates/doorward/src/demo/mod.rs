@@ -153,6 +153,7 @@ fn config(options: &Demo, folder: &Path, tls: &certificate::TlsFiles) -> Config 
             hsts: None,
         },
         plain_http: PlainHttp::Serve,
+        plain_http2: true,
         https_port: None,
         trusted: Trusted::default(),
         upstream_ca_file: None,

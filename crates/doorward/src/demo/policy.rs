@@ -83,7 +83,7 @@ pub(super) fn draft(sample: SocketAddr) -> Draft {
         name: Some(name.to_owned()),
         dialect: dialect.to_owned(),
         schemes: vec![SchemeName::ApiKey.name().to_owned()],
-        upstream: UpstreamDraft { production: Some(url.clone()), sandbox: Some(url.clone()) },
+        upstream: UpstreamDraft { production: Some(url.clone().into()), sandbox: Some(url.clone().into()) },
         routes: paths.map(|path| RouteDraft { path, ..RouteDraft::default() }).collect(),
         ..ApiDraft::default()
     };
@@ -153,7 +153,7 @@ pub(super) fn merged(before: &Draft, demo: Draft) -> Draft {
 /// The port that the sample upstream had when the policy was written.
 pub(super) fn sample_port(before: &Draft) -> Option<u16> {
     let echo = before.apis.iter().find(|a| a.id == ECHO)?;
-    echo.upstream.production.as_deref()?.rsplit(':').next()?.parse().ok()
+    echo.upstream.production.as_ref()?.addresses().first()?.rsplit(':').next()?.parse().ok()
 }
 
 #[cfg(test)]

@@ -73,6 +73,12 @@ impl Chunked {
         self.at == At::Done
     }
 
+    /// Whether the next byte is one of the body, and not of its framing.
+    #[must_use]
+    pub fn in_data(&self) -> bool {
+        self.at == At::Data
+    }
+
     /// The trailer fields in the order received, once the body is complete. Nothing was left out yet: see
     /// [`trailer_may_travel`](super::trailer_may_travel).
     pub fn trailers(&self) -> impl Iterator<Item = (&[u8], &[u8])> {

@@ -57,6 +57,8 @@ pub enum Reject {
     ContentLengthInvalid,
     /// `Content-Length` twice, even if both say the same.
     ContentLengthRepeated,
+    /// The body is longer or shorter than `Content-Length` says (HTTP/2, where it ends by itself).
+    ContentLengthNotData,
     /// Both a length and a transfer coding.
     ContentLengthWithTransferEncoding,
     /// A transfer coding other than exactly `chunked`.
@@ -127,6 +129,7 @@ impl Reject {
             Reject::HostInvalid => "host-invalid",
             Reject::ContentLengthInvalid => "content-length-invalid",
             Reject::ContentLengthRepeated => "content-length-repeated",
+            Reject::ContentLengthNotData => "content-length-and-data-differ",
             Reject::ContentLengthWithTransferEncoding => "content-length-with-transfer-encoding",
             Reject::TransferEncodingNotChunked => "transfer-encoding-not-chunked",
             Reject::TransferEncodingRepeated => "transfer-encoding-repeated",

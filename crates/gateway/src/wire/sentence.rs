@@ -37,6 +37,7 @@ impl Reject {
             Reject::HostInvalid => "The Host field is not a host with an optional port.",
             Reject::ContentLengthInvalid => "Content-Length is not a plain number.",
             Reject::ContentLengthRepeated => "Content-Length was sent more than once.",
+            Reject::ContentLengthNotData => "The body is not as long as Content-Length says.",
             Reject::ContentLengthWithTransferEncoding => {
                 "Content-Length and Transfer-Encoding were both sent."
             }

@@ -178,6 +178,7 @@ impl Front {
             name: "test".to_owned(),
             cores: 1,
             plain_http: PlainHttp::Serve,
+            plain_http2: false,
             https_port: None,
             hsts: None,
             trusted: Trusted::default(),
