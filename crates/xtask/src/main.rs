@@ -5,6 +5,7 @@ mod bench;
 mod cargo;
 mod crowds;
 mod fuzz;
+mod instructions;
 mod licences;
 mod packages;
 mod postgres;
@@ -25,8 +26,10 @@ cargo xtask tidy               the rules of the house that no compiler keeps
 cargo xtask licences           licences, duplicates, bans and sources of all dependencies (deny.toml)
 cargo xtask prove [NAME] [--n N] [--seconds S] [--engine sqlite|postgres] [--list]
                                the long runs, all or one; N, or S for each fuzz target, overrides how long
-cargo xtask bench [--rounds N] [--seconds S] [--markdown]
-                               Doorward beside nginx and haproxy on this machine (see bench/README.md)";
+cargo xtask bench [--rounds N] [--seconds S] [--load NAME] [--peer NAME] [--binary FILE] [--markdown] [--write]
+                               Doorward beside others on this machine (see bench/README.md)
+cargo xtask instructions [--record]
+                               instructions of the hot path, held against bench/instructions.toml or recorded there";
 
 /// What the command line asks for.
 enum Task {
@@ -35,6 +38,7 @@ enum Task {
     Licences,
     Prove(prove::Wanted),
     Bench(bench::Plan),
+    Instructions { record: bool },
 }
 
 fn main() -> ExitCode {
@@ -56,6 +60,7 @@ fn main() -> ExitCode {
         Task::Licences => licences::run(),
         Task::Prove(wanted) => prove::run(&wanted),
         Task::Bench(plan) => bench::run(&plan),
+        Task::Instructions { record } => instructions::run(record),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -83,6 +88,11 @@ fn parse(words: &[String]) -> Outcome<Task> {
         Some("licences") => Task::Licences,
         Some("prove") => Task::Prove(prove::Wanted::parse(&mut words)?),
         Some("bench") => Task::Bench(bench::Plan::parse(&mut words)?),
+        Some("instructions") => match words.next() {
+            None => Task::Instructions { record: false },
+            Some("--record") => Task::Instructions { record: true },
+            Some(other) => return Err(format!("unknown option {other}")),
+        },
         Some(other) => return Err(format!("unknown task {other}")),
         None => return Err("which task?".to_owned()),
     };

@@ -18,6 +18,11 @@ pub(crate) struct Need {
 }
 
 const NGINX: Need = Need { what: "nginx", package: "nginx", present: || nginx().is_some() };
+const OPENSSL: Need = Need { what: "openssl", package: "openssl", present: || on_path("openssl").is_some() };
+
+/// What `cargo xtask instructions` needs besides.
+pub(crate) const VALGRIND: Need =
+    Need { what: "valgrind", package: "valgrind", present: || on_path("valgrind").is_some() };
 
 const H2LOAD: Need =
     Need { what: "h2load", package: "nghttp2-client", present: || on_path("h2load").is_some() };
@@ -26,11 +31,12 @@ const H2LOAD: Need =
 pub(crate) const FOR_TESTS: &[Need] = &[
     Need { what: "libfaketime", package: "faketime", present: || libfaketime().is_some() },
     Need { what: "curl", package: "curl", present: || on_path("curl").is_some() },
-    Need { what: "openssl", package: "openssl", present: || on_path("openssl").is_some() },
+    OPENSSL,
     Need { what: "node 18 or newer", package: "nodejs", present: has_node },
     Need { what: "npm", package: "npm", present: || on_path("npm").is_some() },
     Need { what: "Redis' server", package: "redis-server", present: || redis().is_some() },
     NGINX,
+    VALGRIND,
     Need { what: "PostgreSQL's server", package: "postgresql", present: || postgres::binaries().is_some() },
 ];
 
@@ -40,6 +46,8 @@ pub(crate) const FOR_BENCH: &[Need] = &[
     Need { what: "haproxy", package: "haproxy", present: || on_path("haproxy").is_some() },
     Need { what: "wrk", package: "wrk", present: || on_path("wrk").is_some() },
     H2LOAD,
+    Need { what: "strace", package: "strace", present: || on_path("strace").is_some() },
+    OPENSSL,
 ];
 
 /// What the proofs about slow callers and too many of them need beside that.

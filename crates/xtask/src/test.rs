@@ -2,7 +2,7 @@
 
 use crate::cargo::{self, Tally, cargo, root, target_dir};
 use crate::postgres::Cluster;
-use crate::{Outcome, licences, packages, steady, tidy};
+use crate::{Outcome, instructions, licences, packages, steady, tidy};
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::time::{Duration, Instant};
@@ -60,6 +60,9 @@ pub(crate) fn run(filter: Option<&str>) -> Outcome {
         report.step(&format!("black box on {engine}"), |part| {
             run_cargo_test(&["--test", "blackbox"], filter, &[], &on(engine), part)
         });
+    }
+    if filter.is_none() {
+        report.step("instructions of the hot path", |_| instructions::run(false));
     }
     report.step("nothing left behind", |_| {
         nothing_left_behind(&before)?;

@@ -1,7 +1,9 @@
 //! Doorward as it is measured: with keys and signatures, and with tokens that it remembers or has forgotten.
 
-use super::peers::{Folder, command};
+use super::folder::Folder;
+use super::peers::Doors;
 use super::process::Server;
+use super::start::command;
 use super::tokens;
 use crate::Outcome;
 use crate::cargo::output;
@@ -14,7 +16,7 @@ use std::rc::Rc;
 pub(super) const KEYS: usize = 10_000;
 
 /// Ranges on the list of networks that one route asks.
-const RANGES: usize = 1_000;
+pub(crate) const RANGES: usize = 1_000;
 
 /// Whose tokens they are.
 pub(super) const ISSUER: &str = "http://127.0.0.1:1";
@@ -27,15 +29,16 @@ pub(super) struct Signer {
 }
 
 /// A pair that opens a door.
-pub(super) struct Key {
-    pub(super) id: String,
-    pub(super) secret: String,
+#[derive(Clone)]
+pub(crate) struct Key {
+    pub(crate) id: String,
+    pub(crate) secret: String,
 }
 
 /// A Doorward that takes keys and signatures.
 pub(super) struct Started {
     pub(super) server: Server,
-    pub(super) address: SocketAddr,
+    pub(super) doors: Doors,
     pub(super) keys: Vec<Key>,
     /// The one that may call where every rule is asked.
     pub(super) ruled: Key,
@@ -73,8 +76,9 @@ pub(super) fn start(folder: &Folder, binary: &Path, upstream_port: u16) -> Outco
     let (id, secret) = (text(&made, "id"), text(&made, "secret"));
     let signer = id.zip(secret).map(|(id, secret)| Signer { id, secret, host: String::new() });
     let signer = signer.ok_or("Doorward made no credential that signs")?;
-    let (server, address) = serve(folder, binary, &config, "doorward")?;
-    Ok(Started { server, address, keys, ruled, signer })
+    let (server, plain, tls) = serve(folder, binary, &config, "doorward")?;
+    let tls = tls.ok_or("Doorward tells no address for TLS")?;
+    Ok(Started { server, doors: Doors { plain, http2: plain, tls }, keys, ruled, signer })
 }
 
 /// A Doorward that takes tokens, and some of its tokens.
@@ -109,25 +113,34 @@ pub(super) fn start_with_tokens(
     let kind = ["--kind", "oauth_client", "--dialect", "standard", "--scope", "vouchers:read"];
     let made = doorward(&[&create[..], &kind].concat())?;
     let (id, secret) = text(&made, "id").zip(text(&made, "secret")).ok_or("Doorward made no OAuth client")?;
-    let (server, address) = serve(folder, binary, &config, name)?;
+    let (server, address, _) = serve(folder, binary, &config, name)?;
     let tokens = tokens::issue(address, &id, &secret, tokens::NEW)?.into();
     Ok(WithTokens { server: Rc::new(server), address, tokens })
 }
 
-/// Starts a Doorward and says where it listens.
-fn serve(folder: &Folder, binary: &Path, config: &str, name: &str) -> Outcome<(Server, SocketAddr)> {
+/// Starts a Doorward and says where it listens, and where for TLS.
+fn serve(
+    folder: &Folder,
+    binary: &Path,
+    config: &str,
+    name: &str,
+) -> Outcome<(Server, SocketAddr, Option<SocketAddr>)> {
     let ready = folder.path.join(format!("{name}.ready.json"));
     let words = ["serve", "--config", config, "--ready-file", &ready.display().to_string()];
     let server = Server::start(binary, &words, &folder.path.join(format!("{name}.out")))?;
-    let address = server.until(|| {
-        let said = fs::read_to_string(&ready).ok()?;
-        text(&said, "plain")?.strip_prefix("http://")?.parse().ok()
-    })?;
-    Ok((server, address))
+    let (plain, tls) = server.until(|| listening(&fs::read_to_string(&ready).ok()?))?;
+    Ok((server, plain, tls))
+}
+
+/// The addresses in a ready file.
+pub(crate) fn listening(ready: &str) -> Option<(SocketAddr, Option<SocketAddr>)> {
+    let plain = text(ready, "plain")?.strip_prefix("http://")?.parse().ok()?;
+    let tls = text(ready, "tls").and_then(|url| url.strip_prefix("https://")?.parse().ok());
+    Some((plain, tls))
 }
 
 /// The value of a field in a flat JSON object whose values need no escapes.
-pub(super) fn text(json: &str, field: &str) -> Option<String> {
+pub(crate) fn text(json: &str, field: &str) -> Option<String> {
     let (_, rest) = json.split_once(&format!("\"{field}\":"))?;
     let value = rest.trim_start().strip_prefix('"')?;
     value.split_once('"').map(|(value, _)| value.to_owned())
@@ -136,6 +149,15 @@ pub(super) fn text(json: &str, field: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn addresses_are_found_in_a_ready_file() {
+        let [plain, tls] = ["127.0.0.1:7", "127.0.0.1:8"].map(|address| address.parse().unwrap());
+        let both = r#"{"plain":"http://127.0.0.1:7","tls":"https://127.0.0.1:8"}"#;
+        assert_eq!(listening(both), Some((plain, Some(tls))));
+        assert_eq!(listening(r#"{"plain":"http://127.0.0.1:7"}"#), Some((plain, None)));
+        assert_eq!(listening(""), None);
+    }
 
     #[test]
     fn fields_are_found_in_a_json_line() {

@@ -9,7 +9,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// How long a server may take until it is ready, and until it has stopped when asked to.
-const READY_MS: u64 = 20_000;
+const READY_MS: u64 = 60_000;
 const STOP_MS: u64 = 10_000;
 
 /// Runs its arguments in the background and ends them when its own input ends, so that a server ends with
@@ -17,7 +17,7 @@ const STOP_MS: u64 = 10_000;
 const GUARD: &str = r#"trap '' INT HUP; "$@" & server=$!; read -r _; kill -TERM "$server"; wait "$server""#;
 
 /// A running server with all its processes.
-pub(super) struct Server {
+pub(crate) struct Server {
     guard: Child,
     leash: Option<ChildStdin>,
     errors: PathBuf,
@@ -25,7 +25,7 @@ pub(super) struct Server {
 
 impl Server {
     /// Starts a server; its standard output is appended to `out`, its errors go to a file beside it.
-    pub(super) fn start(program: &Path, words: &[&str], out: &Path) -> Outcome<Server> {
+    pub(crate) fn start(program: &Path, words: &[&str], out: &Path) -> Outcome<Server> {
         let broken = |e: std::io::Error| format!("{}: {e}", program.display());
         let errors = out.with_extension("err");
         let mut command = Command::new("sh");
@@ -38,7 +38,7 @@ impl Server {
     }
 
     /// Waits for something that says that the server is ready.
-    pub(super) fn until<T>(&self, mut ready: impl FnMut() -> Option<T>) -> Outcome<T> {
+    pub(crate) fn until<T>(&self, mut ready: impl FnMut() -> Option<T>) -> Outcome<T> {
         let deadline = Instant::now() + Duration::from_millis(READY_MS);
         // Right after the start the guard may not have its child yet.
         let mut seen = false;
@@ -59,12 +59,12 @@ impl Server {
     }
 
     /// Waits until the server accepts connections.
-    pub(super) fn until_listening(&self, address: SocketAddr) -> Outcome {
+    pub(crate) fn until_listening(&self, address: SocketAddr) -> Outcome {
         self.until(|| TcpStream::connect(address).ok().map(drop))
     }
 
     /// All processes below the guard.
-    fn processes(&self) -> Outcome<BTreeSet<u32>> {
+    pub(crate) fn processes(&self) -> Outcome<BTreeSet<u32>> {
         let mut parents = Vec::new();
         for entry in read_dir("/proc").map_err(|e| format!("processes: {e}"))?.flatten() {
             let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else {
@@ -105,7 +105,7 @@ impl Server {
     }
 
     /// Memory of all processes, what they share counted once; resident memory where that can't be read.
-    pub(super) fn memory_kib(&self) -> Outcome<u64> {
+    pub(crate) fn memory_kib(&self) -> Outcome<u64> {
         let field = |file: String, name: &str| -> Option<u64> {
             let text = read_to_string(file).ok()?;
             text.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().next()?.parse().ok())

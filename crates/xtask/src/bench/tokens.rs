@@ -39,7 +39,7 @@ end
 "#;
 
 /// Asks for so many tokens as the client does (RFC 6749 4.4.2).
-pub(super) fn issue(address: SocketAddr, id: &str, secret: &str, count: usize) -> Outcome<Vec<String>> {
+pub(crate) fn issue(address: SocketAddr, id: &str, secret: &str, count: usize) -> Outcome<Vec<String>> {
     let form = format!("grant_type=client_credentials&client_id={id}&client_secret={secret}");
     let request = format!(
         "POST /oauth/token HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/x-www-form-urlencoded\r\n\
@@ -53,10 +53,17 @@ pub(super) fn issue(address: SocketAddr, id: &str, secret: &str, count: usize) -
     (0..count).map(ask).collect()
 }
 
-/// The key that is published, as a PEM file (RFC 7468 13), since haproxy reads nothing else.
-pub(super) fn key_file(address: SocketAddr, folder: &Path) -> Outcome {
+/// The keys that are published (RFC 7517 5).
+pub(super) fn keys(address: SocketAddr) -> Outcome<String> {
     let request = format!("GET /jwks HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
     let said = ask(address, &request)?;
+    let body = said.split_once("\r\n\r\n").map(|(_, body)| body.trim().to_owned());
+    body.filter(|body| body.starts_with('{')).ok_or_else(|| format!("no keys are published:\n{said}"))
+}
+
+/// The key that is published, as a PEM file (RFC 7468 13), since haproxy reads nothing else.
+pub(super) fn key_file(address: SocketAddr, folder: &Path) -> Outcome {
+    let said = keys(address)?;
     let member = |name| super::doorward::text(&said, name).and_then(|text| jwt::decode(&text));
     let (n, e) = member("n").zip(member("e")).ok_or_else(|| format!("no RSA key is published:\n{said}"))?;
     let broken = |e: std::io::Error| format!("{}: {e}", folder.display());
