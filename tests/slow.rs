@@ -123,8 +123,7 @@ fn silent_handshakes_keep_nobody_waiting() {
             connection
         })
         .collect();
-    let mut served =
-        Conn::over(authority.connect(address, crate::support::TlsVersion::V13).expect("a handshake"));
+    let mut served = authority.connect(address, crate::support::TlsVersion::V13).expect("a handshake");
     served.expect_serves(&world.server.get("/v1/x")).expect_ok();
     for mut connection in slow {
         connection.expect_closed();
