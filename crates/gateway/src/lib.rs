@@ -40,6 +40,7 @@ mod shed;
 mod sink;
 #[cfg(test)]
 mod sockets_tests;
+mod stamp;
 mod stats;
 mod styles;
 mod text;
