@@ -27,12 +27,14 @@ pub(crate) trait Dial: 'static {
     }
 }
 
+/// By address, and whether it is spoken to in HTTP/2: connections are of one kind.
+type Backends<I> = HashMap<(Arc<Address>, bool), Rc<Backend<I>>>;
+
 /// The upstreams that one core knows. They are found by where the policy keeps them; what is known of an address outlives
 /// the policy.
 pub(crate) struct Pool<I> {
     groups: RefCell<HashMap<usize, Rc<Group<I>>>>,
-    /// By address, and whether it is spoken to in HTTP/2: connections are of one kind.
-    backends: RefCell<HashMap<(Arc<Address>, bool), Rc<Backend<I>>>>,
+    backends: RefCell<Backends<I>>,
     conditions: Arc<Conditions>,
     /// Idle connections that are kept to each address.
     pub(crate) most: usize,

@@ -39,7 +39,7 @@ impl<S: Io, D: Dial> Exchange<'_, S, D> {
     pub(super) fn begin_tunnel(&mut self, end: usize) -> Result<(), Stop> {
         let raw = self.reply.before(end);
         let told = wire::upgrade(raw, self.head);
-        let asked = self.plan.upgrade.map(|upgrade| &*upgrade.protocol);
+        let asked = self.plan.upgrade.map(|upgrade| upgrade.protocol);
         let Some(protocol) = asked.filter(|protocol| {
             !self.uploading && told.is_some_and(|told| told.eq_ignore_ascii_case(protocol.as_bytes()))
         }) else {
