@@ -283,13 +283,13 @@ fn what_is_no_longer_permitted_is_cut() {
     let id = house.caller.id.as_str();
     cut("blocked", &|| drop(house.gateway.command(&["credential", "block", id]).ok()), "credential_blocked");
     house.gateway.command(&["credential", "unblock", id]).ok();
-    eventually("the credential to be good", || house.gateway.ask(house.caller.get("/nowhere")).status == 404);
+    eventually("the credential to be good", || house.gateway.ask(house.caller.get("/ws/x")).status != 401);
     cut(
         "the route changed",
         &|| drop(house.gateway.apply(&House::policy(peer.address, "")).ok()),
         "route_unknown",
     );
-    eventually("the upstream's side to end", || peer.ended.load(Ordering::SeqCst) == 2);
+    eventually("the upstream's side to end", || peer.ended.load(Ordering::SeqCst) >= 3);
 }
 
 #[test]

@@ -38,7 +38,7 @@ pub(crate) struct Http2Upstream {
 
 impl Http2Upstream {
     pub(crate) fn start() -> Http2Upstream {
-        Http2Upstream::wrapped(|socket| Some(socket))
+        Http2Upstream::wrapped(Some)
     }
 
     /// Over whatever `wrap` makes of its sockets.

@@ -27,14 +27,14 @@ pub(crate) trait Dial: 'static {
     }
 }
 
-/// An address, and whether it is spoken to in HTTP/2: connections are of one kind.
-type Kind = (Arc<Address>, bool);
+/// By address, and whether it is spoken to in HTTP/2: connections are of one kind.
+type Backends<I> = HashMap<(Arc<Address>, bool), Rc<Backend<I>>>;
 
 /// The upstreams that one core knows. They are found by where the policy keeps them; what is known of an address outlives
 /// the policy.
 pub(crate) struct Pool<I> {
     groups: RefCell<HashMap<usize, Rc<Group<I>>>>,
-    backends: RefCell<HashMap<Kind, Rc<Backend<I>>>>,
+    backends: RefCell<Backends<I>>,
     conditions: Arc<Conditions>,
     /// Idle connections that are kept to each address.
     pub(crate) most: usize,
@@ -73,11 +73,6 @@ impl<I: Io> Pool<I> {
     /// Lets everybody look who waits for a place.
     pub(crate) fn tick(&self) {
         self.groups.borrow().values().for_each(|group| group.wake_all());
-    }
-
-    /// Closes all that is idle.
-    pub(crate) fn clear(&self) {
-        self.backends.borrow().values().for_each(|backend| backend.clear());
     }
 
     /// Closes what was idle for too long, and forgets what no policy leads to any more.
