@@ -29,6 +29,9 @@ mod pool;
 mod probe;
 mod pump;
 mod quota;
+#[cfg(test)]
+#[path = "../tests/differential/random.rs"]
+mod random;
 mod reach;
 mod relay;
 mod request;

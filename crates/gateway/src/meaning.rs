@@ -1,6 +1,7 @@
 //! For tests and fuzz targets alone: what a head becomes on its way to an upstream, without a socket.
 use crate::engine::engine_refusal;
 use crate::headers::{self, Sender};
+use crate::hops::{Forwards, Via, forwards};
 use crate::peer::{Connected, Peer};
 use crate::request::view;
 use crate::settings::{Limits, Trusted};
@@ -22,12 +23,16 @@ const NOW: UnixMillis = UnixMillis(1_795_285_931_000);
 /// The request id that upstreams are told.
 pub const REQUEST_ID: &[u8] = b"00000000000000000000000000000001";
 
+/// What the node calls itself in `Via`.
+pub const VIA: &str = "doorward-0123456789abcdef";
+
 /// A node without sockets, under one policy.
 pub struct Node {
     live: Live,
     policy: Policy,
     keys: KeptKeys,
     tokens: RefCell<Cache>,
+    via: Via,
     head: RefCell<Head>,
 }
 
@@ -57,7 +62,14 @@ impl Node {
         live.store_answered();
         live.renew(1, 1, u64::MAX / 2);
         let tokens = RefCell::new(Cache::new(1, hashbrown::DefaultHashBuilder::default()));
-        Some(Node { live, policy, keys: KeptKeys::default(), tokens, head: RefCell::default() })
+        Some(Node {
+            live,
+            policy,
+            keys: KeptKeys::default(),
+            tokens,
+            via: Via::new(VIA),
+            head: RefCell::default(),
+        })
     }
 
     /// What becomes of exactly one head, from a peer over plain HTTP.
@@ -72,9 +84,14 @@ impl Node {
         let world = self.live.world(&self.policy, &self.keys, &self.tokens, 2);
         let decided = decide::start(&req, settle::received(&head), world);
         let route = decided.facts.route.map(|route| route.0);
-        let refused = engine_refusal(&req, &head, &self.policy, &decided.step, &Limits::default());
+        let refused = engine_refusal(&req, &head, &self.policy, &decided.step, &self.via, &Limits::default());
         let (Step::Permit(permit), None, Some(by)) = (&decided.step, refused, route) else {
             return Became::Refused(route);
+        };
+        let forwards = match forwards(&req) {
+            Forwards::Any => None,
+            Forwards::At(0) | Forwards::Unclear => return Became::Refused(route),
+            Forwards::At(n) => Some(n - 1),
         };
         let mut out = Vec::new();
         let sender = Sender {
@@ -84,6 +101,9 @@ impl Node {
             peer: &peer,
             request_id: REQUEST_ID,
             framing: head.framing,
+            via: self.via.line(head.minor, false),
+            forwards,
+            upgrade: None,
         };
         headers::request(&mut out, &req, &head, &sender);
         Became::Passed(by, out, head.framing)

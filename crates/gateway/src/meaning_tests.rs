@@ -1,18 +1,17 @@
 //! Damaged heads, and what they become for an upstream: it has one meaning, that of the head.
 use super::*;
+use crate::random;
 
 #[path = "../tests/differential/corpus.rs"]
 #[allow(dead_code, reason = "the differential tests use the rest")]
 mod corpus;
 #[path = "../tests/differential/mutate.rs"]
 mod mutate;
-#[path = "../tests/differential/random.rs"]
-mod random;
 #[path = "../../../tests/support/strict.rs"]
 #[allow(dead_code, reason = "the black-box tests use the rest")]
 mod strict;
 
-use random::Random;
+use crate::random::Random;
 
 /// Heads where nothing else is asked for.
 const EVERY_DAY: u64 = 40_000;

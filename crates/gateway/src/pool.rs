@@ -75,6 +75,11 @@ impl<I: Io> Pool<I> {
         self.groups.borrow().values().for_each(|group| group.wake_all());
     }
 
+    /// Closes all that is idle.
+    pub(crate) fn clear(&self) {
+        self.backends.borrow().values().for_each(|backend| backend.clear());
+    }
+
     /// Closes what was idle for too long, and forgets what no policy leads to any more.
     pub(crate) fn sweep(&self, now: u32) {
         self.groups.borrow_mut().retain(|_, group| group.is_used());
