@@ -37,7 +37,7 @@ pub(crate) struct AskedFor {
 
 enum Doing {
     /// `None`: this node takes no callers.
-    Serving(Option<Gateway>),
+    Serving(Option<Box<Gateway>>),
     /// Asked to stop: the last counts from before.
     Draining(Box<Snapshot>),
 }
@@ -50,7 +50,7 @@ impl Board {
         gateway: Option<Gateway>,
         asked: Option<AskedFor>,
     ) -> Board {
-        Board { about, live, ready, gateway: Mutex::new(Doing::Serving(gateway)), asked }
+        Board { about, live, ready, gateway: Mutex::new(Doing::Serving(gateway.map(Box::new))), asked }
     }
 
     fn doing<T>(&self, f: impl FnOnce(&mut Doing) -> T) -> T {
@@ -67,7 +67,7 @@ impl Board {
     pub(crate) fn drain(&self) -> Option<Gateway> {
         self.doing(|doing| {
             let Doing::Serving(gateway) = doing else { return None };
-            let gateway = gateway.take();
+            let gateway = gateway.take().map(|gateway| *gateway);
             *doing = Doing::Draining(Box::new(counts(gateway.as_ref())));
             gateway.inspect(Gateway::drain)
         })
@@ -75,7 +75,7 @@ impl Board {
 
     fn counts(&self) -> (Snapshot, bool) {
         self.doing(|doing| match doing {
-            Doing::Serving(gateway) => (counts(gateway.as_ref()), false),
+            Doing::Serving(gateway) => (counts(gateway.as_deref()), false),
             Doing::Draining(last) => ((**last).clone(), true),
         })
     }
@@ -83,7 +83,7 @@ impl Board {
     /// How upstreams are. A node that takes no callers, or no new ones, does not say.
     fn upstreams(&self) -> Vec<UpstreamState> {
         self.doing(|doing| match doing {
-            Doing::Serving(gateway) => gateway.as_ref().map(Gateway::upstreams).unwrap_or_default(),
+            Doing::Serving(gateway) => gateway.as_deref().map(Gateway::upstreams).unwrap_or_default(),
             Doing::Draining(_) => Vec::new(),
         })
     }
