@@ -21,6 +21,9 @@ mod peer;
 mod pool;
 mod pump;
 mod quota;
+#[cfg(test)]
+#[path = "../tests/differential/random.rs"]
+mod random;
 mod relay;
 mod request;
 mod respond;

@@ -6,13 +6,11 @@ use super::*;
 mod corpus;
 #[path = "../tests/differential/mutate.rs"]
 mod mutate;
-#[path = "../tests/differential/random.rs"]
-mod random;
 #[path = "../../../tests/support/strict.rs"]
 #[allow(dead_code, reason = "the black-box tests use the rest")]
 mod strict;
 
-use random::Random;
+use crate::random::{self, Random};
 
 /// Heads where nothing else is asked for.
 const EVERY_DAY: u64 = 40_000;

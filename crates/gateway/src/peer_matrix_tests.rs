@@ -3,12 +3,10 @@ use super::*;
 use crate::wire;
 use doorward_core::network::{Network, Networks};
 
-#[path = "../tests/differential/random.rs"]
-mod random;
 #[path = "../tests/forwarded/table.rs"]
 mod table;
 
-use random::Random;
+use crate::random::Random;
 use table::{DECOYS, ELEMENTS, HOPS, Meaning, caller, lines};
 
 /// Peers: their address, and whether they are trusted.
