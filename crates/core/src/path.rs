@@ -159,34 +159,54 @@ pub enum Escapes {
     Unread,
 }
 
+/// What an upstream makes of `;...` in a segment (RFC 3986 3.3 speaks of parameters).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parameters {
+    /// Cuts it off, once it has decoded.
+    Cut,
+    /// Cuts it off before it decodes.
+    CutFirst,
+    /// Takes it for a part of the name.
+    Stay,
+}
+
 /// In what lenient upstreams differ from each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Habits {
     escapes: Escapes,
-    /// Cuts parameters off before it decodes, rather than after.
-    parameters_first: bool,
+    parameters: Parameters,
     /// Takes what looks like ASCII for it, and cuts white space and dots around names off.
     best_fit: bool,
 }
 
-const fn habits(escapes: Escapes, parameters_first: bool, best_fit: bool) -> Habits {
-    Habits { escapes, parameters_first, best_fit }
+const fn habits(escapes: Escapes, parameters: Parameters, best_fit: bool) -> Habits {
+    Habits { escapes, parameters, best_fit }
 }
 
 impl Habits {
     /// Every mixture that makes a difference, the most lenient first.
-    pub const ALL: [Habits; 10] = [
-        habits(Escapes::Divide, false, true),
-        habits(Escapes::Divide, false, false),
-        habits(Escapes::Divide, true, true),
-        habits(Escapes::Divide, true, false),
-        habits(Escapes::StayWithin, false, true),
-        habits(Escapes::StayWithin, false, false),
-        habits(Escapes::StayWithin, true, true),
-        habits(Escapes::StayWithin, true, false),
-        habits(Escapes::Unread, true, true),
-        habits(Escapes::Unread, true, false),
-    ];
+    pub const ALL: [Habits; 16] = {
+        use Escapes::{Divide, StayWithin, Unread};
+        use Parameters::{Cut, CutFirst, Stay};
+        [
+            habits(Divide, Cut, true),
+            habits(Divide, Cut, false),
+            habits(Divide, CutFirst, true),
+            habits(Divide, CutFirst, false),
+            habits(Divide, Stay, true),
+            habits(Divide, Stay, false),
+            habits(StayWithin, Cut, true),
+            habits(StayWithin, Cut, false),
+            habits(StayWithin, CutFirst, true),
+            habits(StayWithin, CutFirst, false),
+            habits(StayWithin, Stay, true),
+            habits(StayWithin, Stay, false),
+            habits(Unread, Cut, true),
+            habits(Unread, Cut, false),
+            habits(Unread, Stay, true),
+            habits(Unread, Stay, false),
+        ]
+    };
     /// Those that differ about paths without parameters, encoded slashes, dot segments and empty ones.
     const FEW: usize = 2;
 }
@@ -206,7 +226,8 @@ impl Oddities {
 pub fn lenient_segments(path: &[u8], habits: Habits) -> Vec<Vec<u8>> {
     let mut out: Vec<Vec<u8>> = Vec::new();
     for segment in path.split(|b| *b == b'/') {
-        let segment = if habits.parameters_first { without_parameters(segment) } else { segment };
+        let cut_first = habits.parameters == Parameters::CutFirst;
+        let segment = if cut_first { without_parameters(segment) } else { segment };
         let mut text = segment.to_vec();
         for _ in 0..MOST_DECODINGS {
             match decoded(&text) {
@@ -221,7 +242,8 @@ pub fn lenient_segments(path: &[u8], habits: Habits) -> Vec<Vec<u8>> {
         let text = &text[..end.unwrap_or(text.len())];
         let divides = |b: &u8| habits.escapes == Escapes::Divide && matches!(b, b'/' | b'\\');
         for part in text.split(divides) {
-            match without_parameters(part) {
+            let part = if habits.parameters == Parameters::Cut { without_parameters(part) } else { part };
+            match part {
                 b"." => {}
                 b".." => drop(out.pop()),
                 other => match if habits.best_fit { trimmed(other) } else { other } {

@@ -1,6 +1,5 @@
 //! Damaged heads, and what they become for an upstream: it has one meaning, that of the head.
 use super::*;
-use crate::random;
 
 #[path = "../tests/differential/corpus.rs"]
 #[allow(dead_code, reason = "the differential tests use the rest")]
@@ -11,7 +10,7 @@ mod mutate;
 #[allow(dead_code, reason = "the black-box tests use the rest")]
 mod strict;
 
-use crate::random::Random;
+use crate::random::{self, Random};
 
 /// Heads where nothing else is asked for.
 const EVERY_DAY: u64 = 40_000;

@@ -258,9 +258,9 @@ async fn put_back(place: &Place, backup: &Place) {
 async fn the_lease_lapses_while_the_store_is_away() {
     let place = Place::new();
     put_policy(&place.store().await).await;
-    let mut node = Node::start(place.store().await, 20, 300);
+    let mut node = Node::start(place.store().await, 20, 1_500);
     node.ready().await;
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    tokio::time::sleep(Duration::from_millis(2_000)).await;
     assert!(node.held(), "it is renewed as long as the store answers");
     sql(&place.db(), "ALTER TABLE head RENAME TO gone").await;
     node.soon("the lease lapses", |live| live.lease(clock()) == Lease::Lapsed).await;
