@@ -35,7 +35,9 @@ fn requests_at_a_time_are_bounded() {
         answer.expect(503, "overloaded");
     }
     go.store(true, Ordering::SeqCst);
-    held.iter_mut().for_each(|connection| connection.answer().expect_ok());
+    for connection in &mut held {
+        connection.answer().expect_ok();
+    }
     more.expect_serves(&world.server.get("/v1/x")).expect_ok();
     assert!(world.production.seen(&third).is_empty(), "nothing of what was turned away arrives");
 }
@@ -68,7 +70,9 @@ fn a_flood_is_turned_away_and_lets_nobody_through() {
                                 assert_eq!(answer.get("retry-after"), Some("1"));
                                 told.fetch_add(1, Ordering::Relaxed);
                             }
-                            _ => answer.expect(401, "credential_invalid"),
+                            _ => {
+                                answer.expect(401, "credential_invalid");
+                            }
                         }
                     }
                 }

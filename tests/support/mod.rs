@@ -42,7 +42,7 @@ pub(crate) use redis::Redis;
 pub(crate) use signed::{Signed, now_s};
 pub(crate) use signer::{Signer, now};
 pub(crate) use signing_world::SigningWorld;
-pub(crate) use steady::{Seen as SteadySeen, steadily};
+pub(crate) use steady::{CALLERS, Seen as SteadySeen, steadily};
 pub(crate) use tls::{Authority, TlsVersion};
 pub(crate) use token_world::{PLACES, TokenWorld, bearer};
 pub(crate) use upstream::{Do, Seen, Upstream};
