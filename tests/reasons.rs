@@ -1,4 +1,5 @@
 //! Every reason for which a request is refused, each provoked through a socket.
+use crate::faults::metric;
 use crate::support::{
     Actor, Answer, Conn, Do, HOST, Signer, TokenWorld, World, eventually, now, tag, wait_for,
 };
@@ -240,6 +241,7 @@ fn by_settings(note: &mut dyn FnMut(&Answer)) {
 
 /// One connection more than there may be is told so.
 fn overloaded(world: &World, address: SocketAddr) -> Answer {
+    eventually("room for both", || metric(&world.gateway, "doorward_connections_open") == 0.0);
     let mut held = [Conn::open(address), Conn::open(address)];
     held.iter_mut().for_each(|c| drop(c.expect_serves(&world.server.get("/v1/x"))));
     let mut third = Conn::open(address);

@@ -4,7 +4,7 @@ use crate::bulk::resident_mib;
 use crate::faults::metric;
 use crate::feed::{Spread, figures, is_proof};
 use crate::support::{
-    Conn, Do, SteadySeen, World, eventually, noise, number_of_trials, skipped, steadily, wait_for,
+    CALLERS, Conn, Do, SteadySeen, World, eventually, noise, number_of_trials, skipped, steadily, wait_for,
 };
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -51,9 +51,11 @@ fn health(world: &World, over: &AtomicBool) -> Vec<Duration> {
 }
 
 /// How long a slow caller has in each phase.
-const DEADLINE_MS: u64 = 4_000;
+const DEADLINE_MS: u64 = 8_000;
 /// How fast slow callers come.
-const A_SECOND: u64 = 1_000;
+const A_SECOND: u64 = 400;
+/// What the slowest of a hundred may always take: the machine's own unrest.
+const UNREST: Duration = Duration::from_millis(1);
 
 /// The modes of slowhttptest: slow heads, slow bodies, overlapping ranges, slow reading.
 const MODES: [(&str, &str); 4] = [
@@ -90,15 +92,17 @@ fn slow_callers_of_each_mode_of_slowhttptest() {
         let words: Vec<String> = format!("{words} {count}").split(' ').map(str::to_owned).collect();
         let ((most, last, resident), beside) = steadily(address, &request, || {
             let open = || metric(&world.gateway, "doorward_connections_open") as u64;
-            let usual = open();
+            let usual = wait_for("those who behave", || Some(open()).filter(|n| *n >= u64::from(CALLERS)));
             let mut tool = load("slowhttptest", &words);
             let (mut most, mut taken, mut resident) = (0, 0.0, before);
             let (mut came, began) = (Instant::now(), Instant::now());
             loop {
                 let all = metric(&world.gateway, "doorward_connections_total");
-                if all > taken {
-                    (taken, came) = (all, Instant::now());
+                // The tool itself looks now and then whether there still is an answer.
+                if all > taken + 2.0 {
+                    came = Instant::now();
                 }
+                taken = all;
                 let now = open();
                 most = most.max(now.saturating_sub(usual));
                 resident = resident.max(resident_mib(world.gateway.pid()));
@@ -123,7 +127,7 @@ fn slow_callers_of_each_mode_of_slowhttptest() {
         let beside = told("meanwhile", &beside);
         if is_proof() {
             assert!(last <= Duration::from_millis(DEADLINE_MS + 1_000), "{mode}: {last:?}");
-            assert!(beside.at(990) <= alone.at(990) * 2 + Duration::from_millis(1), "{mode}: {beside}");
+            assert!(beside.at(990) <= alone.at(990).max(UNREST) * 2, "{mode}: {beside}");
         }
     }
 }
@@ -133,7 +137,8 @@ fn slow_callers_of_each_mode_of_slowhttptest() {
 fn many_idle_connections() {
     let n = number_of_trials(200);
     let world = World::with(|s| {
-        let s = s.descriptors(8 * n + 1_000).set("limits", "connections", 2 * n + 100);
+        // From seven eighths on they would make room.
+        let s = s.set("limits", "connections", n * 5 / 4 + 100).set("limits", "requests", 2_000);
         s.set("limits", "queue_ms", 5).set("timeouts", "idle_ms", 600_000)
     });
     let address = world.gateway.address("plain");
@@ -157,7 +162,7 @@ fn many_idle_connections() {
     ));
     let beside = told("beside them", &beside);
     if is_proof() {
-        assert!(beside.at(990) <= alone.at(990) * 2, "{beside}");
+        assert!(beside.at(990) <= alone.at(990).max(UNREST) * 2, "{beside}");
         assert!((resident - before) * 1024 <= 16 * n, "16 KiB each");
     }
     drop(held);
@@ -318,6 +323,6 @@ fn three_times_as_much_as_there_is_time_for() {
     if is_proof() {
         assert!(shed > 0 && refusals * 100 <= total, "{shed} {refusals} of {total}");
         assert!(health.at(990) <= HEALTHY, "{health}");
-        assert!(beside.at(990) <= half.at(990).max(alone.at(990)) * 2, "{beside} beside {half}");
+        assert!(beside.at(990) <= half.at(990).max(alone.at(990)).max(UNREST) * 2, "{beside} beside {half}");
     }
 }

@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 /// Callers at a time.
-const CALLERS: u32 = 16;
+pub(crate) const CALLERS: u32 = 16;
 /// Requests a second of all of them.
-pub(crate) const RATE: u32 = 800;
+const RATE: u32 = 800;
 /// Where they come from: nobody else does.
-pub(crate) const SOURCE: &str = "127.0.0.9";
+const SOURCE: &str = "127.0.0.9";
 
 /// What they saw.
 #[derive(Debug, Default)]

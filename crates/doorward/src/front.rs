@@ -77,15 +77,15 @@ impl Front {
 /// The limits that the settings name, as far as file descriptors are enough for them.
 fn limits_that_fit(config: &Config) -> Limits {
     let mut limits = config.limits.clone();
-    if let Some(fit) = harden::connections_that_fit().filter(|fit| *fit < limits.connections as u64) {
+    if harden::fit_descriptors(&mut limits) {
         tracing::warn!(
-            "limits.connections is {}, but the file descriptors of this process are enough for {fit}, which is the \
-             limit now; raise its hard limit (ulimit -Hn, LimitNOFILE) or lower the setting",
-            limits.connections
+            "limits.connections is {} and limits.requests is {}, but the file descriptors of this process are enough for {} \
+             and {}, which are the limits now; raise its hard limit (ulimit -Hn, LimitNOFILE) or lower the settings",
+            config.limits.connections,
+            config.limits.requests,
+            limits.connections,
+            limits.requests,
         );
-        limits.connections = usize::try_from(fit).unwrap_or(limits.connections);
-        // Still no address takes all of them.
-        limits.connections_per_address = limits.connections_per_address.min(limits.connections.div_ceil(2));
     }
     limits
 }

@@ -1,6 +1,6 @@
 //! What the process asks of the kernel for itself. It holds secrets in memory: no core dump, and no debugger of the
 //! same user. It holds many connections: as many file descriptors as it may.
-use doorward_gateway::turned_away;
+use doorward_gateway::{Limits, turned_away};
 use rustix::io;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -19,21 +19,35 @@ pub(crate) fn no_core_dumps() -> io::Result<()> {
 /// File descriptors that are not connections: store, logs, listeners, runtimes.
 const OTHER_DESCRIPTORS: u64 = 64;
 
-/// Raises the soft limit of file descriptors to the hard one. How many connections from callers it is enough for, each
-/// with one to an upstream, and beside those that are only told that there are too many; `None` where there is no limit.
-pub(crate) fn connections_that_fit() -> Option<u64> {
+/// Raises the soft limit of file descriptors to the hard one, and lowers limits to what that is enough for; whether they
+/// were too high.
+pub(crate) fn fit_descriptors(limits: &mut Limits) -> bool {
     let now = getrlimit(Resource::Nofile);
     let wanted = Rlimit { current: now.maximum, maximum: now.maximum };
     // Where it can't be raised, what there is has to do.
     let limit = if setrlimit(Resource::Nofile, wanted).is_ok() { now.maximum } else { now.current };
-    limit.map(|n| connections_for(n.saturating_sub(OTHER_DESCRIPTORS)))
+    limit.is_some_and(|n| {
+        fit(limits, usize::try_from(n.saturating_sub(OTHER_DESCRIPTORS)).unwrap_or(usize::MAX))
+    })
 }
 
-fn connections_for(descriptors: u64) -> u64 {
-    let told = |n: u64| usize::try_from(n).map_or(0, turned_away) as u64;
-    // A first guess without those who are only told, which are at most an eighth or a few.
-    let most = descriptors / 2;
-    (most - told(most).div_ceil(2).min(most)).max(1)
+/// A connection from a caller takes one, and so does each request's to its upstream, of which there are no more than
+/// requests at a time; some are for callers that are only told that there is no room.
+fn fit(limits: &mut Limits, descriptors: usize) -> bool {
+    let needed = |l: &Limits| l.connections + turned_away(l.connections) + l.requests.min(l.connections);
+    if needed(limits) <= descriptors {
+        return false;
+    }
+    let told = turned_away(limits.connections);
+    let left = descriptors.saturating_sub(limits.connections + told);
+    limits.requests = left.clamp(descriptors / 4, limits.requests.max(descriptors / 4)).max(1);
+    // The most that leaves room for an eighth, or a few, of those that are only told.
+    let for_callers = descriptors.saturating_sub(limits.requests);
+    let most = for_callers.saturating_sub(turned_away(for_callers)).max(1);
+    limits.connections = limits.connections.min(most);
+    // Still no address takes all of them.
+    limits.connections_per_address = limits.connections_per_address.min(limits.connections.div_ceil(2));
+    true
 }
 
 #[cfg(test)]
@@ -42,11 +56,17 @@ mod tests {
 
     #[test]
     fn descriptors_are_enough_for_all_connections() {
-        for descriptors in [0, 2, 10, 192, 1_000, 20_000, 1_000_000] {
-            let n = connections_for(descriptors);
-            let needed = 2 * n + turned_away(n as usize) as u64;
-            assert!(n >= 1 && (needed <= descriptors || n == 1), "{n} with {descriptors}");
-            assert!(n * 5 >= descriptors * 2 || descriptors < 64, "{n} with {descriptors}");
+        for descriptors in [0, 2, 10, 192, 1_000, 5_000, 19_936] {
+            let mut limits = Limits::default();
+            assert!(fit(&mut limits, descriptors), "{descriptors}");
+            let Limits { connections, requests, connections_per_address, .. } = limits;
+            let needed = connections + turned_away(connections) + requests;
+            assert!(connections > 0 && requests > 0 && connections_per_address <= connections.div_ceil(2));
+            assert!(needed <= descriptors || descriptors < 10, "{connections} {requests} with {descriptors}");
+            assert!(2 * connections >= descriptors || descriptors < 192, "{connections} with {descriptors}");
         }
+        let mut limits = Limits::default();
+        assert!(!fit(&mut limits, 30_000) && limits == Limits::default());
+        assert!(fit(&mut limits, 19_936) && limits.connections == 10_000 && limits.requests > 9_000);
     }
 }
