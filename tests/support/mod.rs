@@ -52,7 +52,6 @@ pub(crate) use signed::{Signed, now_s};
 pub(crate) use signer::{Signer, now};
 pub(crate) use signing_world::SigningWorld;
 pub(crate) use site::Site;
-pub(crate) use steady::{Seen as SteadySeen, steadily};
 pub(crate) use steady::{CALLERS, Seen as SteadySeen, steadily};
 pub(crate) use tls::{Authority, TlsVersion};
 pub(crate) use token_world::{PLACES, TokenWorld, bearer};
