@@ -1,6 +1,6 @@
 //! The corpus: raw bytes over sockets, and three readings of each that must be one: what was sent, what the gateway's
 //! event says, and what an upstream that keeps every byte received. One request in is at most one request there.
-mod compare;
+pub(crate) mod compare;
 mod entry;
 
 use crate::support::strict::{self, Request};

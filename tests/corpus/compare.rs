@@ -46,6 +46,12 @@ fn stays_behind(name: &str) -> bool {
     listed || family("doorward") || family("x-forwarded")
 }
 
+/// Whether that is how an installation calls itself in `Via`, behind the version.
+pub(crate) fn is_installation(name: &str) -> bool {
+    name.strip_prefix(" doorward-")
+        .is_some_and(|id| id.len() == 16 && id.bytes().all(|b| b.is_ascii_hexdigit()))
+}
+
 /// Whether `got` is what `sent` has to become on its way, for a caller or for nobody in particular.
 ///
 /// # Errors
@@ -76,7 +82,12 @@ pub(crate) fn same(sent: &Request, got: &Request, target: &str, who: Option<&Act
             && (name.eq_ignore_ascii_case("via") || !named.contains(&name.to_ascii_lowercase()))
     };
     let mut wanted: Fields = sent.fields.iter().filter(|(name, _)| travels(name)).cloned().collect();
-    wanted.push(("via".to_owned(), "1.1 doorward".to_owned()));
+    let via = got.all("via").last().copied().unwrap_or_default();
+    let version = sent.version.strip_prefix("HTTP/").unwrap_or_default();
+    if !via.strip_prefix(version).is_some_and(is_installation) {
+        return differs("via");
+    }
+    wanted.push(("via".to_owned(), via.to_owned()));
     let ours = |name: &str| OURS.contains(&name.to_ascii_lowercase().as_str());
     let theirs: Fields = got.fields.iter().filter(|(name, _)| !ours(name)).cloned().collect();
     if theirs != wanted {
