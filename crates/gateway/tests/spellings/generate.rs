@@ -160,7 +160,6 @@ const CLOSED: &[&[&str]] = &[
     &["loose", "secret", "x"],
     &["admin"],
     &["v1"],
-    &["files"],
 ];
 
 /// One letter in one of its spellings.
