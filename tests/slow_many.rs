@@ -17,7 +17,9 @@ use std::time::{Duration, Instant};
 /// What the slowest of a hundred answers about health may take while there is too much to do.
 const HEALTHY: Duration = Duration::from_millis(100);
 /// How long callers that behave are watched with nothing else going on.
-const ALONE: Duration = Duration::from_secs(5);
+fn a_while() -> Duration {
+    Duration::from_millis(if is_proof() { 5_000 } else { 500 })
+}
 
 fn on_path(program: &str) -> bool {
     Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
@@ -51,7 +53,9 @@ fn health(world: &World, over: &AtomicBool) -> Vec<Duration> {
 }
 
 /// How long a slow caller has in each phase.
-const DEADLINE_MS: u64 = 8_000;
+fn deadline_ms() -> u64 {
+    if is_proof() { 8_000 } else { 1_000 }
+}
 /// How fast slow callers come.
 const A_SECOND: u64 = 400;
 /// What the slowest of a hundred may always take: the machine's own unrest.
@@ -75,7 +79,7 @@ fn slow_callers_of_each_mode_of_slowhttptest() {
     let world = World::with(|s| {
         let s = ["head_ms", "idle_ms", "body_ms", "write_ms"]
             .iter()
-            .fold(s, |s, t| s.set("timeouts", t, DEADLINE_MS));
+            .fold(s, |s, t| s.set("timeouts", t, deadline_ms()));
         s.set("limits", "queue_ms", 5).set("limits", "min_answer_rate_bytes_per_s", 4_096)
     });
     let long = noise(9, 4 << 20);
@@ -83,7 +87,7 @@ fn slow_callers_of_each_mode_of_slowhttptest() {
     world.sandbox.on("/customers/long", vec![Do::Body, Do::Say(head), Do::Say(long)]);
     let address = world.gateway.address("plain");
     let request = world.server.get("/v1/x");
-    let ((), alone) = steadily(address, &request, || std::thread::sleep(ALONE));
+    let ((), alone) = steadily(address, &request, || std::thread::sleep(a_while()));
     let alone = told("alone", &alone);
     for (mode, words) in MODES {
         let before = resident_mib(world.gateway.pid());
@@ -106,7 +110,7 @@ fn slow_callers_of_each_mode_of_slowhttptest() {
                 let now = open();
                 most = most.max(now.saturating_sub(usual));
                 resident = resident.max(resident_mib(world.gateway.pid()));
-                if now <= usual && began.elapsed() > Duration::from_millis(DEADLINE_MS) {
+                if now <= usual && began.elapsed() > Duration::from_millis(deadline_ms()) {
                     break;
                 }
                 let late = came.elapsed() > Duration::from_secs(40);
@@ -122,11 +126,11 @@ fn slow_callers_of_each_mode_of_slowhttptest() {
             "{mode}, {n} callers: {most} connections at a time, the last ended {:.1} s after it came (deadline {:.1} s), \
              RSS {before} MiB before, at most {resident} MiB",
             last.as_secs_f64(),
-            DEADLINE_MS as f64 / 1_000.0,
+            deadline_ms() as f64 / 1_000.0,
         ));
         let beside = told("meanwhile", &beside);
         if is_proof() {
-            assert!(last <= Duration::from_millis(DEADLINE_MS + 1_000), "{mode}: {last:?}");
+            assert!(last <= Duration::from_millis(deadline_ms() + 1_000), "{mode}: {last:?}");
             assert!(beside.at(990) <= alone.at(990).max(UNREST) * 2, "{mode}: {beside}");
         }
     }
@@ -143,7 +147,7 @@ fn many_idle_connections() {
     });
     let address = world.gateway.address("plain");
     let request = world.server.get("/v1/x");
-    let ((), alone) = steadily(address, &request, || std::thread::sleep(ALONE));
+    let ((), alone) = steadily(address, &request, || std::thread::sleep(a_while()));
     let alone = told("alone", &alone);
     let before = resident_mib(world.gateway.pid());
     let held: Vec<Conn> = (0..n)
@@ -153,7 +157,7 @@ fn many_idle_connections() {
             connection
         })
         .collect();
-    let ((), beside) = steadily(address, &request, || std::thread::sleep(ALONE));
+    let ((), beside) = steadily(address, &request, || std::thread::sleep(a_while()));
     let resident = resident_mib(world.gateway.pid());
     assert!(metric(&world.gateway, "doorward_connections_open") >= n as f64, "none was ended");
     figures(format_args!(
@@ -279,7 +283,7 @@ fn three_times_as_much_as_there_is_time_for() {
     let full = flood("capacity", &good, 64, None, seconds.min(5));
     let capacity = full.answers(full.start()).get(&200).copied().unwrap_or(0) / full.seconds;
     assert!(capacity > 0);
-    let ((), alone) = steadily(address, &request, || std::thread::sleep(ALONE));
+    let ((), alone) = steadily(address, &request, || std::thread::sleep(a_while()));
     let half = flood("half", &good, 64, Some(capacity / 2), seconds.min(5));
     let (_, beside_half) = steadily(address, &request, || half.answers(half.start()));
     let over = AtomicBool::new(false);
