@@ -155,8 +155,10 @@ impl Load {
             }
             Load::Token | Load::NewToken => {
                 let all = peer.tokens();
-                let (script, list) =
-                    tokens::script(peer.folder(), if self == Load::Token { &all[..1] } else { all })?;
+                let some = if self == Load::Token { all.get(..1) } else { Some(all) };
+                let some = some.filter(|some| !some.is_empty());
+                let some = some.ok_or("tokens come from a peer that takes them: measure one as well")?;
+                let (script, list) = tokens::script(peer.folder(), some)?;
                 wrk.arg("-s").arg(script).args(named(peer.common_headers()));
                 wrk.arg(peer.url(self)).arg("--").arg(list);
                 run_wrk(wrk, peer)

@@ -61,8 +61,8 @@ pub(super) fn write(tables: &str, machine: &str, command: &str) -> Outcome {
     let page = root().join(PAGE);
     let broken = |e: std::io::Error| format!("{PAGE}: {e}");
     let text = fs::read_to_string(&page).map_err(broken)?;
-    let machine = machine.replace('\n', "  \n");
-    let part = format!("```sh\n{command}\n```\n\n{tables}\n{machine}\n");
+    let machine: String = machine.lines().map(|line| format!("- {line}\n")).collect();
+    let part = format!("```sh\n{command}\n```\n\n{tables}\n{machine}");
     fs::write(&page, between(&text, &part)?).map_err(broken)
 }
 
