@@ -111,7 +111,9 @@ pub fn oddities(path: &[u8]) -> Oddities {
             if matches!(once, Cow::Owned(_)) && once.windows(3).any(|w| escape(w).is_some()) {
                 odd.never = odd.never.or(Some("path-encoded-twice"));
             }
-            let mut parts = once.split(|b| *b == b'/');
+            // Dots among what only looks like slashes are dots as well.
+            let looks = if once.is_ascii() { once } else { Cow::Owned(best_fit(once.into_owned())) };
+            let mut parts = looks.split(|b| matches!(b, b'/' | b'\\'));
             odd.asks_for.dot_segments |= parts.any(|s| matches!(without_parameters(s), b"." | b".."));
         }
     }
@@ -352,6 +354,9 @@ mod tests {
             ("/a/%c0%ae%c0%ae/b", "path-escape-not-utf8"),
             ("/a%c0%afb", "path-escape-not-utf8"),
             ("/a%e4", "path-escape-not-utf8"),
+            ("/a%e2%81%84%2e%2e%e2%81%84b", "path-dot-segment"),
+            ("/a/%ef%bc%8e%ef%bc%8e/b", "path-dot-segment"),
+            ("/a/%e2%80%a5", "path-dot-segment"),
         ] {
             assert_eq!(refused(path), Some(fact), "{path}");
         }

@@ -160,6 +160,7 @@ const CLOSED: &[&[&str]] = &[
     &["loose", "secret", "x"],
     &["admin"],
     &["v1"],
+    &["files"],
 ];
 
 /// One letter in one of its spellings.
