@@ -55,6 +55,8 @@ mod worker;
 
 pub use condition::UpstreamState;
 pub use desk::{Desk, LOCAL_MS};
+#[cfg(any(test, fuzzing))]
+pub use h2::stranger;
 pub use listen::bind;
 pub use local::{Answered, Answering, FieldLine, Local, LocalAnswer, LocalRequest};
 pub use places::turned_away;

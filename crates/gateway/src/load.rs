@@ -57,6 +57,9 @@ pub(crate) struct Load {
     /// How many requests may be served at a time.
     most_serving: u32,
     serving: Cell<u32>,
+    /// How many of them each place may have: one connection of HTTP/2 brings any number of them.
+    most_of_one: u32,
+    of_each: Box<[Cell<u32>]>,
     /// What each place has spent in this tick.
     spent: Box<[Cell<u32>]>,
     /// The most that a place may spend in a tick, in [`PARTS`].
@@ -69,6 +72,16 @@ pub(crate) struct Load {
     hasher: DefaultHashBuilder,
 }
 
+/// A request that counts with those of its caller.
+#[derive(Debug)]
+pub(crate) struct OfOne<'a>(Option<&'a Cell<u32>>);
+
+impl Drop for OfOne<'_> {
+    fn drop(&mut self) {
+        self.0.inspect(|all| all.set(all.get() - 1));
+    }
+}
+
 /// A request that is being served.
 pub(crate) struct Serving<'a>(&'a Load);
 
@@ -79,12 +92,16 @@ impl Drop for Serving<'_> {
 }
 
 impl Load {
-    pub(crate) fn new(queue_ms: u64, most_serving: usize) -> Load {
+    /// `most_of_one`: how many requests one address may have served at a time.
+    pub(crate) fn new(queue_ms: u64, most_serving: usize, most_of_one: usize) -> Load {
+        let places = || vec![Cell::new(0); PLACES].into();
         Load {
             most_wait_us: queue_ms * 1000,
             most_serving: u32::try_from(most_serving).unwrap_or(u32::MAX),
             serving: Cell::new(0),
-            spent: vec![Cell::new(0); PLACES].into(),
+            most_of_one: u32::try_from(most_of_one).unwrap_or(u32::MAX).max(FEW),
+            of_each: places(),
+            spent: places(),
             share: Cell::new(ALL),
             least_wait_us: Cell::new(NONE),
             late: Cell::new(false),
@@ -99,17 +116,30 @@ impl Load {
         Serving(self)
     }
 
-    /// Whether there is time for a request of this caller; the request counts as being served already.
-    pub(crate) fn admit(&self, caller: IpAddr) -> Result<(), Busy> {
-        if self.serving.get() > self.most_serving {
+    /// Whether there is time for a request of this caller, who is `many` where a proxy does not tell who it is; the request
+    /// counts as being served already.
+    pub(crate) fn admit(&self, caller: IpAddr, many: bool) -> Result<OfOne<'_>, Busy> {
+        let own = &self.of_each[self.place(caller)];
+        if self.serving.get() > self.most_serving || !many && own.get() >= self.most_of_one {
             return Err(Busy::Requests);
         }
-        if self.spend(caller, REQUEST) { Ok(()) } else { Err(Busy::Queue) }
+        if !self.spend(caller, REQUEST) {
+            return Err(Busy::Queue);
+        }
+        if many {
+            return Ok(OfOne(None));
+        }
+        own.set(own.get() + 1);
+        Ok(OfOne(Some(own)))
+    }
+
+    fn place(&self, caller: IpAddr) -> usize {
+        self.hasher.hash_one(network(caller)) as usize % PLACES
     }
 
     /// Spends a caller's time; `false`: it has had its share, and nothing was spent.
     pub(crate) fn spend(&self, caller: IpAddr, cost: u32) -> bool {
-        let place = self.hasher.hash_one(network(caller)) as usize % PLACES;
+        let place = self.place(caller);
         let spent = &self.spent[place];
         let after = spent.get().saturating_add(cost);
         if self.share.get() != ALL && !self.within_share(place as u32, after) {
@@ -219,7 +249,7 @@ mod tests {
     fn tick<const N: usize>(load: &Load, asked: [u32; N], wait_ms: u64) -> [u32; N] {
         load.waited(Duration::from_millis(wait_ms));
         let let_in = std::array::from_fn(|n| {
-            (0..asked[n]).map(|_| u32::from(load.admit(address(n as u8)).is_ok())).sum()
+            (0..asked[n]).map(|_| u32::from(load.admit(address(n as u8), false).is_ok())).sum()
         });
         load.next_tick();
         let_in
@@ -227,7 +257,7 @@ mod tests {
 
     #[test]
     fn a_long_queue_costs_those_who_made_it_long() {
-        let load = Load::new(LIMIT_MS, 100);
+        let load = Load::new(LIMIT_MS, 100, 100);
         let asked = [1_000, 10, 10];
         assert_eq!(tick(&load, asked, 20), asked, "one tick is no proof");
         assert_eq!(tick(&load, asked, 20), asked);
@@ -251,7 +281,7 @@ mod tests {
     /// Where everybody asks for little and all of it is too much, everybody is let in now and then.
     #[test]
     fn many_who_ask_for_little_take_turns() {
-        let load = Load::new(LIMIT_MS, 100);
+        let load = Load::new(LIMIT_MS, 100, 100);
         let asked = [1; 200];
         for _ in 0..12 {
             tick(&load, asked, 40);
@@ -269,41 +299,54 @@ mod tests {
 
     #[test]
     fn a_queue_that_few_requests_make_long_is_no_reason() {
-        let load = Load::new(LIMIT_MS, 100);
+        let load = Load::new(LIMIT_MS, 100, 100);
         (0..10).for_each(|_| assert_eq!(tick(&load, [FEW - 1], 400), [FEW - 1]));
-        let never = Load::new(0, 100);
+        let never = Load::new(0, 100, 100);
         (0..10).for_each(|_| assert_eq!(tick(&never, [1_000], 400), [1_000]));
     }
 
     #[test]
     fn requests_at_a_time_are_bounded() {
-        let load = Load::new(LIMIT_MS, 2);
+        let load = Load::new(LIMIT_MS, 2, 2);
         let (first, second) = (load.serve(), load.serve());
-        assert_eq!(load.admit(address(1)), Ok(()));
+        assert!(load.admit(address(1), false).is_ok());
         let third = load.serve();
-        assert_eq!(load.admit(address(1)), Err(Busy::Requests));
+        assert_eq!(load.admit(address(1), false).unwrap_err(), Busy::Requests);
         drop((first, third));
-        assert_eq!(load.admit(address(1)), Ok(()));
+        assert!(load.admit(address(1), false).is_ok());
         drop(second);
+    }
+
+    /// Any number of requests come over one connection of HTTP/2: those of one address leave room for others.
+    #[test]
+    fn no_address_has_all_requests_at_a_time() {
+        let load = Load::new(LIMIT_MS, 100, 20);
+        let mut held: Vec<_> = (0..20).map(|_| load.admit(address(1), false).unwrap()).collect();
+        assert_eq!(load.admit(address(1), false).unwrap_err(), Busy::Requests);
+        held.push(load.admit(address(2), false).unwrap());
+        held.push(load.admit(address(1), true).unwrap());
+        held.clear();
+        assert!(load.admit(address(1), false).is_ok());
+        assert!(load.of_each.iter().all(|own| own.get() == 0));
     }
 
     /// Addresses that one network gives itself are one caller.
     #[test]
     fn a_network_of_ipv6_is_one_caller() {
-        let load = Load::new(LIMIT_MS, 100);
+        let load = Load::new(LIMIT_MS, 100, 100);
         let own = |n: u16| IpAddr::from([0x2001, 0xdb8, 1, 1, 0, 0, 0, n]);
         for _ in 0..6 {
             load.waited(Duration::from_millis(20));
-            assert!((0..400).filter(|n| load.admit(own(*n)).is_ok()).count() <= 400);
+            assert!((0..400).filter(|n| load.admit(own(*n), false).is_ok()).count() <= 400);
             load.next_tick();
         }
-        let let_in = (0..400).filter(|n| load.admit(own(*n)).is_ok()).count();
+        let let_in = (0..400).filter(|n| load.admit(own(*n), false).is_ok()).count();
         assert!(let_in < 200, "{let_in}");
     }
 
     #[test]
     fn connections_come_back_one_after_the_other() {
-        let load = Load::new(LIMIT_MS, 100);
+        let load = Load::new(LIMIT_MS, 100, 100);
         let mut seen = std::collections::HashSet::new();
         for connection in 0..1_000 {
             let ticks = load.pause_ticks(connection);

@@ -38,9 +38,10 @@ impl<S: Io, D: Dial> Connection<S, D> {
         let id = worker.request_id();
         let behind = Peer::behind(self.at, &worker.settings.trusted, self.input.before(end), &s.head.fields);
         let peer = behind.as_ref().unwrap_or(&self.peer);
-        if let Err(busy) = worker.load.admit(peer.client.unwrap_or(self.at.socket)) {
-            return self.shed(busy, behind, (now, &id), end, started, s).await;
-        }
+        let _of_one = match worker.load.admit(peer.client.unwrap_or(self.at.socket), peer.client.is_none()) {
+            Ok(counted) => counted,
+            Err(busy) => return self.shed(busy, behind, (now, &id), end, started, s).await,
+        };
         let steady_ms = (worker.clocks.monotonic_ms)();
         // Events tell the wall clock's time; what is over stays over, wherever that clock was set.
         let mut judged_now = worker.live.clock.judge(now, steady_ms);

@@ -154,7 +154,7 @@ impl<D: Dial> Worker<D> {
         let limits = &p.settings.limits;
         let seen_tokens = Cache::new(limits.token_cache_entries, DefaultHashBuilder::default());
         let share = |of_all: usize| of_all.div_ceil(p.settings.cores.max(1));
-        let load = Load::new(limits.queue_ms, share(limits.requests));
+        let load = Load::new(limits.queue_ms, share(limits.requests), share(limits.connections_per_address));
         let crowd = share(limits.connections) * 7 / 8;
         Worker {
             wire: wire::Limits {

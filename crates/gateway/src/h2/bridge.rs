@@ -1,4 +1,5 @@
 //! One stream as a connection that speaks HTTP/1.1: what the engine reads and writes.
+use super::SILENT;
 use super::client::RESERVED;
 use super::frame::{self, Code};
 use super::heads::Shape;
@@ -10,6 +11,7 @@ use std::future::poll_fn;
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Instant;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// One stream.
@@ -101,9 +103,11 @@ impl AsyncRead for Bridge {
                 return Poll::Ready(Err(malformed(reject)));
             }
             Incoming::Malformed(_) => {
+                let thrown = stream.data.len() - stream.data_at;
                 stream.data.clear();
                 stream.data_at = 0;
-                stream.read(buf)
+                stream.read(buf);
+                thrown
             }
             _ => stream.read(buf),
         };
@@ -221,6 +225,10 @@ impl State {
             _ => Some(Code::Cancel),
         };
         stream.sent_end = true;
+        let silent = |(at, heard): (Instant, u64)| heard == self.heard && at.elapsed() >= SILENT;
+        if code == Some(Code::Cancel) && stream.asked.is_some_and(silent) {
+            self.closing = self.closing.or(Some(self.last));
+        }
         if let Some(code) = code {
             stream.incoming = Incoming::Reset;
             frame::put_reset(&mut self.out, id, code);

@@ -12,9 +12,10 @@ use crate::pool::Dial;
 use crate::worker::Worker;
 use doorward_core::policy::Address;
 use hashbrown::HashMap;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::Rc;
+use std::time::Instant;
 use tokio::sync::Notify;
 
 /// Connections to one upstream, of one core.
@@ -41,24 +42,47 @@ pub(crate) async fn connect<D: Dial>(
         }
         match worker.links.dialing(upstream)? {
             // Somebody else makes one, which has room for many.
-            Err(made) => made.notified().await,
-            Ok(_dialing) => {
+            Err(made) => {
+                made.over.notified().await;
+                // It is not tried again for each of those who waited, one after the other.
+                if let Some(failure) = made.failure.take() {
+                    let again = copy(&failure);
+                    made.failure.set(Some(failure));
+                    return Err(again);
+                }
+            }
+            Ok(dialing) => {
                 worker.stats.connected();
-                let io = worker.dial.connect(upstream, true).await?;
-                let bridge = worker.links.add(worker, upstream, io);
-                bridge.settled().await?;
+                let made = async {
+                    let io = worker.dial.connect(upstream, true).await?;
+                    let bridge = worker.links.add(worker, upstream, io);
+                    bridge.settled().await.map(|()| bridge)
+                };
+                let bridge = made.await.inspect_err(|error| dialing.made.failure.set(Some(copy(error))))?;
                 return D::bridged(bridge).ok_or_else(none);
             }
         }
     }
 }
 
+/// The same failure, for somebody else.
+fn copy(error: &io::Error) -> io::Error {
+    error.raw_os_error().map_or_else(|| error.kind().into(), io::Error::from_raw_os_error)
+}
+
+/// A connection that is being made.
+#[derive(Default)]
+struct Making {
+    over: Notify,
+    /// Why there is none, where it is over.
+    failure: Cell<Option<io::Error>>,
+}
+
 /// The connections of one core to one upstream.
 #[derive(Default)]
 struct Place {
     open: Vec<Shared>,
-    /// Told when the one is made that is being made.
-    dialing: Option<Rc<Notify>>,
+    dialing: Option<Rc<Making>>,
 }
 
 /// The open connections of one core.
@@ -66,12 +90,18 @@ struct Place {
 pub(crate) struct Links(RefCell<HashMap<Address, Place>>);
 
 /// A connection is being made; no other one is until this is dropped.
-struct Dialing<'l>(&'l Links, Address);
+struct Dialing<'l> {
+    links: &'l Links,
+    to: Address,
+    made: Rc<Making>,
+}
 
 impl Drop for Dialing<'_> {
     fn drop(&mut self) {
-        let made = self.0.0.borrow_mut().get_mut(&self.1).and_then(|place| place.dialing.take());
-        made.inspect(|made| made.notify_waiters());
+        if let Some(place) = self.links.0.borrow_mut().get_mut(&self.to) {
+            place.dialing = None;
+        }
+        self.made.over.notify_waiters();
     }
 }
 
@@ -88,7 +118,7 @@ impl Links {
     }
 
     /// Begins to make a connection, or gives what tells when the one is made that is being made.
-    fn dialing(&self, upstream: &Address) -> io::Result<Result<Dialing<'_>, Rc<Notify>>> {
+    fn dialing(&self, upstream: &Address) -> io::Result<Result<Dialing<'_>, Rc<Making>>> {
         let mut links = self.0.borrow_mut();
         let place = links.entry(upstream.clone()).or_default();
         if let Some(made) = &place.dialing {
@@ -97,8 +127,8 @@ impl Links {
         if place.open.len() >= MAX_LINKS {
             return Err(io::Error::other("all of its HTTP/2 connections are full"));
         }
-        place.dialing = Some(Rc::default());
-        Ok(Ok(Dialing(self, upstream.clone())))
+        let made = Rc::clone(place.dialing.insert(Rc::default()));
+        Ok(Ok(Dialing { links: self, to: upstream.clone(), made }))
     }
 
     /// Takes a new connection, and begins a stream on it.
@@ -123,7 +153,7 @@ fn begin(link: &Shared) -> Option<Bridge> {
 }
 
 /// Begins a stream.
-fn reserve(link: &Shared) -> Bridge {
+pub(super) fn reserve(link: &Shared) -> Bridge {
     let mut state = link.borrow_mut();
     state.reserved = state.reserved.wrapping_add(1);
     let id = RESERVED | state.reserved;
@@ -143,7 +173,8 @@ impl State {
         if named >= LAST_ID {
             self.closing = Some(named);
         }
-        if let Some(stream) = self.streams.remove(id) {
+        if let Some(mut stream) = self.streams.remove(id) {
+            stream.asked = Some((Instant::now(), self.heard));
             self.streams.insert(named, stream);
         }
         *id = named;

@@ -49,6 +49,8 @@ pub(super) struct Driver<S, D: Dial> {
     /// Frames were cut short by the socket: nothing more is read.
     ended: bool,
     wait: (Why, u64, u32),
+    /// Until when a stream has to be begun, where there is none; frames that begin none put it off no further.
+    idle_due: u32,
     written: u64,
     frames: u64,
     begun: u64,
@@ -72,6 +74,7 @@ impl<S: Io, D: Dial> Driver<S, D> {
             unflushed: false,
             ended: false,
             wait: (Why::Nothing, 0, NEVER),
+            idle_due: NEVER,
             written: 0,
             frames: 0,
             begun: 0,
@@ -173,6 +176,7 @@ impl<S: Io, D: Dial> Driver<S, D> {
             }
             Poll::Ready(Ok(n)) if n > 0 => {
                 self.input.filled(n);
+                self.shared.borrow_mut().heard += 1;
                 Poll::Ready(Ok(()))
             }
             Poll::Ready(_) => {
@@ -254,19 +258,29 @@ impl<S: Io, D: Dial> Driver<S, D> {
             state.end(Code::NoError);
             return Poll::Ready(());
         }
+        let idle_ms = if self.begun == 0 { t.head_ms.min(self.idle_ms) } else { self.idle_ms };
         let (why, progress, ms) = if held {
             (Why::Taking, self.written, if state.over { OWN_ANSWER_MS } else { t.write_ms })
         } else if cut && state.streams.len() < super::MAX_STREAMS {
             // A frame that began must come to its end; one that can't be taken yet waits for this side.
             (Why::Rest, self.frames, t.head_ms)
         } else if state.streams.is_empty() {
-            (Why::Idle, self.begun, if self.begun == 0 { t.head_ms.min(self.idle_ms) } else { self.idle_ms })
+            (Why::Idle, self.begun, idle_ms)
         } else {
             (Why::Nothing, 0, 0)
         };
         let clock = &self.worker.clock;
+        if !state.streams.is_empty() {
+            self.idle_due = NEVER;
+        } else if self.idle_due == NEVER {
+            self.idle_due = clock.after(idle_ms);
+        }
         if (self.wait.0, self.wait.1) != (why, progress) {
-            let due = if why == Why::Nothing { NEVER } else { clock.after(ms) };
+            let due = match why {
+                Why::Nothing => NEVER,
+                Why::Idle => self.idle_due,
+                _ => clock.after(ms),
+            };
             self.wait = (why, progress, due);
         }
         if self.wait.2 > clock.now() {

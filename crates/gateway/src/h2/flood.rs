@@ -6,6 +6,8 @@ use crate::clock::TICK_MS;
 const WHILE_MS: u64 = 10_000;
 /// A further WINDOW_UPDATE is allowed for so many bytes that were sent: clients give back 16 KiB and more at a time.
 const SENT_BYTES_PER_UPDATE: u64 = 1024;
+/// What a piece of DATA counts at least: some clients give back each, on its stream and on the connection.
+const LEAST_BYTES: u64 = 2 * SENT_BYTES_PER_UPDATE;
 
 /// What is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,7 +79,7 @@ impl Guard {
 
     /// DATA was sent.
     pub(super) fn sent(&mut self, bytes: usize) {
-        self.sent = self.sent.saturating_add(bytes as u64);
+        self.sent = self.sent.saturating_add((bytes as u64).max(LEAST_BYTES));
     }
 }
 
@@ -105,5 +107,8 @@ mod tests {
         guard.sent(1024 * 5_000);
         assert_eq!(taken(&mut guard, Kind::WindowUpdate, 0), 6_000);
         assert_eq!(taken(&mut guard, Kind::WindowUpdate, 200), 3_500);
+        let mut guard = Guard::default();
+        (0..2_000).for_each(|_| guard.sent(50));
+        assert_eq!(taken(&mut guard, Kind::WindowUpdate, 0), 5_000, "two for each piece, however small");
     }
 }

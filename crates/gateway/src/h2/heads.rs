@@ -67,12 +67,14 @@ fn printable(text: &[u8]) -> bool {
 impl Fields {
     /// Ready for a message of at most so many bytes, as HTTP/1.1 would write it.
     pub(super) fn begin(&mut self, most: usize) {
-        for text in [&mut self.method, &mut self.path, &mut self.authority, &mut self.host, &mut self.cookie]
-        {
-            text.clear();
-        }
+        self.texts().into_iter().for_each(Vec::clear);
         (self.has, self.status, self.length, self.bytes) = (Has::default(), 0, None, 0);
         (self.most, self.wrong) = (most, None);
+    }
+
+    /// All memory that is kept.
+    pub(super) fn texts(&mut self) -> [&mut Vec<u8>; 5] {
+        [&mut self.method, &mut self.path, &mut self.authority, &mut self.host, &mut self.cookie]
     }
 
     pub(super) fn refuse(&mut self, wrong: Wrong) {

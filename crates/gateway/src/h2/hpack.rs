@@ -18,8 +18,8 @@ pub(super) enum Bad {
 /// What one side remembers of what the other has compressed.
 pub(super) struct Decoder {
     table: Table,
-    name: Vec<u8>,
-    value: Vec<u8>,
+    pub(super) name: Vec<u8>,
+    pub(super) value: Vec<u8>,
 }
 
 impl Decoder {

@@ -15,12 +15,16 @@ mod flood;
 mod frame;
 mod heads;
 mod hpack;
+#[cfg(test)]
+mod hpack_tests;
 mod huffman;
 mod probe;
 mod receive;
 mod send;
 mod server;
 mod state;
+#[cfg(any(test, fuzzing))]
+pub mod stranger;
 mod table;
 mod wrong;
 
@@ -39,6 +43,16 @@ const MAX_STREAMS: usize = 100;
 const STREAM_WINDOW_BYTES: u32 = 128 * 1024;
 /// Bytes of data that all streams of a connection may have unread: the memory that one connection can take.
 const CONNECTION_WINDOW_BYTES: u32 = 512 * 1024;
+/// The same of a connection to an upstream, whose streams are of many callers: room for all of them at once, so that those
+/// who are slow make nobody else wait.
+const LINK_WINDOW_BYTES: u32 = CONNECTION_WINDOW_BYTES + MAX_STREAMS as u32 * STREAM_WINDOW_BYTES;
+/// Bytes of interim answers that nobody has read yet, of one stream.
+const INTERIM_BYTES: usize = wire::MAX_HEAD_BYTES;
+/// A connection on which nothing came for so long while an answer was awaited gets no further requests: whatever was at its
+/// other end may be gone without a word.
+const SILENT: std::time::Duration = std::time::Duration::from_secs(5);
+/// Bytes of memory for the text of heads that an idle connection keeps, each time.
+const IDLE_TEXT_BYTES: usize = 1024;
 /// What both windows are before anything is said (RFC 9113 6.9.2).
 const DEFAULT_WINDOW_BYTES: i64 = 65_535;
 /// Bytes of a frame, at most: what everybody takes (RFC 9113 4.2).

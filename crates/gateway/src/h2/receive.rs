@@ -5,7 +5,7 @@ use super::heads::{Message, Shape};
 use super::hpack::Bad;
 use super::state::{Block, Born, Fatal, Incoming, Payload, Role, State};
 use super::wrong::Wrong;
-use super::{BLOCK_BYTES, BLOCK_FRAMES, FRAME_BYTES, MAX_STREAMS};
+use super::{BLOCK_BYTES, BLOCK_FRAMES, FRAME_BYTES, INTERIM_BYTES, MAX_STREAMS};
 use crate::wire::Reject;
 
 /// What is left of `limits.trailer_bytes` is judged by whoever reads the trailers; beyond this nothing is kept.
@@ -328,6 +328,9 @@ impl State {
         let read = self.fields.answer(end, to_head, &mut out);
         let Some(stream) = self.streams.get_mut(&id) else { return Ok(()) };
         match read {
+            Ok((..200, _)) if out.len() > INTERIM_BYTES => {
+                self.misused(id, Code::EnhanceYourCalm, Incoming::Reset)
+            }
             Ok((status, shape)) => {
                 stream.front = out;
                 if status >= 200 {

@@ -8,14 +8,15 @@ use super::frame::{self, Code};
 use super::heads::{Fields, Shape};
 use super::hpack::Decoder;
 use super::{
-    CONNECTION_WINDOW_BYTES, DEFAULT_WINDOW_BYTES, FRAME_BYTES, HEADER_TABLE_BYTES, MAX_STREAMS, OUT_BYTES,
-    STREAM_WINDOW_BYTES,
+    CONNECTION_WINDOW_BYTES, DEFAULT_WINDOW_BYTES, FRAME_BYTES, HEADER_TABLE_BYTES, IDLE_TEXT_BYTES,
+    LINK_WINDOW_BYTES, MAX_STREAMS, OUT_BYTES, STREAM_WINDOW_BYTES,
 };
 use crate::wire::{self, Head, Reject};
 use hashbrown::HashMap;
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
+use std::time::Instant;
 
 /// Memory for frames that a connection without streams keeps, in bytes.
 const IDLE_OUT_BYTES: usize = 4 * 1024;
@@ -32,6 +33,16 @@ pub(super) enum Role {
         /// What `:scheme` says.
         secure: bool,
     },
+}
+
+impl Role {
+    /// How much data may come on the connection before any of it is read.
+    fn window_bytes(self) -> u32 {
+        match self {
+            Role::Server => CONNECTION_WINDOW_BYTES,
+            Role::Client { .. } => LINK_WINDOW_BYTES,
+        }
+    }
 }
 
 /// Nothing more comes on the connection, or nothing more may: why.
@@ -74,6 +85,8 @@ pub(super) struct Stream {
     pub(super) send_window: i64,
     /// All of ours was sent, or nothing more will be.
     pub(super) sent_end: bool,
+    /// When its head was sent, and how often something had come by then (of a request to an upstream).
+    pub(super) asked: Option<(Instant, u64)>,
     /// Its request is HEAD.
     pub(super) to_head: bool,
     pub(super) reader: Option<Waker>,
@@ -159,6 +172,8 @@ pub(super) struct State {
     pub(super) settled: bool,
     pub(super) preface_left: usize,
     pub(super) guard: Guard,
+    /// How often something came.
+    pub(super) heard: u64,
     /// The tick now, as the driver knows it.
     pub(super) tick: u32,
     pub(super) born: Vec<Born>,
@@ -183,7 +198,7 @@ impl State {
             reserved: 0,
             peer: Peer { window: DEFAULT_WINDOW_BYTES, frame_bytes: FRAME_BYTES, streams: MAX_STREAMS },
             send_window: DEFAULT_WINDOW_BYTES,
-            receive_window: i64::from(CONNECTION_WINDOW_BYTES),
+            receive_window: i64::from(role.window_bytes()),
             unreturned: 0,
             decoder: Decoder::new(HEADER_TABLE_BYTES),
             fields: Fields::default(),
@@ -195,6 +210,7 @@ impl State {
             settled: false,
             preface_left: if role == Role::Server { frame::PREFACE.len() } else { 0 },
             guard: Guard::default(),
+            heard: 0,
             tick: 0,
             born: Vec::new(),
             closing: None,
@@ -226,7 +242,8 @@ impl State {
         self.out.extend_from_slice(first);
         let [a, b, c, d] = common;
         frame::put_settings(&mut self.out, &[own, a, b, c, d]);
-        frame::put_window(&mut self.out, 0, CONNECTION_WINDOW_BYTES - DEFAULT_WINDOW_BYTES as u32);
+        let more = self.role.window_bytes() - DEFAULT_WINDOW_BYTES as u32;
+        frame::put_window(&mut self.out, 0, more);
     }
 
     pub(super) fn stream(&mut self, incoming: Incoming) -> Stream {
@@ -244,6 +261,7 @@ impl State {
             unreturned: 0,
             send_window: self.peer.window,
             sent_end: false,
+            asked: None,
             to_head: false,
             reader: None,
             writer: None,
@@ -265,8 +283,17 @@ impl State {
         if self.out.capacity() > most {
             self.out = Vec::new();
         }
-        if self.streams.is_empty() && self.streams.capacity() > IDLE_STREAMS {
+        if !self.streams.is_empty() {
+            return;
+        }
+        if self.streams.capacity() > IDLE_STREAMS {
             self.streams = HashMap::new();
+        }
+        let Decoder { name, value, .. } = &mut self.decoder;
+        for text in [name, value, &mut self.packed].into_iter().chain(self.fields.texts()) {
+            if text.capacity() > IDLE_TEXT_BYTES {
+                *text = Vec::new();
+            }
         }
     }
 
