@@ -14,7 +14,8 @@ use std::net::IpAddr;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-/// Addresses are counted in so many places; whoever meets in one shares it. No more memory for any number of callers.
+/// Addresses are counted in so many places, a power of two; whoever meets in one shares it. No more memory for any number of
+/// callers.
 const PLACES: usize = 1024;
 /// What a request counts.
 pub(crate) const REQUEST: u32 = 1;
@@ -119,11 +120,12 @@ impl Load {
     /// Whether there is time for a request of this caller, who is `many` where a proxy does not tell who it is; the request
     /// counts as being served already.
     pub(crate) fn admit(&self, caller: IpAddr, many: bool) -> Result<OfOne<'_>, Busy> {
-        let own = &self.of_each[self.place(caller)];
+        let place = self.place(caller);
+        let own = &self.of_each[place];
         if self.serving.get() > self.most_serving || !many && own.get() >= self.most_of_one {
             return Err(Busy::Requests);
         }
-        if !self.spend(caller, REQUEST) {
+        if !self.spend_at(place, REQUEST) {
             return Err(Busy::Queue);
         }
         if many {
@@ -134,12 +136,18 @@ impl Load {
     }
 
     fn place(&self, caller: IpAddr) -> usize {
-        self.hasher.hash_one(network(caller)) as usize % PLACES
+        /// Spreads what differs in a few bits alone over the upper ones.
+        const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
+        let hash = self.hasher.hash_one(network(caller)).wrapping_mul(ODD);
+        (hash >> (u64::BITS - PLACES.ilog2())) as usize
     }
 
     /// Spends a caller's time; `false`: it has had its share, and nothing was spent.
     pub(crate) fn spend(&self, caller: IpAddr, cost: u32) -> bool {
-        let place = self.place(caller);
+        self.spend_at(self.place(caller), cost)
+    }
+
+    fn spend_at(&self, place: usize, cost: u32) -> bool {
         let spent = &self.spent[place];
         let after = spent.get().saturating_add(cost);
         if self.share.get() != ALL && !self.within_share(place as u32, after) {
