@@ -166,11 +166,12 @@ fn run(places: &[Place], what: &str) {
     let mut counts = Counts::default();
     let every: Vec<Server> = (0..Server::KINDS).map(Server::nth).collect();
     let one_trick = generate::with_one_trick();
-    let step = if asked.is_some() { 1 } else { one_trick.len().div_ceil(n as usize / 2) };
+    let step = if asked.is_some() { 1 } else { one_trick.len().div_ceil(n as usize / 2).max(1) };
     let mut random = Random::new(7);
     let mut spelt = one_trick.into_iter().step_by(step);
     while counts.spellings < n {
-        let target = spelt.next().unwrap_or_else(|| generate::with_tricks(&mut random)).replace("HOST", HOST);
+        let next = if counts.spellings.is_multiple_of(2) { spelt.next() } else { None };
+        let target = next.unwrap_or_else(|| generate::with_tricks(&mut random)).replace("HOST", HOST);
         match asked {
             Some(_) => look(&node, places, &target, &every, &mut counts),
             None => {
@@ -190,7 +191,7 @@ fn run(places: &[Place], what: &str) {
     let some: Vec<String> =
         astray.iter().take(40).map(|(target, server)| format!("{target} by {server}")).collect();
     assert!(astray.is_empty(), "{} lead elsewhere:\n{}", astray.len(), some.join("\n"));
-    assert!(unreadable + refused > spellings / 3 && passed > 20 && protected > 20, "too few of one kind");
+    assert!(unreadable + refused > spellings / 3 && passed > 5 && protected > 5, "too few of one kind");
 }
 
 #[test]
