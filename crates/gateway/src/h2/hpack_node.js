@@ -23,6 +23,7 @@ const said = (requests, done) => {
   setTimeout(look, 5, 0);
 };
 
+process.stdin.setEncoding('utf8');
 let text = '';
 process.stdin.on('data', (piece) => { text += piece; });
 process.stdin.on('end', () => {
