@@ -118,6 +118,6 @@ fn no_file_descriptor_for_an_upstream() {
     expect_healthy(&world);
     let arrived = [world.sandbox.seen(&tag), world.production.seen(&tag)].concat();
     assert_eq!(arrived.len(), 1, "{arrived:?}");
-    let events = world.gateway.events_with(&tag);
-    assert!(events.iter().any(|e| e["detail"] == "file-descriptors"), "{events:?}");
+    let is_told = |e: &serde_json::Value| e["detail"] == "file-descriptors";
+    eventually("its event", || world.gateway.events_with(&tag).iter().any(is_told));
 }
