@@ -77,9 +77,11 @@ impl Guard {
         *count <= kind.most().saturating_add(earned)
     }
 
-    /// DATA was sent.
-    pub(super) fn sent(&mut self, bytes: usize) {
-        self.sent = self.sent.saturating_add((bytes as u64).max(LEAST_BYTES));
+    /// DATA was sent. Where it was short because the window was, it earns no more than its bytes: whoever opens the window
+    /// by one asks for a frame with each byte.
+    pub(super) fn sent(&mut self, bytes: usize, window_left: bool) {
+        let least = if window_left { LEAST_BYTES } else { 0 };
+        self.sent = self.sent.saturating_add((bytes as u64).max(least));
     }
 }
 
@@ -104,11 +106,14 @@ mod tests {
     #[test]
     fn whoever_takes_much_may_say_so_often() {
         let mut guard = Guard::default();
-        guard.sent(1024 * 5_000);
+        guard.sent(1024 * 5_000, false);
         assert_eq!(taken(&mut guard, Kind::WindowUpdate, 0), 6_000);
         assert_eq!(taken(&mut guard, Kind::WindowUpdate, 200), 3_500);
         let mut guard = Guard::default();
-        (0..2_000).for_each(|_| guard.sent(50));
+        (0..2_000).for_each(|_| guard.sent(50, true));
         assert_eq!(taken(&mut guard, Kind::WindowUpdate, 0), 5_000, "two for each piece, however small");
+        let mut guard = Guard::default();
+        (0..2_000).for_each(|_| guard.sent(1, false));
+        assert_eq!(taken(&mut guard, Kind::WindowUpdate, 0), 1_001, "but not for pieces that the window cut");
     }
 }

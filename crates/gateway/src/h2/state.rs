@@ -319,10 +319,12 @@ impl State {
     /// Counts data as sent.
     pub(super) fn spend(&mut self, id: u32, bytes: usize) {
         self.send_window -= bytes as i64;
-        self.guard.sent(bytes);
+        let mut window = self.send_window;
         if let Some(stream) = self.streams.get_mut(&id) {
             stream.send_window -= bytes as i64;
+            window = window.min(stream.send_window);
         }
+        self.guard.sent(bytes, window > 0);
     }
 
     /// Lets everybody who waits for room try again.
