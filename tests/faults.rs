@@ -211,6 +211,7 @@ fn a_write_that_is_cut_off_says_what_became_of_it() {
             running.join().expect("it ends")
         });
         let told = rows(&run.stdout).len();
+        crate::kill9::settled(&world.gateway);
         let after = world.server_ids().len();
         let made = after - there;
         there = after;

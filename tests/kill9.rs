@@ -51,7 +51,7 @@ fn change_until_killed(gateway: &Gateway, name: &str, dice: &mut Dice) -> Vec<To
 
 /// Waits until a server has ended what killed writers had asked of it. A COMMIT that was sent is carried out, whether its
 /// sender still lives or not: what was in doubt is settled only then.
-fn settled(gateway: &Gateway) {
+pub(crate) fn settled(gateway: &Gateway) {
     if Engine::of_this_run() == Engine::Sqlite {
         return;
     }
