@@ -1,5 +1,5 @@
 //! What was sent, held against what reached the upstream.
-use crate::support::strict::{ADDRESSES, Fields, Framed, NEVER, Request, folded};
+use crate::support::strict::{ADDRESSES, Fields, Framed, NEVER, ONCE, Request, folded};
 use crate::support::{Actor, HOST};
 
 /// The fields in which some dialect carries credentials, as the policy of the corpus has it.
@@ -19,30 +19,12 @@ pub(crate) const CREDENTIALS: &[&str] = &[
     "x-amz-security-token",
 ];
 
-/// What this node says about the message and about itself.
-const OURS: &[&str] = &[
-    "host",
-    "content-length",
-    "transfer-encoding",
-    "connection",
-    "x-forwarded-for",
-    "x-forwarded-proto",
-    "x-forwarded-host",
-    "doorward-request-id",
-    "doorward-workspace",
-    "doorward-credential",
-    "doorward-kind",
-    "doorward-scheme",
-    "doorward-scopes",
-    "doorward-subject",
-];
-
 /// Whether a field of a caller's stays behind, by its name alone.
 fn stays_behind(name: &str) -> bool {
     let folded = folded(name);
     let family =
         |start: &str| folded == start || folded.strip_prefix(start).is_some_and(|rest| rest.starts_with('-'));
-    let listed = [OURS, NEVER, ADDRESSES, CREDENTIALS].iter().any(|list| list.contains(&folded.as_str()));
+    let listed = [ONCE, NEVER, ADDRESSES, CREDENTIALS].iter().any(|list| list.contains(&folded.as_str()));
     listed || family("doorward") || family("x-forwarded")
 }
 
@@ -88,7 +70,7 @@ pub(crate) fn same(sent: &Request, got: &Request, target: &str, who: Option<&Act
         return differs("via");
     }
     wanted.push(("via".to_owned(), via.to_owned()));
-    let ours = |name: &str| OURS.contains(&name.to_ascii_lowercase().as_str());
+    let ours = |name: &str| ONCE.contains(&name.to_ascii_lowercase().as_str());
     let theirs: Fields = got.fields.iter().filter(|(name, _)| !ours(name)).cloned().collect();
     if theirs != wanted {
         return Err(format!("fields differ: {theirs:?} arrived, {wanted:?} should have; sent {sent:?}"));

@@ -232,7 +232,7 @@ pub(crate) const ADDRESSES: &[&str] = &[
 ];
 
 /// What is said there once, in its own spelling, or not at all.
-const ONCE: &[&str] = &[
+pub(crate) const ONCE: &[&str] = &[
     "host",
     "content-length",
     "transfer-encoding",
