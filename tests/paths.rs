@@ -95,7 +95,9 @@ fn no_spelling_leads_around_a_protected_route() {
 fn odd_paths_are_refused_whoever_asks() {
     let world = World::shared();
     let World { server, .. } = &*world;
+    let deep = format!("/v1{};x", "/a".repeat(256));
     for (path, detail) in [
+        (&*deep, "path-too-long"),
         ("/v1/a%2fb", "path-encoded-slash"),
         ("/v1/a%2Fb", "path-encoded-slash"),
         ("/v1/a%5cb", "path-encoded-backslash"),

@@ -5,6 +5,15 @@
 use smallvec::SmallVec;
 use std::borrow::Cow;
 
+mod readings;
+use readings::best_fit;
+pub use readings::{Empty, Escapes, Habits, Parameters, Reading, folded, lenient_segments};
+
+/// Bytes of a path that servers may read in several ways, at most: it is read in each of them.
+const MAX_ODD_BYTES: usize = 8_192;
+/// The same in segments.
+const MAX_ODD_SEGMENTS: usize = 256;
+
 /// What an API lets through although it is odd. Nothing by default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PathRules {
@@ -54,6 +63,9 @@ pub fn sentence(fact: &str) -> &'static str {
         "path-encoded-slash" => "The path has an encoded slash.",
         "path-dot-segment" => "The path has a segment `.` or `..`.",
         "path-empty-segment" => "The path has two slashes in a row.",
+        "path-too-long" => {
+            "The path has escapes, parameters, dots or empty segments, and more than 8192 bytes or 256 segments."
+        }
         _ => "The path can be read in more than one way.",
     }
 }
@@ -97,9 +109,11 @@ pub fn oddities(path: &[u8]) -> Oddities {
         i += 1;
     }
     odd.readings_differ = special;
-    if special {
+    let last = if special { path.iter().filter(|b| **b == b'/').count() } else { 0 };
+    if special && (path.len() > MAX_ODD_BYTES || last > MAX_ODD_SEGMENTS) {
+        odd.never = odd.never.or(Some("path-too-long"));
+    } else if special {
         let segments = path.split(|b| *b == b'/').skip(1);
-        let last = path.iter().filter(|b| **b == b'/').count();
         for (n, segment) in segments.enumerate() {
             // A trailing slash is not an empty segment.
             odd.asks_for.empty_segments |= segment.is_empty() && n + 1 != last;
@@ -125,13 +139,18 @@ fn decoded(segment: &[u8]) -> Cow<'_, [u8]> {
         return Cow::Borrowed(segment);
     }
     let mut out = Vec::with_capacity(segment.len());
+    decode(segment, &mut out);
+    Cow::Owned(out)
+}
+
+/// Decodes once what can be decoded.
+fn decode(text: &[u8], out: &mut Vec<u8>) {
     let mut i = 0;
-    while let Some(&b) = segment.get(i) {
-        let octet = escape(&segment[i..]);
+    while let Some(&b) = text.get(i) {
+        let octet = escape(&text[i..]);
         out.push(octet.unwrap_or(b));
         i += if octet.is_some() { 3 } else { 1 };
     }
-    Cow::Owned(out)
 }
 
 /// Some servers cut `;...` off a segment (RFC 3986 3.3 speaks of parameters).
@@ -145,159 +164,6 @@ pub fn segments(path: &[u8]) -> SmallVec<[&[u8]; 16]> {
     let inner = path.strip_prefix(b"/").unwrap_or(path);
     let inner = inner.strip_suffix(b"/").unwrap_or(inner);
     if inner.is_empty() { SmallVec::new() } else { inner.split(|b| *b == b'/').collect() }
-}
-
-/// How often a server may decode what it decoded already.
-const MOST_DECODINGS: usize = 3;
-
-/// What an upstream makes of escapes before it looks for segments.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Escapes {
-    /// Decodes them all: an encoded slash divides.
-    Divide,
-    /// Decodes them within segments: an encoded slash divides nothing.
-    StayWithin,
-    /// Nothing.
-    Unread,
-}
-
-/// What an upstream makes of `;...` in a segment (RFC 3986 3.3 speaks of parameters).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Parameters {
-    /// Cuts it off, once it has decoded.
-    Cut,
-    /// Cuts it off before it decodes.
-    CutFirst,
-    /// Takes it for a part of the name.
-    Stay,
-}
-
-/// In what lenient upstreams differ from each other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Habits {
-    escapes: Escapes,
-    parameters: Parameters,
-    /// Takes what looks like ASCII for it, and cuts white space and dots around names off.
-    best_fit: bool,
-}
-
-const fn habits(escapes: Escapes, parameters: Parameters, best_fit: bool) -> Habits {
-    Habits { escapes, parameters, best_fit }
-}
-
-impl Habits {
-    /// Every mixture that makes a difference, the most lenient first.
-    pub const ALL: [Habits; 16] = {
-        use Escapes::{Divide, StayWithin, Unread};
-        use Parameters::{Cut, CutFirst, Stay};
-        [
-            habits(Divide, Cut, true),
-            habits(Divide, Cut, false),
-            habits(Divide, CutFirst, true),
-            habits(Divide, CutFirst, false),
-            habits(Divide, Stay, true),
-            habits(Divide, Stay, false),
-            habits(StayWithin, Cut, true),
-            habits(StayWithin, Cut, false),
-            habits(StayWithin, CutFirst, true),
-            habits(StayWithin, CutFirst, false),
-            habits(StayWithin, Stay, true),
-            habits(StayWithin, Stay, false),
-            habits(Unread, Cut, true),
-            habits(Unread, Cut, false),
-            habits(Unread, Stay, true),
-            habits(Unread, Stay, false),
-        ]
-    };
-    /// Those that differ about paths without parameters, encoded slashes, dot segments and empty ones.
-    const FEW: usize = 2;
-}
-
-impl Oddities {
-    /// The upstreams that could differ about such a path.
-    #[must_use]
-    pub fn readers(&self) -> &'static [Habits] {
-        let PathRules { encoded_slash, empty_segments, dot_segments } = self.asks_for;
-        let plain = !(encoded_slash || empty_segments || dot_segments || self.parameters);
-        if plain { &Habits::ALL[..Habits::FEW] } else { &Habits::ALL }
-    }
-}
-
-/// The segments as a lenient upstream might read them: decoded, without parameters, dots resolved, empty ones dropped.
-#[must_use]
-pub fn lenient_segments(path: &[u8], habits: Habits) -> Vec<Vec<u8>> {
-    let mut out: Vec<Vec<u8>> = Vec::new();
-    for segment in path.split(|b| *b == b'/') {
-        let cut_first = habits.parameters == Parameters::CutFirst;
-        let segment = if cut_first { without_parameters(segment) } else { segment };
-        let mut text = segment.to_vec();
-        for _ in 0..MOST_DECODINGS {
-            match decoded(&text) {
-                Cow::Owned(decoded) if habits.escapes != Escapes::Unread => {
-                    text = if habits.best_fit { best_fit(decoded) } else { decoded };
-                }
-                _ => break,
-            }
-        }
-        // Some look for the end of the path in what they decoded.
-        let end = text.iter().position(|b| matches!(b, b'?' | b'#'));
-        let text = &text[..end.unwrap_or(text.len())];
-        let divides = |b: &u8| habits.escapes == Escapes::Divide && matches!(b, b'/' | b'\\');
-        for part in text.split(divides) {
-            let part = if habits.parameters == Parameters::Cut { without_parameters(part) } else { part };
-            match part {
-                b"." => {}
-                b".." => drop(out.pop()),
-                other => match if habits.best_fit { trimmed(other) } else { other } {
-                    b"" => {}
-                    other => out.push(other.to_vec()),
-                },
-            }
-        }
-        if end.is_some() {
-            break;
-        }
-    }
-    out
-}
-
-/// Characters for the ASCII ones that they look like, as some systems take them (best fit, NFKC).
-fn best_fit(text: Vec<u8>) -> Vec<u8> {
-    if text.is_ascii() {
-        return text;
-    }
-    let Ok(read) = std::str::from_utf8(&text) else { return text };
-    let mut out = String::with_capacity(read.len());
-    for c in read.chars() {
-        match c {
-            // Full width.
-            '\u{ff01}'..='\u{ff5e}' => out.extend(char::from_u32(c as u32 - 0xff01 + 0x21)),
-            '\u{2044}' | '\u{2215}' | '\u{29f8}' => out.push('/'),
-            '\u{2216}' | '\u{29f5}' | '\u{fe68}' => out.push('\\'),
-            '\u{2024}' | '\u{fe52}' => out.push('.'),
-            '\u{2025}' => out.push_str(".."),
-            '\u{37e}' | '\u{fe54}' => out.push(';'),
-            // The small letters of these are ASCII.
-            '\u{212a}' => out.push('k'),
-            '\u{17f}' => out.push('s'),
-            other => out.push(other),
-        }
-    }
-    out.into_bytes()
-}
-
-/// Without the white space around it, and the dots at its end: some systems open the same file with and without.
-fn trimmed(segment: &[u8]) -> &[u8] {
-    match std::str::from_utf8(segment) {
-        Ok(text) => text.trim_start().trim_end_matches(|c: char| c == '.' || c.is_whitespace()).as_bytes(),
-        Err(_) => segment,
-    }
-}
-
-/// A name as servers compare it that know no capitals, and cut off what [`lenient_segments`] cuts off.
-#[must_use]
-pub fn folded(segment: &[u8]) -> SmallVec<[u8; 64]> {
-    trimmed(segment).iter().map(u8::to_ascii_lowercase).collect()
 }
 
 #[cfg(test)]
@@ -362,28 +228,20 @@ mod tests {
         }
     }
 
+    /// What is read in many ways is short; what is read in one may be as long as a head.
     #[test]
-    fn a_lenient_reading_resolves_everything() {
-        for (path, reading) in [
-            ("/a/b", "a|b"),
-            ("/a/%62/", "a|b"),
-            ("//a/./x/..//b", "a|b"),
-            ("/a%2fb", "a|b"),
-            ("/a;x=1/b;y", "a|b"),
-            ("/../../a/b", "a|b"),
-            ("/x/%2e%2e/a/b", "a|b"),
-            ("/%ef%bc%8e%ef%bc%8e/a%ef%bc%8fb%ef%bc%9b;x", "a|b"),
-            ("/x%e2%88%95%e2%80%a5%e2%81%84%ef%bd%81/b%e3%80%80", "a|b"),
-            ("/a%20/%20b./...", "a|b"),
-            ("/a/b%ef%bc%9fx/c", "a|b"),
-            ("/x/%ef%bc%852e%ef%bc%852e/a/b", "a|b"),
-        ] {
-            let got: Vec<String> = lenient_segments(path.as_bytes(), Habits::ALL[0])
-                .into_iter()
-                .map(|s| String::from_utf8(s).unwrap())
-                .collect();
-            assert_eq!(got.join("|"), reading, "{path}");
+    fn odd_paths_are_bounded() {
+        let longest = |odd: &str| format!("/{}{odd}", "a".repeat(MAX_ODD_BYTES - odd.len() - 1));
+        let deepest = |odd: &str| format!("{}{odd}", "/a".repeat(MAX_ODD_SEGMENTS - 1));
+        for most in [longest("%20"), longest(";x"), deepest("/%20"), deepest("/a;x")] {
+            assert_eq!(refused(&most), None);
+            assert_eq!(refused(&format!("/a{most}")), Some("path-too-long"));
         }
+        assert_eq!(refused(&"/a".repeat(30_000)), None);
+    }
+
+    #[test]
+    fn a_path_as_sent_keeps_its_empty_segments() {
         assert_eq!(segments(b"/a//b/").to_vec(), [b"a".as_slice(), b"", b"b"]);
     }
 }

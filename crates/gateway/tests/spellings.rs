@@ -206,6 +206,29 @@ fn case_4_every_reading_is_the_one_that_was_judged_where_the_rest_is_open() {
     run(&all, "the rest is open");
 }
 
+/// Found by `path_match`, and what is like it: `..` leads elsewhere for those who leave empty segments, or drop them late.
+#[test]
+fn dots_beside_empty_segments_are_read_in_every_order() {
+    let places = [PLACES, &[REST]].concat();
+    let (node, mut counts) = (Node::new(&places), Counts::default());
+    let every: Vec<Server> = (0..Server::KINDS).map(Server::nth).collect();
+    let spelt = [
+        "/loose/..//loose",
+        "/loose/.//secret//..",
+        "/loose/./secret/.../..",
+        "/loose/./%ef%bd%93ecret/.../..",
+        "/loose/.//%73ecret//%2e%2e",
+    ];
+    for target in spelt {
+        assert!(every.iter().any(|server| served(server, &places, target.as_bytes()) != Some(7)), "{target}");
+        look(&node, &places, target, &every, &mut counts);
+    }
+    assert!(counts.astray.is_empty(), "{:#?}", counts.astray);
+    assert_eq!(counts.refused, spelt.len() as u64);
+    look(&node, &places, "/loose/a//b/./c", &every, &mut counts);
+    assert_eq!(counts.passed, 1);
+}
+
 /// Servers that all read alike would find nothing.
 #[test]
 fn servers_differ() {

@@ -263,7 +263,7 @@ impl Routes {
     }
 
     /// The same for a server that takes names for each other that differ in their capitals alone.
-    fn descend_folding(&self, at: usize, segments: &[Vec<u8>]) -> Option<&[RouteId]> {
+    fn descend_folding(&self, at: usize, segments: &[&[u8]]) -> Option<&[RouteId]> {
         let node = &self.nodes[at];
         let Some((first, below)) = segments.split_first() else {
             return self.descend(at, segments, &mut false);
@@ -298,7 +298,8 @@ impl Routes {
     /// The routes for a path as a lenient upstream might read it.
     #[must_use]
     pub fn as_read_leniently(&self, host: &str, sent: &[u8], habits: Habits) -> &[RouteId] {
-        let segments = path::lenient_segments(sent, habits);
+        let reading = path::lenient_segments(sent, habits);
+        let segments = reading.segments();
         self.find(host, |n| self.descend_folding(n, &segments))
     }
 
