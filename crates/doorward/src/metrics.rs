@@ -132,6 +132,11 @@ pub(crate) fn render(about: &About, s: &Snapshot, g: &Gauges) -> String {
     let help = "How long a task waits for its turn on the busiest core.";
     page.gauge("queue_seconds", help, seconds(s.queue_us));
     page.gauge("shedding_cores", "Cores that turn requests away: their queue is long.", s.shedding_cores);
+    let floods = s.floods.iter().map(|(what, n)| (format!("{{kind=\"{what}\"}}"), *n));
+    let help = "HTTP/2 connections ended for sending too much of what brings nothing, by what that was.";
+    page.family("http2_floods_total", "counter", help, floods);
+    let help = "Requests over HTTP/2 refused unread: more at a time than a connection may have.";
+    page.counter("http2_refused_streams_total", help, s.refused_streams);
     let help = "The room taken by bodies of signed requests that wait for their proof.";
     page.gauge("signed_bodies_bytes", help, s.waiting_body_bytes);
     page.counter("upstream_connections_total", "Connections made to upstreams.", s.upstream_connections);

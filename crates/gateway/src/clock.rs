@@ -1,5 +1,6 @@
 //! A coarse clock a core: setting a deadline is storing a number, and one ticker looks at all of them.
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -15,12 +16,16 @@ pub(crate) const NEVER: u32 = u32::MAX;
 const CROWDED_NEW_MS: u64 = 1_000;
 /// and one between two requests after this long.
 const CROWDED_KEPT_MS: u64 = 5_000;
+/// So many are woken at a time: a crowd that came together is due together, and ending it takes long enough to be noticed.
+const WOKEN_AT_A_TIME: usize = 2;
 
 /// The deadline of one connection.
 pub(crate) struct Slot {
     due: Cell<u32>,
-    /// Between two requests: to be ended when the node drains.
+    /// Between two requests: to be ended when the node drains, or to make room.
     idle: Cell<bool>,
+    /// It has to know when the node drains, whatever it does.
+    drains: Cell<bool>,
     /// The first tick that found it idle.
     idle_since: Cell<u32>,
     /// Something has come on it.
@@ -44,6 +49,8 @@ pub(crate) fn drive(mut cores: Vec<Arc<Notify>>) {
 pub(crate) struct Clock {
     now: Cell<u32>,
     slots: RefCell<Vec<Rc<Slot>>>,
+    /// Those who are due and not yet woken.
+    late: RefCell<VecDeque<Waker>>,
 }
 
 impl Clock {
@@ -52,6 +59,7 @@ impl Clock {
         let slot = Rc::new(Slot {
             due: Cell::new(NEVER),
             idle: Cell::new(false),
+            drains: Cell::new(false),
             idle_since: Cell::new(NEVER),
             used: Cell::new(false),
             waker: RefCell::new(None),
@@ -81,22 +89,31 @@ impl Clock {
         }
     }
 
-    /// Goes on by one tick and wakes whoever is due; `drain` wakes the idle ones as well.
+    /// Goes on by one tick. Whoever is due, and with `drain` whoever is idle, is to be woken by [`Clock::wake_some`].
     pub(crate) fn tick(&self, drain: bool) {
         let now = self.now.get().saturating_add(1);
         self.now.set(now);
+        let mut late = self.late.borrow_mut();
+        // Those of the last tick come first, and the next one finds whoever is due by then.
+        let all_woken = late.is_empty();
         self.slots.borrow_mut().retain(|slot| {
             if slot.idle.get() && slot.idle_since.get() == NEVER {
                 slot.idle_since.set(now);
             }
-            if (slot.due.get() <= now || drain && slot.idle.get())
-                && let Some(waker) = &*slot.waker.borrow()
-            {
-                waker.wake_by_ref();
+            if all_woken && (slot.due.get() <= now || drain && (slot.idle.get() || slot.drains.get())) {
+                late.extend(slot.waker.borrow().clone());
             }
             // A slot that nobody else holds belongs to a connection that is gone.
             Rc::strong_count(slot) > 1
         });
+    }
+
+    /// Wakes a few of those who are due; whether there are more. Whatever else waits for this core comes in between.
+    pub(crate) fn wake_some(&self) -> bool {
+        let mut late = self.late.borrow_mut();
+        let some = late.len().min(WOKEN_AT_A_TIME);
+        late.drain(..some).for_each(Waker::wake);
+        !late.is_empty()
     }
 
     /// Ends up to so many idle connections: those on which nothing has come first, then others that are idle for long.
@@ -133,6 +150,23 @@ impl Slot {
         self.idle_since.set(NEVER);
     }
 
+    /// The same again and again: it is idle since it was first said to be.
+    pub(crate) fn keep_idle(&self, idle: bool) {
+        if self.idle.get() != idle {
+            self.set_idle(idle);
+        }
+    }
+
+    /// Has the connection woken at each tick while the node drains.
+    pub(crate) fn set_drains(&self) {
+        self.drains.set(true);
+    }
+
+    /// Whether it was told to end at once, as to make room.
+    pub(crate) fn is_over(&self) -> bool {
+        self.due.get() == 0
+    }
+
     /// Says that something has come on the connection.
     pub(crate) fn set_used(&self) {
         self.used.set(true);
@@ -159,6 +193,38 @@ impl Slot {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A crowd that is due together is woken one after the other, each once, and nobody is left out.
+    #[test]
+    fn a_crowd_is_not_woken_at_once() {
+        #[derive(Default)]
+        struct Woken(std::sync::atomic::AtomicUsize);
+        impl std::task::Wake for Woken {
+            fn wake(self: Arc<Self>) {
+                self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            }
+        }
+        let (clock, woken) = (Clock::default(), Arc::new(Woken::default()));
+        let waker = Waker::from(Arc::clone(&woken));
+        let crowd = 2 * WOKEN_AT_A_TIME + 1;
+        let slots: Vec<_> = (0..crowd).map(|_| clock.slot()).collect();
+        for slot in &slots {
+            slot.set(clock.after(TICK_MS));
+            slot.register(&Context::from_waker(&waker));
+        }
+        let count = || woken.0.load(std::sync::atomic::Ordering::Relaxed);
+        clock.tick(false);
+        assert!(!clock.wake_some());
+        assert_eq!(count(), 0, "nobody is due");
+        clock.tick(false);
+        assert!(clock.wake_some());
+        assert_eq!(count(), WOKEN_AT_A_TIME);
+        // A tick in between wakes nobody twice.
+        clock.tick(false);
+        assert!(clock.wake_some());
+        assert!(!clock.wake_some());
+        assert_eq!(count(), crowd);
+    }
 
     #[test]
     fn silent_connections_make_room_before_those_that_were_used() {

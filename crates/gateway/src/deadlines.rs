@@ -29,8 +29,25 @@ struct Wait {
     why: Why,
     progress: u64,
     due: u32,
-    /// The tick since which it waits for the same, and how far it had come by then.
+    /// The tick since which it waits for the same, and how far it had come by then. Where the caller takes an answer, all
+    /// its waits are one, without what was waited for others in between.
     since: (u32, u64),
+    /// How many ticks were waited for the caller to take, and how far it had come before the first of them.
+    behind: Option<(u32, u64)>,
+}
+
+impl Wait {
+    fn go_on(&mut self, why: Why, progress: u64, tick: u32) {
+        if self.why == Why::CallerTakes {
+            self.behind = Some((tick.saturating_sub(self.since.0), self.since.1));
+        }
+        self.since = match self.behind {
+            // A caller that takes a little now and then, so that the upstream is waited for at times, is as slow.
+            Some((waited, from)) if why == Why::CallerTakes => (tick.saturating_sub(waited), from),
+            _ => (tick, progress),
+        };
+        self.why = why;
+    }
 }
 
 /// The two directions.
@@ -38,7 +55,7 @@ pub(crate) struct Waits([Wait; 2]);
 
 impl Default for Waits {
     fn default() -> Waits {
-        Waits([Wait { why: Why::Nothing, progress: 0, due: NEVER, since: (0, 0) }; 2])
+        Waits([Wait { why: Why::Nothing, progress: 0, due: NEVER, since: (0, 0), behind: None }; 2])
     }
 }
 
@@ -53,9 +70,11 @@ impl Waits {
     ) -> Result<u32, Why> {
         for (wait, (why, progress)) in self.0.iter_mut().zip(now) {
             if (wait.why, wait.progress) != (why, progress) {
-                let since = if wait.why == why { wait.since } else { (tick, progress) };
-                *wait =
-                    Wait { why, progress, due: due(why, since.0, progress.saturating_sub(since.1)), since };
+                if wait.why != why {
+                    wait.go_on(why, progress, tick);
+                }
+                wait.progress = progress;
+                wait.due = due(why, wait.since.0, progress.saturating_sub(wait.since.1));
             }
         }
         match self.0.iter().find(|wait| wait.due <= tick) {
@@ -80,9 +99,34 @@ pub(crate) fn due(why: Why, clock: &Clock, settings: &Settings, since: u32, move
     }
 }
 
-/// A caller that moves a byte now and then never stalls, but is too slow on average.
+/// A caller that moves a byte now and then never stalls, but is too slow on average: it has its time, and no more for the
+/// little that it has moved.
 fn on_average(clock: &Clock, wait_ms: u64, rate_bytes_per_s: u64, since: u32, moved: u64) -> u32 {
     let at_that_rate_ms = moved.saturating_mul(1000).checked_div(rate_bytes_per_s).unwrap_or(u64::MAX);
-    let ticks = u32::try_from(wait_ms.saturating_add(at_that_rate_ms) / TICK_MS).unwrap_or(NEVER);
+    let ticks = u32::try_from(wait_ms.max(at_that_rate_ms) / TICK_MS).unwrap_or(NEVER);
     clock.after(wait_ms).min(since.saturating_add(1).saturating_add(ticks))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the caller takes of an answer in bits, each of which the upstream is asked for, is summed.
+    #[test]
+    fn a_caller_that_is_behind_again_and_again_is_behind_all_that_time() {
+        // Ten ticks for nothing, one for each byte.
+        let due = |why, since: u32, moved: u64| match why {
+            Why::CallerTakes => since + (moved as u32).max(10),
+            _ => NEVER,
+        };
+        let mut waits = Waits::default();
+        let mut look = |why, progress, tick| waits.look([(Why::Nothing, 0), (why, progress)], tick, due);
+        assert_eq!(look(Why::CallerTakes, 5, 100), Ok(110));
+        assert_eq!(look(Why::UpstreamSends, 6, 104), Ok(NEVER));
+        // Six are left of ten, however long the upstream took.
+        assert_eq!(look(Why::CallerTakes, 6, 200), Ok(206));
+        assert_eq!(look(Why::UpstreamSends, 25, 203), Ok(NEVER));
+        assert_eq!(look(Why::CallerTakes, 25, 300), Ok(313), "20 bytes are 20 ticks, of which 7 are over");
+        assert_eq!(look(Why::CallerTakes, 25, 313), Err(Why::CallerTakes));
+    }
 }

@@ -54,9 +54,7 @@ fn changes(out: &mut Vec<u8>, protocol: &str) {
 /// The head of the answer that says that another protocol follows (RFC 9110 15.2.2).
 pub(crate) fn upgraded(out: &mut Vec<u8>, raw: &[u8], head: &Head, plan: &Plan<'_>, protocol: &str) {
     status_line(out, raw, head);
-    for (name, value, _) in wire::end_to_end(raw, head, Towards::Caller).filter(|(name, ..)| !ours(name)) {
-        field(out, name, value);
-    }
+    passed_on(out, raw, head, plan);
     changes(out, protocol);
     out.extend_from_slice(plan.via.line(head.minor, false));
     out.extend_from_slice(plan.extra);
@@ -115,13 +113,14 @@ pub(crate) fn request(out: &mut Vec<u8>, req: &RequestView<'_>, head: &Head, fro
     out.extend_from_slice(b"\r\n");
 }
 
-/// Of a signed request, what was signed, spelt as it was signed: nothing else can be relied on.
+/// Of a signed request, what was signed, spelt as it was signed: nothing else can be relied on. `Via` is for whoever passes
+/// the request on, not for who answers it, and nobody signs it: without it, a circle of several would be endless.
 fn signed_fields(out: &mut Vec<u8>, req: &RequestView<'_>, head: &Head, signed: &Signed, from: &Sender<'_>) {
     let mut typed = false;
     // A signature covers at most 64 fields.
     let mut told = 0_u64;
     let lines = || wire::end_to_end(req.raw, head, Towards::Upstream);
-    for (name, value, _) in lines() {
+    for (name, value, kind) in lines() {
         if is_credential(from.policy, name) || from.rewrites(name) {
             continue;
         }
@@ -141,7 +140,7 @@ fn signed_fields(out: &mut Vec<u8>, req: &RequestView<'_>, head: &Head, signed: 
                 }
                 out.extend_from_slice(b"\r\n");
             }
-        } else if signed.signing().passes(name) {
+        } else if kind == FieldKind::Via || signed.signing().passes(name) {
             field(out, name, value);
         } else {
             continue;
@@ -237,6 +236,16 @@ fn ours(name: &[u8]) -> bool {
         || name.len() > CORS.len() && name[..CORS.len()].eq_ignore_ascii_case(CORS)
 }
 
+/// The upstream's own fields, but for those that say what we say ourselves.
+fn passed_on(out: &mut Vec<u8>, raw: &[u8], head: &Head, plan: &Plan<'_>) {
+    for (name, value, kind) in wire::end_to_end(raw, head, Towards::Caller) {
+        let said_here = ours(name) || plan.limited && quota::is_ours(name);
+        if kind != FieldKind::Other || !said_here {
+            field(out, name, value);
+        }
+    }
+}
+
 /// The head of the answer. `http2`: it came in HTTP/2.
 pub(crate) fn response(
     out: &mut Vec<u8>,
@@ -248,12 +257,7 @@ pub(crate) fn response(
     keep: bool,
 ) {
     status_line(out, raw, head);
-    for (name, value, kind) in wire::end_to_end(raw, head, Towards::Caller) {
-        let said_here = ours(name) || plan.limited && quota::is_ours(name);
-        if kind != FieldKind::Other || !said_here {
-            field(out, name, value);
-        }
-    }
+    passed_on(out, raw, head, plan);
     match head.framing {
         Framing::Length(n) => length(out, n),
         Framing::None if plan.to_head || head.status == 304 => {

@@ -19,6 +19,8 @@ pub(crate) trait Io: AsyncRead + AsyncWrite + Unpin + 'static {
     fn is_http2(&self) -> bool {
         false
     }
+    /// What came on it can't be read as a request. A connection that ends by that itself need not know.
+    fn misused(&mut self) {}
 }
 
 /// A TCP connection, with TLS or without.

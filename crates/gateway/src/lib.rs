@@ -11,6 +11,7 @@ mod duties;
 mod engine;
 mod event;
 mod failure;
+mod floods;
 mod forward;
 mod h2;
 mod headers;
@@ -49,6 +50,7 @@ mod styles;
 mod text;
 mod time;
 pub mod tls;
+mod turns;
 mod upgrade;
 pub mod wire;
 mod worker;
@@ -314,6 +316,17 @@ async fn core(
         loop {
             with_each_tick.notified().await;
             probed.load.probe().await;
+        }
+    });
+    let giving = Rc::clone(&worker);
+    tokio::task::spawn_local(async move { giving.load.give_turns().await });
+    let (waking, with_each_tick) = (Rc::clone(&worker), Rc::clone(&ticked));
+    tokio::task::spawn_local(async move {
+        loop {
+            with_each_tick.notified().await;
+            while waking.clock.wake_some() {
+                tokio::task::yield_now().await;
+            }
         }
     });
     while let Some(taken) = receive.recv().await {

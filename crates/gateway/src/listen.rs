@@ -23,6 +23,10 @@ use tokio::sync::mpsc::UnboundedSender;
 
 /// Connections that the kernel keeps until they are taken.
 const BACKLOG: i32 = 4096;
+/// What the kernel takes of an answer before its caller takes it, in bytes. Left to itself it takes megabytes, for each of
+/// those who read slowly.
+#[cfg(target_os = "linux")]
+const UNSENT_BYTES: u32 = 256 * 1024;
 /// After a failed accept (out of file descriptors, mostly) the acceptor waits so long.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -43,6 +47,9 @@ pub fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     socket.bind(&addr.into())?;
+    // Every connection that is accepted has it from here.
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_notsent_lowat(UNSENT_BYTES)?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
 }
@@ -138,10 +145,14 @@ pub(crate) async fn begin(worker: Rc<Worker<Network>>, taken: Taken) {
         Poll::Pending => slot.pending(cx, &worker.clock),
         ready => ready,
     });
-    let room =
-        begun.await.is_ok() && (is_trusted(settings, taken.from) || worker.load.spend(at.socket, HANDSHAKE));
-    if !room {
+    if begun.await.is_err() {
         return;
+    }
+    if !is_trusted(settings, taken.from) {
+        if !worker.load.spend(at.socket, HANDSHAKE) {
+            return;
+        }
+        worker.load.turn(at.socket).await;
     }
     let mut shaking = std::pin::pin!(tokio_rustls::TlsAcceptor::from(config).accept(tcp));
     let shaken = poll_fn(|cx| match shaking.as_mut().poll(cx) {

@@ -4,14 +4,16 @@
 //! each tick, and again at once where it had to wait for too long. Only where every probe of two ticks had to, requests
 //! are turned away, those of the callers with the most of them first: each address may have so many in a tick, and that
 //! number sinks until the queue is short again. Whoever asks for less than that notices nothing.
+//!
+//! Many requests that come at once make a queue that is long for a moment only, and nobody has to be turned away for that.
+//! After such a moment whoever asks for much is served in [`turns`](crate::turns), with everybody else in between.
 use crate::clock::TICK_MS;
 use crate::settle::network;
+use crate::turns::{Turns, behind_all_others};
 use hashbrown::DefaultHashBuilder;
 use std::cell::Cell;
-use std::future::poll_fn;
 use std::hash::BuildHasher;
 use std::net::IpAddr;
-use std::task::Poll;
 use std::time::{Duration, Instant};
 
 /// Addresses are counted in so many places, a power of two; whoever meets in one shares it. No more memory for any number of
@@ -27,6 +29,12 @@ const FEW: u32 = 16;
 const PARTS: u32 = 16;
 /// Everybody has as much as they ask for.
 const ALL: u32 = u32::MAX;
+/// From this wait on the queue is long for a moment, in microseconds.
+const LONG_US: u64 = 2_000;
+/// For so long after that, in ticks, those who ask for much are served in turns:
+const TURNS_TICKS: u32 = (1_000 / TICK_MS) as u32;
+/// whoever has had more than one in so many requests of a tick.
+const MUCH: u32 = 16;
 /// No probe has come through since the last tick.
 const NONE: u64 = u64::MAX;
 /// Ticks for which a connection is not read from once its caller was told to stay away for a second.
@@ -70,6 +78,11 @@ pub(crate) struct Load {
     /// The last tick was too long a wait already.
     late: Cell<bool>,
     tick: Cell<u32>,
+    /// Whoever spends more than this in a tick is served in turns.
+    much: Cell<u32>,
+    /// Until this tick.
+    in_turns: Cell<u32>,
+    turns: Turns,
     hasher: DefaultHashBuilder,
 }
 
@@ -107,6 +120,9 @@ impl Load {
             least_wait_us: Cell::new(NONE),
             late: Cell::new(false),
             tick: Cell::new(0),
+            much: Cell::new(0),
+            in_turns: Cell::new(0),
+            turns: Turns::default(),
             hasher: DefaultHashBuilder::default(),
         }
     }
@@ -133,6 +149,18 @@ impl Load {
         }
         own.set(own.get() + 1);
         Ok(OfOne(Some(own)))
+    }
+
+    /// Waits for the turn of a caller whose time was just spent; at once for those who do not ask for much.
+    pub(crate) async fn turn(&self, caller: IpAddr) {
+        if self.tick.get() < self.in_turns.get() && self.spent[self.place(caller)].get() > self.much.get() {
+            self.turns.wait().await;
+        }
+    }
+
+    /// Gives those who wait for their turn what they wait for, for as long as the core runs.
+    pub(crate) async fn give_turns(&self) {
+        self.turns.give().await;
     }
 
     fn place(&self, caller: IpAddr) -> usize {
@@ -190,6 +218,7 @@ impl Load {
             all = all.saturating_add(spent);
         }
         self.tick.set(self.tick.get().wrapping_add(1));
+        self.much.set((all / MUCH).max(FEW));
         let late = self.most_wait_us > 0 && least_us > self.most_wait_us;
         let before = self.late.replace(late);
         let share = self.share.get();
@@ -216,7 +245,11 @@ impl Load {
         }
         loop {
             let began = Instant::now();
-            behind_all_others().await;
+            match self.tick.get() < self.in_turns.get() {
+                // Those who wait for their turn are a part of the queue.
+                true => self.turns.wait().await,
+                false => behind_all_others().await,
+            }
             let waited = began.elapsed();
             self.waited(waited);
             if waited.as_micros() as u64 <= self.most_wait_us {
@@ -226,141 +259,14 @@ impl Load {
     }
 
     fn waited(&self, wait: Duration) {
-        self.least_wait_us.set(self.least_wait_us.get().min(wait.as_micros() as u64));
-    }
-}
-
-/// Goes to the end of the core's queue: a task that wakes itself while it runs does.
-async fn behind_all_others() {
-    let mut queued = false;
-    poll_fn(|cx| {
-        if std::mem::replace(&mut queued, true) {
-            return Poll::Ready(());
+        let wait_us = wait.as_micros() as u64;
+        self.least_wait_us.set(self.least_wait_us.get().min(wait_us));
+        if wait_us > LONG_US {
+            self.in_turns.set(self.tick.get().saturating_add(TURNS_TICKS));
         }
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const LIMIT_MS: u64 = 5;
-
-    fn address(n: u8) -> IpAddr {
-        [10, 0, n, 1].into()
-    }
-
-    /// One tick: so many requests of each caller, and how long the queue was; how many were let in.
-    fn tick<const N: usize>(load: &Load, asked: [u32; N], wait_ms: u64) -> [u32; N] {
-        load.waited(Duration::from_millis(wait_ms));
-        let let_in = std::array::from_fn(|n| {
-            (0..asked[n]).map(|_| u32::from(load.admit(address(n as u8), false).is_ok())).sum()
-        });
-        load.next_tick();
-        let_in
-    }
-
-    #[test]
-    fn a_long_queue_costs_those_who_made_it_long() {
-        let load = Load::new(LIMIT_MS, 100, 100);
-        let asked = [1_000, 10, 10];
-        assert_eq!(tick(&load, asked, 20), asked, "one tick is no proof");
-        assert_eq!(tick(&load, asked, 20), asked);
-        let mut last = 1_000;
-        for _ in 0..5 {
-            let [flood, a, b] = tick(&load, asked, 20);
-            assert!(flood <= last * 7 / 8 && flood > 10 && (a, b) == (10, 10), "{flood}, {a}, {b}");
-            last = flood;
-        }
-        // It grows again once there is time, and ends with the flood.
-        let [flood, ..] = tick(&load, asked, 1);
-        let [more, ..] = tick(&load, asked, 1);
-        assert!(more > flood && more < 1_000, "{more} after {flood}");
-        for _ in 0..30 {
-            tick(&load, [10, 10, 10], 1);
-        }
-        assert!(!load.sheds());
-        assert_eq!(tick(&load, asked, 1), asked);
-    }
-
-    /// Where everybody asks for little and all of it is too much, everybody is let in now and then.
-    #[test]
-    fn many_who_ask_for_little_take_turns() {
-        let load = Load::new(LIMIT_MS, 100, 100);
-        let asked = [1; 200];
-        for _ in 0..12 {
-            tick(&load, asked, 40);
-        }
-        let mut let_in = [0; 200];
-        for _ in 0..PARTS {
-            let now = tick(&load, asked, 4);
-            now.iter().zip(&mut let_in).for_each(|(now, all)| *all += now);
-        }
-        // A few share a place with another, who comes first.
-        let with_a_turn = let_in.iter().filter(|n| **n > 0).count();
-        let all: u32 = let_in.iter().sum();
-        assert!(with_a_turn > 150 && all < 200 * PARTS, "{with_a_turn}, {all}");
-    }
-
-    #[test]
-    fn a_queue_that_few_requests_make_long_is_no_reason() {
-        let load = Load::new(LIMIT_MS, 100, 100);
-        (0..10).for_each(|_| assert_eq!(tick(&load, [FEW - 1], 400), [FEW - 1]));
-        let never = Load::new(0, 100, 100);
-        (0..10).for_each(|_| assert_eq!(tick(&never, [1_000], 400), [1_000]));
-    }
-
-    #[test]
-    fn requests_at_a_time_are_bounded() {
-        let load = Load::new(LIMIT_MS, 2, 2);
-        let (first, second) = (load.serve(), load.serve());
-        assert!(load.admit(address(1), false).is_ok());
-        let third = load.serve();
-        assert_eq!(load.admit(address(1), false).unwrap_err(), Busy::Requests);
-        drop((first, third));
-        assert!(load.admit(address(1), false).is_ok());
-        drop(second);
-    }
-
-    /// Any number of requests come over one connection of HTTP/2: those of one address leave room for others.
-    #[test]
-    fn no_address_has_all_requests_at_a_time() {
-        let load = Load::new(LIMIT_MS, 100, 20);
-        let mut held: Vec<_> = (0..20).map(|_| load.admit(address(1), false).unwrap()).collect();
-        assert_eq!(load.admit(address(1), false).unwrap_err(), Busy::Requests);
-        held.push(load.admit(address(2), false).unwrap());
-        held.push(load.admit(address(1), true).unwrap());
-        held.clear();
-        assert!(load.admit(address(1), false).is_ok());
-        assert!(load.of_each.iter().all(|own| own.get() == 0));
-    }
-
-    /// Addresses that one network gives itself are one caller.
-    #[test]
-    fn a_network_of_ipv6_is_one_caller() {
-        let load = Load::new(LIMIT_MS, 100, 100);
-        let own = |n: u16| IpAddr::from([0x2001, 0xdb8, 1, 1, 0, 0, 0, n]);
-        for _ in 0..6 {
-            load.waited(Duration::from_millis(20));
-            assert!((0..400).filter(|n| load.admit(own(*n), false).is_ok()).count() <= 400);
-            load.next_tick();
-        }
-        let let_in = (0..400).filter(|n| load.admit(own(*n), false).is_ok()).count();
-        assert!(let_in < 200, "{let_in}");
-    }
-
-    #[test]
-    fn connections_come_back_one_after_the_other() {
-        let load = Load::new(LIMIT_MS, 100, 100);
-        let mut seen = std::collections::HashSet::new();
-        for connection in 0..1_000 {
-            let ticks = load.pause_ticks(connection);
-            assert!(PAUSE_TICKS.contains(&ticks));
-            seen.insert(ticks);
-        }
-        assert_eq!(seen.len(), PAUSE_TICKS.count());
-    }
-}
+#[path = "load_tests.rs"]
+mod tests;

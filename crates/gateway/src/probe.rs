@@ -159,17 +159,21 @@ async fn ask(dial: &Network, asked: &Asked) -> std::io::Result<u16> {
     io.write_all(&out).await?;
     io.flush().await?;
     let (limits, mut lines, mut head) = (wire::Limits::default(), Lines::default(), Head::default());
-    let mut got = Vec::new();
+    let (mut got, mut at) = (Vec::new(), 0);
     loop {
-        while let Some(end) = lines.scan(&got, &limits).map_err(|r| std::io::Error::other(r.detail()))? {
-            let read = wire::response(&got[..end], false, &limits, &mut head);
+        while let Some(end) =
+            lines.scan(&got[at..], &limits).map_err(|r| std::io::Error::other(r.detail()))?
+        {
+            let read = wire::response(&got[at..at + end], false, &limits, &mut head);
             read.map_err(|r| std::io::Error::other(r.detail()))?;
             if head.status >= 200 {
                 return Ok(head.status);
             }
-            got.drain(..end);
+            at += end;
             lines = Lines::default();
         }
+        // Once for all interim answers that came together.
+        got.drain(..std::mem::take(&mut at));
         if io.read_buf(&mut got).await? == 0 {
             return Err(std::io::ErrorKind::UnexpectedEof.into());
         }

@@ -17,6 +17,9 @@ use std::task::Poll;
 /// How long all attempts to connect for one request may take together, in times of what one of them may.
 const ATTEMPTS: u64 = 2;
 
+/// Every address has as many requests as it may have, or as its connections have room for.
+const FULL: Failure = Failure::Refused(Reason::Overloaded, "upstream-connections");
+
 /// A connection, and the place that it takes.
 pub(crate) struct Reached<I> {
     pub(crate) seat: Seat<I>,
@@ -32,13 +35,17 @@ pub(crate) struct Reach<'a, D: Dial> {
     group: Rc<Group<D::Io>>,
     /// The addresses that could not be reached.
     tried: u32,
+    /// Those whose HTTP/2 connections had no room when they were looked at last.
+    full: u32,
+    /// The tick until which is waited for room there; 0: nothing was yet.
+    room_until: u32,
     /// The tick from which on no further one is tried; 0: none was yet.
     until: u32,
 }
 
 impl<'a, D: Dial> Reach<'a, D> {
     pub(crate) fn new(worker: &'a Rc<Worker<D>>, group: Rc<Group<D::Io>>, slot: &'a Slot) -> Reach<'a, D> {
-        Reach { worker, slot, group, tried: 0, until: 0 }
+        Reach { worker, slot, group, tried: 0, full: 0, room_until: 0, until: 0 }
     }
 
     /// A place at the best address. Waits where all of them are full.
@@ -47,11 +54,11 @@ impl<'a, D: Dial> Reach<'a, D> {
     /// There is none in time; `None`: every address was tried.
     pub(crate) async fn seat(&mut self) -> Result<Seat<D::Io>, Option<Failure>> {
         let clock = self.worker.clocks.monotonic_ms;
-        let full = match self.group.choose(self.tried, clock) {
+        match self.group.choose(self.tried, clock) {
             Choice::This(seat) => return Ok(seat),
             Choice::Nothing => return Err(None),
-            Choice::Full => Failure::Refused(Reason::Overloaded, "upstream-connections"),
-        };
+            Choice::Full => {}
+        }
         self.slot.set(self.worker.clock.after(self.worker.settings.timeouts.upstream_wait_ms));
         let (group, slot, worker, tried) = (&self.group, self.slot, self.worker, self.tried);
         let found = poll_fn(|cx| match group.choose(tried, clock) {
@@ -61,7 +68,7 @@ impl<'a, D: Dial> Reach<'a, D> {
                 slot.pending(cx, &worker.clock)
             }
         });
-        found.await.map_err(|_| Some(full))
+        found.await.map_err(|_| Some(FULL))
     }
 
     /// A connection for a request that takes that place: one that is kept, or a new one.
@@ -81,6 +88,12 @@ impl<'a, D: Dial> Reach<'a, D> {
                 Err(failure) => failure,
             };
             let worker = self.worker;
+            if failure == FULL {
+                self.full |= seat.bit();
+                drop(seat);
+                seat = self.room().await?;
+                continue;
+            }
             self.tried |= seat.bit();
             // What this node lacks says nothing about an address.
             if let Failure::Refused(reason, what) = failure
@@ -97,6 +110,33 @@ impl<'a, D: Dial> Reach<'a, D> {
                 return Ok(Reached { seat, io, reused: true });
             }
         }
+    }
+
+    /// A place at an address whose HTTP/2 connections may have room, where there is one; else at any that was reached, a
+    /// little later. A stream that ends tells nobody, so that those who wait look again with each tick.
+    async fn room(&mut self) -> Result<Seat<D::Io>, Failure> {
+        let (worker, slot, group, tried) = (self.worker, self.slot, &self.group, self.tried);
+        let now_ms = worker.clocks.monotonic_ms;
+        if let Choice::This(seat) = group.choose(tried | self.full, now_ms) {
+            return Ok(seat);
+        }
+        if self.room_until == 0 {
+            self.room_until = worker.clock.after(worker.settings.timeouts.upstream_wait_ms);
+        }
+        slot.set(self.room_until);
+        self.full = 0;
+        let mut looked_at = worker.clock.now();
+        let found = poll_fn(|cx| {
+            let now = worker.clock.now();
+            if std::mem::replace(&mut looked_at, now) != now
+                && let Choice::This(seat) = group.choose(tried, now_ms)
+            {
+                return Poll::Ready(Ok(seat));
+            }
+            group.wait(cx.waker().clone());
+            slot.pending(cx, &worker.clock)
+        });
+        found.await.map_err(|_| FULL)
     }
 
     async fn connect(&mut self, seat: &Seat<D::Io>) -> Result<D::Io, Failure> {
@@ -122,6 +162,7 @@ impl<'a, D: Dial> Reach<'a, D> {
             connected = dial().await;
         }
         connected.map_err(|e| match e.kind() {
+            _ if h2::is_full(&e) => FULL,
             _ if places::no_descriptors(&e) => Failure::Refused(Reason::Overloaded, "file-descriptors"),
             io::ErrorKind::TimedOut => Failure::Refused(Reason::UpstreamTimeout, "upstream-connect-timeout"),
             io::ErrorKind::ConnectionRefused => {

@@ -33,15 +33,17 @@ impl<S: Io, D: Dial> Connection<S, D> {
     /// Decides about a request whose head was read into `s`, and does what was decided.
     pub(crate) async fn decided(&mut self, end: usize, started: Instant, s: &mut Scratch) -> After {
         let worker = Rc::clone(&self.worker);
-        let mut policy = worker.live.policy.load_full();
         let now = (worker.clocks.now)();
         let id = worker.request_id();
         let behind = Peer::behind(self.at, &worker.settings.trusted, self.input.before(end), &s.head.fields);
         let peer = behind.as_ref().unwrap_or(&self.peer);
-        let _of_one = match worker.load.admit(peer.client.unwrap_or(self.at.socket), peer.client.is_none()) {
+        let caller = peer.client.unwrap_or(self.at.socket);
+        let _of_one = match worker.load.admit(caller, peer.client.is_none()) {
             Ok(counted) => counted,
             Err(busy) => return self.shed(busy, behind, (now, &id), end, started, s).await,
         };
+        worker.load.turn(caller).await;
+        let mut policy = worker.live.policy.load_full();
         let steady_ms = (worker.clocks.monotonic_ms)();
         // Events tell the wall clock's time; what is over stays over, wherever that clock was set.
         let mut judged_now = worker.live.clock.judge(now, steady_ms);

@@ -4,6 +4,7 @@ use crate::event::{self, Outcome, Verdict};
 use crate::h2;
 use crate::input::Input;
 use crate::io::{self as sockets, Io};
+use crate::load::{Busy, REQUEST};
 use crate::peer::{Connected, Peer};
 use crate::pool::Dial;
 use crate::respond::{self, Manner, Refused};
@@ -40,8 +41,9 @@ pub(crate) async fn serve_begun<S: Io, D: Dial>(worker: Rc<Worker<D>>, io: S, at
     if let Ok(n) = sockets::read(io, &c.worker.clock, &c.slot, space).await {
         c.input.filled(n);
         c.fresh = false;
-        c.serve().await;
+        return c.serve().await;
     }
+    c.input.discard(&c.worker.buffers);
 }
 
 /// The same for a caller that may speak HTTP/2 without having said so before (RFC 9113 3.3).
@@ -49,6 +51,8 @@ pub(crate) async fn serve_either<S: Io, D: Dial>(worker: Rc<Worker<D>>, io: S, a
     let mut c = Connection::new(worker, io, at);
     match c.next_head().await {
         Next::Head(end, _) if c.input.bytes()[..end] == h2::PREFACE[..h2::PREFACE.len().min(end)] => {
+            // Its deadline would wake the connection for as long as it lasts.
+            drop(c.slot);
             h2::serve(c.worker, c.io, c.input, at).await;
         }
         next => c.go_on(next).await,
@@ -202,7 +206,10 @@ impl<S: Io, D: Dial> Connection<S, D> {
             match self.input.head_end(&w.wire) {
                 Ok(Some(end)) => return Next::Head(end, Instant::now()),
                 Ok(None) => {}
-                Err(reject) => return rejected(reject),
+                Err(reject) => {
+                    let (reason, detail, note) = why(reject);
+                    return Next::Rejected(reason, detail, note);
+                }
             }
             self.input.make_room(&w.buffers);
             match sockets::read(&mut self.io, &w.clock, &self.slot, self.input.space()).await {
@@ -221,8 +228,15 @@ impl<S: Io, D: Dial> Connection<S, D> {
     }
 
     /// What the wire rules refuse, `bytes` of which have come: answered where that is still possible, and always an event.
-    async fn rejected(&mut self, reason: Reason, detail: &'static str, note: &str, bytes: usize) -> After {
+    /// It takes as much time as another request, and counts as one: of whoever is connected, since nothing can be believed
+    /// that says who called.
+    async fn rejected(&mut self, why: Reason, detail: &'static str, note: &str, bytes: usize) -> After {
         let started = Instant::now();
+        let in_time = self.worker.load.spend(self.at.socket, REQUEST);
+        let (reason, detail, note) = match in_time {
+            true => (why, detail, Some(note)),
+            false => (Reason::Overloaded, Busy::Queue.detail(), None),
+        };
         let mut s = self.worker.scratch();
         let id = self.worker.request_id();
         s.line.clear();
@@ -246,10 +260,11 @@ impl<S: Io, D: Dial> Connection<S, D> {
             now,
         };
         s.own.clear();
-        respond::refusal(&mut s.own, &Refused::new(reason, Some(note)), &how);
+        respond::refusal(&mut s.own, &Refused::new(reason, note), &how);
         let after = self.answer(&mut s, &own, started, bytes as u64).await;
         self.worker.give_back(s);
-        after
+        // Where the next request begins is unknown, so that its connection can't rest like others; nothing is read for it.
+        if in_time { after } else { After::Close }
     }
 
     fn extra(&self, s: &mut Scratch, id: &[u8], secure: bool, readable_by: Option<&[u8]>) {
@@ -265,10 +280,11 @@ impl<S: Io, D: Dial> Connection<S, D> {
         let range = self.input.consume(end);
         let after = match wire::request(&self.input.raw()[range], &self.worker.wire, &mut s.head) {
             Ok(()) => self.decided(end, started, &mut s).await,
-            Err(reject) => match rejected(reject) {
-                Next::Rejected(reason, detail, note) => self.rejected(reason, detail, note, end).await,
-                _ => After::Close,
-            },
+            Err(reject) => {
+                self.io.misused();
+                let (reason, detail, note) = why(reject);
+                self.rejected(reason, detail, note, end).await
+            }
         };
         self.worker.give_back(s);
         after
@@ -332,9 +348,10 @@ impl<S: Io, D: Dial> Connection<S, D> {
     }
 }
 
-fn rejected(reject: Reject) -> Next {
+/// Why a head is refused, a fact for the log, a sentence for the caller.
+fn why(reject: Reject) -> (Reason, &'static str, &'static str) {
     let reason = if reject.too_large() { Reason::HeadTooLarge } else { Reason::RequestAmbiguous };
-    Next::Rejected(reason, reject.detail(), reject.sentence())
+    (reason, reject.detail(), reject.sentence())
 }
 
 /// What a listener without TLS does with requests that are not over HTTPS.

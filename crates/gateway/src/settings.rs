@@ -85,9 +85,9 @@ pub struct Limits {
     pub local_body_bytes: u64,
     /// Bytes of a refused request's body that are read so that its connection can be kept.
     pub unread_body_bytes: u64,
-    /// Bytes a second that a request's body has to reach on average, after a first allowance of `body_ms`.
+    /// Bytes a second that a request's body has to reach on average, once `body_ms` are over.
     pub min_body_rate_bytes_per_s: u64,
-    /// Bytes a second that the caller has to take of an answer that waits for it, after a first allowance of `write_ms`.
+    /// Bytes a second that the caller has to take of an answer that waits for it, once `write_ms` are over.
     pub min_answer_rate_bytes_per_s: u64,
     /// Idle connections kept for each upstream by each core.
     pub upstream_idle_connections: usize,

@@ -132,6 +132,7 @@ fn run(caller: Script, upstreams: Vec<Script>) -> Run {
             loop {
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 ticking.tick();
+                while ticking.clock.wake_some() {}
             }
         });
         tokio::time::timeout(Duration::from_secs(3600), serving).await.expect("a connection ends");

@@ -1,4 +1,5 @@
 //! Counters. Each core writes its own with plain loads and stores; a scrape adds them up.
+use crate::h2::FLOODS;
 use doorward_core::policy::{Rule, RuleSet};
 use doorward_core::reason::Reason;
 use std::sync::Arc;
@@ -41,6 +42,8 @@ pub(crate) struct CoreStats {
     lost_events: AtomicU64,
     wait_us: AtomicU64,
     sheds: AtomicU64,
+    floods: [AtomicU64; FLOODS.len()],
+    refused_streams: AtomicU64,
 }
 
 /// Only its own core adds to a counter, so no locked instruction is needed.
@@ -92,6 +95,14 @@ impl CoreStats {
         self.wait_us.store(wait_us, Relaxed);
         self.sheds.store(u64::from(sheds), Relaxed);
     }
+    /// Counts a connection of HTTP/2 that was ended for one of [`FLOODS`].
+    pub(crate) fn flood(&self, what: &'static str) {
+        let at = FLOODS.iter().position(|name| *name == what);
+        at.inspect(|at| add(&self.floods[*at], 1));
+    }
+    pub(crate) fn refused_stream(&self) {
+        add(&self.refused_streams, 1);
+    }
     pub(crate) fn is_open(&self) -> u64 {
         self.open.load(Relaxed)
     }
@@ -132,6 +143,10 @@ pub struct Snapshot {
     pub queue_us: u64,
     /// Cores that turn requests away because their queue is long.
     pub shedding_cores: u64,
+    /// Connections of HTTP/2 that were ended for what they sent too much of, by what.
+    pub floods: [(&'static str, u64); FLOODS.len()],
+    /// Requests over HTTP/2 that were refused with REFUSED_STREAM: more at a time than allowed.
+    pub refused_streams: u64,
 }
 
 /// Adds the cores up.
@@ -159,5 +174,7 @@ pub(crate) fn snapshot(
         lost_events: sum(&|c| &c.lost_events) + lost,
         queue_us: cores.iter().map(|c| c.wait_us.load(Relaxed)).max().unwrap_or(0),
         shedding_cores: sum(&|c| &c.sheds),
+        floods: std::array::from_fn(|i| (FLOODS[i], sum(&|c| &c.floods[i]))),
+        refused_streams: sum(&|c| &c.refused_streams),
     }
 }

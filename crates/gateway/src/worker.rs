@@ -2,6 +2,7 @@
 use crate::clock::Clock;
 use crate::condition::Conditions;
 use crate::desk::Desk;
+use crate::floods::Floods;
 use crate::h2::Links;
 use crate::hops::Via;
 use crate::input::{Buffers, Input};
@@ -103,6 +104,7 @@ pub(crate) struct Worker<D: Dial> {
     pub(crate) room: Arc<Room>,
     pub(crate) via: Via,
     pub(crate) load: Load,
+    pub(crate) floods: Floods,
     places: Arc<Places>,
     /// Connections of this core from which on idle ones make room.
     crowd: usize,
@@ -185,6 +187,7 @@ impl<D: Dial> Worker<D> {
             desk: p.desk,
             room: p.room,
             load,
+            floods: Floods::default(),
             shortages: Cell::new(p.places.shortages()),
             places: p.places,
             crowd,

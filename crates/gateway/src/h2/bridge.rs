@@ -1,10 +1,11 @@
 //! One stream as a connection that speaks HTTP/1.1: what the engine reads and writes.
 use super::SILENT;
 use super::client::RESERVED;
+use super::flood::Kind;
 use super::frame::{self, Code};
 use super::heads::Shape;
 use super::send::Sending;
-use super::state::{Incoming, Role, Shared, State, Stream};
+use super::state::{Fatal, Incoming, Role, Shared, State, Stream};
 use super::wrong::malformed;
 use crate::io::Io;
 use std::future::poll_fn;
@@ -221,6 +222,7 @@ impl State {
             (true, _) if all_came => None,
             // An early answer: what is left of the request is of no use (RFC 9113 8.1).
             (true, _) if server => Some(Code::NoError),
+            _ if server && matches!(stream.incoming, Incoming::Malformed(_)) => Some(Code::Protocol),
             _ if server => Some(Code::Internal),
             _ => Some(Code::Cancel),
         };
@@ -231,7 +233,9 @@ impl State {
         }
         if let Some(code) = code {
             stream.incoming = Incoming::Reset;
-            frame::put_reset(&mut self.out, id, code);
+            if server || self.may_take_back() {
+                frame::put_reset(&mut self.out, id, code);
+            }
         }
         self.wake_driver();
     }
@@ -248,6 +252,17 @@ impl Io for Bridge {
 
     fn is_http2(&self) -> bool {
         true
+    }
+
+    fn misused(&mut self) {
+        let mut state = self.shared.borrow_mut();
+        // Those who share a proxy's connection do not end it for one another.
+        if !state.of_many
+            && let Err(Fatal(code, what)) = state.note(Kind::Misused)
+        {
+            state.flooded = Some(what);
+            state.end(code);
+        }
     }
 }
 

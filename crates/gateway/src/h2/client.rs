@@ -2,10 +2,10 @@
 //!
 //! A request is sent once. What an upstream says it did not process is not sent again either: it is answered as a failed
 //! upstream, and the next request goes over a connection that is open.
-use super::MAX_STREAMS;
 use super::bridge::Bridge;
 use super::drive::Driver;
 use super::state::{Incoming, Role, Shared, State};
+use super::{LINK_WINDOW_BYTES, MAX_STREAMS};
 use crate::input::Input;
 use crate::io::Io;
 use crate::pool::Dial;
@@ -25,7 +25,28 @@ pub(super) const RESERVED: u32 = 0x8000_0000;
 /// The last id that is used on a connection; after that it is closed, and another one opened.
 const LAST_ID: u32 = 0x3fff_ffff;
 
+/// Requests of one connection that are taken back, at most: then it gets no further ones, and those under way go on.
+///
+/// Callers that leave early would otherwise have a server end the connection for all others that share it, since it has to
+/// guard itself against resets (CVE-2023-44487). Servers allow 20 of requests that they have not looked at yet (h2 of Rust),
+/// half of 500 requests (Envoy), or 1,000 and 33 more with each second (nghttp2, so Node.js). Some count for as long as the
+/// connection lasts, and so does this. What is left after the last one is not reset but forgotten: what still comes of it is thrown away,
+/// no more than a stream's window, and it ends with the connection, as soon as nobody waits for anything there. A new
+/// connection for so many callers that left is still far less than HTTP/1.1 costs: one for each.
+const RESETS: u32 = 16;
+
+/// How is told that all connections to an upstream are full: no system call that connects says so.
+const FULL: io::ErrorKind = io::ErrorKind::QuotaExceeded;
+
+/// Whether a stream can't be begun for now, though nothing is wrong with the upstream.
+pub(crate) fn is_full(error: &io::Error) -> bool {
+    error.kind() == FULL
+}
+
 /// A connection to an upstream, or a stream of one where it speaks HTTP/2.
+///
+/// # Errors
+/// What the system says; see [`is_full`] as well.
 pub(crate) async fn connect<D: Dial>(
     worker: &Rc<Worker<D>>,
     upstream: &Address,
@@ -125,7 +146,7 @@ impl Links {
             return Ok(Err(Rc::clone(made)));
         }
         if place.open.len() >= MAX_LINKS {
-            return Err(io::Error::other("all of its HTTP/2 connections are full"));
+            return Err(FULL.into());
         }
         let made = Rc::clone(place.dialing.insert(Rc::default()));
         Ok(Ok(Dialing { links: self, to: upstream.clone(), made }))
@@ -133,7 +154,7 @@ impl Links {
 
     /// Takes a new connection, and begins a stream on it.
     fn add<S: Io, D: Dial>(&self, worker: &Rc<Worker<D>>, upstream: &Address, io: S) -> Bridge {
-        let state = State::new(Role::Client { secure: upstream.tls }, worker.wire);
+        let state = State::new(Role::Client { secure: upstream.tls }, LINK_WINDOW_BYTES, worker.wire);
         let shared = Rc::new(RefCell::new(state));
         let bridge = reserve(&shared);
         let idle_ms = worker.settings.timeouts.upstream_idle_ms;
@@ -163,6 +184,15 @@ pub(super) fn reserve(link: &Shared) -> Bridge {
 }
 
 impl State {
+    /// Counts a request that is taken back; whether the upstream is told. See [`RESETS`].
+    pub(super) fn may_take_back(&mut self) -> bool {
+        self.resets += 1;
+        if self.resets >= RESETS {
+            self.closing = self.closing.or(Some(self.last));
+        }
+        self.resets <= RESETS
+    }
+
     /// Gives a stream its id, now that its head is sent: ids have to come in order (RFC 9113 5.1.1).
     pub(super) fn name(&mut self, id: &mut u32) {
         if *id & RESERVED == 0 {

@@ -60,9 +60,10 @@ pub(super) struct Driver<S, D: Dial> {
 impl<S: Io, D: Dial> Driver<S, D> {
     pub(super) fn new(worker: Rc<Worker<D>>, shared: Shared, io: S, input: Input, idle_ms: u64) -> Self {
         let slot = worker.clock.slot();
-        // Looked at at every tick while the node drains.
-        slot.set_idle(true);
         let role = shared.borrow().role;
+        if role == Role::Server {
+            slot.set_drains();
+        }
         Driver {
             worker,
             shared,
@@ -113,7 +114,9 @@ impl<S: Io, D: Dial> Driver<S, D> {
                         if code != Code::NoError {
                             tracing::debug!(what, ?code, role = ?self.role, "an HTTP/2 connection is ended");
                         }
-                        self.shared.borrow_mut().end(code);
+                        let mut state = self.shared.borrow_mut();
+                        state.flooded = (code == Code::EnhanceYourCalm).then_some(what);
+                        state.end(code);
                         false
                     }
                     Poll::Pending => false,
@@ -283,7 +286,13 @@ impl<S: Io, D: Dial> Driver<S, D> {
             };
             self.wait = (why, progress, due);
         }
-        if self.wait.2 > clock.now() {
+        // One that nobody uses makes room where there is a crowd; see `Clock::make_room`.
+        let idle = self.role == Role::Server && why == Why::Idle;
+        self.slot.keep_idle(idle);
+        if self.begun > 0 {
+            self.slot.set_used();
+        }
+        if self.wait.2 > clock.now() && !(idle && self.slot.is_over()) {
             self.slot.set(self.wait.2);
             self.slot.register(cx);
             return Poll::Pending;
@@ -304,6 +313,7 @@ impl<S: Io, D: Dial> Driver<S, D> {
     /// Says that nothing more comes, and reads a little, so that a reset does not overtake what was said last.
     async fn linger(&mut self) {
         let w = Rc::clone(&self.worker);
+        self.slot.set_idle(false);
         self.slot.set(w.clock.after(LINGER_MS));
         let (io, slot) = (&mut self.io, &self.slot);
         let shut = poll_fn(|cx| match Pin::new(&mut *io).poll_shutdown(cx) {

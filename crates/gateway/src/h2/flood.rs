@@ -33,8 +33,27 @@ pub(super) enum Kind {
 }
 
 const KINDS: usize = 9;
+/// Header blocks that do not end, or have too many fields: one is enough.
+pub(super) const BLOCK: &str = "header_block";
+/// What connections are ended for, as metrics and the log name it: in the order of [`Kind`], and last a [`BLOCK`].
+pub(crate) const FLOODS: [&str; KINDS + 1] = [
+    "reset",
+    "misused",
+    "settings",
+    "ping",
+    "priority",
+    "empty_data",
+    "stray",
+    "unknown",
+    "window_update",
+    BLOCK,
+];
 
 impl Kind {
+    pub(super) const fn name(self) -> &'static str {
+        FLOODS[self as usize]
+    }
+
     /// So many, in [`WHILE_MS`].
     const fn most(self) -> u32 {
         match self {

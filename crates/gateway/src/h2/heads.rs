@@ -274,6 +274,11 @@ impl Fields {
         Ok((self.status, shape))
     }
 
+    /// Whether what came as trailers begins as a request does.
+    pub(super) fn is_head(&self) -> bool {
+        self.wrong == Some(Wrong::PseudoUnknown)
+    }
+
     /// Ends a trailer section, without the empty line after it.
     pub(super) fn trailers(&mut self) -> Result<(), Wrong> {
         self.wrong.map_or(Ok(()), Err)

@@ -4,6 +4,8 @@ use super::table::{STATIC, Table};
 
 /// Fields of one block. A head has a tenth of it at most; small blocks can mean any number of large fields.
 const MAX_BLOCK_FIELDS: usize = 1_024;
+/// Bytes of text that one block may mean. Far more than any head that is taken: what is a little too long is answered.
+const MAX_BLOCK_TEXT_BYTES: usize = 4 * crate::wire::MAX_HEAD_BYTES;
 /// Size changes at the start of one block (RFC 7541 4.2 knows two).
 const MAX_SIZE_UPDATES: usize = 2;
 
@@ -11,7 +13,7 @@ const MAX_SIZE_UPDATES: usize = 2;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Bad {
     Garbled,
-    /// It has more fields than [`MAX_BLOCK_FIELDS`].
+    /// It has more fields than [`MAX_BLOCK_FIELDS`], or more text than [`MAX_BLOCK_TEXT_BYTES`].
     TooMany,
 }
 
@@ -30,15 +32,16 @@ impl Decoder {
 
     /// Decompresses a whole block; each field goes to `take`.
     pub(super) fn decode(&mut self, block: &[u8], mut take: impl FnMut(&[u8], &[u8])) -> Result<(), Bad> {
-        let (mut at, mut updates, mut fields) = (block, 0, 0);
+        let (mut at, mut updates, mut fields, mut text_bytes) = (block, 0, 0, 0);
         while let [first, ..] = at {
-            if fields == MAX_BLOCK_FIELDS {
+            if fields == MAX_BLOCK_FIELDS || text_bytes > MAX_BLOCK_TEXT_BYTES {
                 return Err(Bad::TooMany);
             }
             match first {
                 0x80.. => {
                     let index = integer(&mut at, 7)?;
                     let (name, value) = self.table.get(index).ok_or(Bad::Garbled)?;
+                    text_bytes += name.len() + value.len();
                     take(name, value);
                     fields += 1;
                 }
@@ -60,6 +63,7 @@ impl Decoder {
                         }
                     }
                     string(&mut at, &mut self.value)?;
+                    text_bytes += self.name.len() + self.value.len();
                     take(&self.name, &self.value);
                     if keep {
                         self.table.insert(&self.name, &self.value);
@@ -276,6 +280,17 @@ mod tests {
                 assert_eq!(found, index + 1);
             }
         }
+    }
+
+    #[test]
+    fn a_small_block_that_means_much_is_not_read_to_its_end() {
+        let mut block = vec![0x40, 1, b'b', 127, 0x81, 0x1d];
+        block.extend([b'c'; 127 + 1 + 29 * 128]);
+        block.extend([0xbe; 1_000]);
+        let mut bytes = 0;
+        let decoded = Decoder::new(4096).decode(&block, |name, value| bytes += name.len() + value.len());
+        assert_eq!(decoded, Err(Bad::TooMany));
+        assert!((MAX_BLOCK_TEXT_BYTES..MAX_BLOCK_TEXT_BYTES + 4096).contains(&bytes), "{bytes}");
     }
 
     #[test]

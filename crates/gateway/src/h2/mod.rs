@@ -29,7 +29,8 @@ mod table;
 mod wrong;
 
 pub(crate) use bridge::Bridge;
-pub(crate) use client::{Links, connect};
+pub(crate) use client::{Links, connect, is_full};
+pub(crate) use flood::FLOODS;
 pub(crate) use frame::PREFACE;
 pub(crate) use probe::ask;
 pub(crate) use server::serve;
@@ -43,8 +44,8 @@ const MAX_STREAMS: usize = 100;
 const STREAM_WINDOW_BYTES: u32 = 128 * 1024;
 /// Bytes of data that all streams of a connection may have unread: the memory that one connection can take.
 const CONNECTION_WINDOW_BYTES: u32 = 512 * 1024;
-/// The same of a connection to an upstream, whose streams are of many callers: room for all of them at once, so that those
-/// who are slow make nobody else wait.
+/// The same of a connection whose streams are of many callers, to an upstream or from a trusted proxy: room for all of them at
+/// once, so that those who are slow make nobody else wait.
 const LINK_WINDOW_BYTES: u32 = CONNECTION_WINDOW_BYTES + MAX_STREAMS as u32 * STREAM_WINDOW_BYTES;
 /// Bytes of interim answers that nobody has read yet, of one stream.
 const INTERIM_BYTES: usize = wire::MAX_HEAD_BYTES;

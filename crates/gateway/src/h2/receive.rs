@@ -1,5 +1,5 @@
 //! Frames that come in (RFC 9113 6), and what they change.
-use super::flood::Kind;
+use super::flood::{self, Kind};
 use super::frame::{self, Code, Frame};
 use super::heads::{Message, Shape};
 use super::hpack::Bad;
@@ -21,6 +21,11 @@ pub(super) struct Fed {
 
 fn protocol(what: &'static str) -> Fatal {
     Fatal(Code::Protocol, what)
+}
+
+/// A frame without room for what it has to hold (RFC 9113 4.2).
+fn small(what: &'static str) -> Fatal {
+    Fatal(Code::FrameSize, what)
 }
 
 fn number(payload: &[u8]) -> Option<u32> {
@@ -105,6 +110,9 @@ impl State {
             _ => 0,
         };
         let own = usize::from(padded);
+        if own > head.length {
+            return Err(small("padding-missing"));
+        }
         if own + padding > head.length {
             return Err(protocol("padding-too-long"));
         }
@@ -211,8 +219,11 @@ impl State {
                 self.note(Kind::Priority)
             }
             frame::GOAWAY => {
-                if head.stream != 0 || payload.len() < 8 {
-                    return Err(protocol("goaway"));
+                if head.stream != 0 {
+                    return Err(protocol("goaway-on-stream"));
+                }
+                if payload.len() < 8 {
+                    return Err(small("goaway-size"));
                 }
                 self.goaway(number(payload).unwrap_or(0) & frame::MAX_31)
             }
@@ -227,14 +238,14 @@ impl State {
         }
         let mut fragment = payload;
         if head.has(frame::PADDED) {
-            let (padding, rest) = fragment.split_first().ok_or(protocol("padding-missing"))?;
+            let (padding, rest) = fragment.split_first().ok_or(small("padding-missing"))?;
             let end = rest.len().checked_sub(usize::from(*padding)).ok_or(protocol("padding-too-long"))?;
             fragment = &rest[..end];
         }
         let mut depends_on_itself = false;
         if head.has(frame::PRIORITISED) {
-            let on = number(fragment).ok_or(protocol("priority-missing"))? & frame::MAX_31;
-            fragment = fragment.get(5..).ok_or(protocol("priority-missing"))?;
+            let on = number(fragment).ok_or(small("priority-missing"))? & frame::MAX_31;
+            fragment = fragment.get(5..).ok_or(small("priority-missing"))?;
             depends_on_itself = on == head.stream;
         }
         let (stream, end) = (head.stream, head.has(frame::END_STREAM));
@@ -250,7 +261,7 @@ impl State {
         let mut block = self.block.take().ok_or(protocol("continuation-of-nothing"))?;
         block.frames += 1;
         if block.frames > BLOCK_FRAMES || block.bytes.len() + payload.len() > BLOCK_BYTES {
-            return Err(Fatal(Code::EnhanceYourCalm, "header-block-too-long"));
+            return Err(Fatal(Code::EnhanceYourCalm, flood::BLOCK));
         }
         block.bytes.extend_from_slice(payload);
         if head.has(frame::END_HEADERS) {
@@ -284,7 +295,7 @@ impl State {
         match decoded {
             Ok(()) => {}
             Err(Bad::Garbled) => return Err(Fatal(Code::Compression, "header-block-garbled")),
-            Err(Bad::TooMany) => return Err(Fatal(Code::EnhanceYourCalm, "header-block-fields")),
+            Err(Bad::TooMany) => return Err(Fatal(Code::EnhanceYourCalm, flood::BLOCK)),
         }
         if depends {
             fields.refuse(Wrong::Dependency);
@@ -300,6 +311,7 @@ impl State {
         self.last = id;
         if self.closing.is_some() || self.streams.len() >= MAX_STREAMS {
             frame::put_reset(&mut self.out, id, Code::RefusedStream);
+            self.stats.as_ref().inspect(|stats| stats.refused_stream());
             return self.note(Kind::Misused);
         }
         let (shape, wrong) = match self.fields.request(end, &mut out) {
@@ -348,6 +360,10 @@ impl State {
     fn trailers(&mut self, id: u32, end: bool, out: Vec<u8>) -> Result<(), Fatal> {
         let read = self.fields.trailers();
         let Some(stream) = self.streams.get_mut(&id) else {
+            // A request on a stream that was passed over or has ended (RFC 9113 5.1.1): nobody would answer it.
+            if self.role == Role::Server && self.fields.is_head() {
+                return Err(protocol("stream-not-new"));
+            }
             // They were on their way when the stream ended.
             return self.note(Kind::Stray);
         };

@@ -2,6 +2,7 @@
 use super::bridge::Bridge;
 use super::drive::Driver;
 use super::state::{Born, Role, State};
+use super::{CONNECTION_WINDOW_BYTES, LINK_WINDOW_BYTES};
 use crate::input::Input;
 use crate::io::Io;
 use crate::peer::Connected;
@@ -10,10 +11,17 @@ use crate::serve;
 use crate::worker::Worker;
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// Serves a connection whose caller speaks HTTP/2, from its preface on, until it ends.
 pub(crate) async fn serve<S: Io, D: Dial>(worker: Rc<Worker<D>>, io: S, input: Input, at: Connected) {
-    let shared = Rc::new(RefCell::new(State::new(Role::Server, worker.wire)));
+    let of_many = worker.settings.trusted.networks.contains(at.socket);
+    let window_bytes = if of_many { LINK_WINDOW_BYTES } else { CONNECTION_WINDOW_BYTES };
+    let shared = Rc::new(RefCell::new(State::new(Role::Server, window_bytes, worker.wire)));
+    {
+        let mut state = shared.borrow_mut();
+        (state.of_many, state.stats) = (of_many, Some(Arc::clone(&worker.stats)));
+    }
     let idle_ms = worker.settings.timeouts.idle_ms;
     let driver = Driver::new(Rc::clone(&worker), Rc::clone(&shared), io, input, idle_ms);
     driver
@@ -29,4 +37,7 @@ pub(crate) async fn serve<S: Io, D: Dial>(worker: Rc<Worker<D>>, io: S, input: I
             };
         })
         .await;
+    if let Some(what) = shared.borrow().flooded {
+        worker.floods.tell(&worker, at.socket, what);
+    }
 }

@@ -9,12 +9,14 @@ use super::heads::{Fields, Shape};
 use super::hpack::Decoder;
 use super::{
     CONNECTION_WINDOW_BYTES, DEFAULT_WINDOW_BYTES, FRAME_BYTES, HEADER_TABLE_BYTES, IDLE_TEXT_BYTES,
-    LINK_WINDOW_BYTES, MAX_STREAMS, OUT_BYTES, STREAM_WINDOW_BYTES,
+    MAX_STREAMS, OUT_BYTES, STREAM_WINDOW_BYTES,
 };
+use crate::stats::CoreStats;
 use crate::wire::{self, Head, Reject};
 use hashbrown::HashMap;
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
@@ -33,16 +35,6 @@ pub(super) enum Role {
         /// What `:scheme` says.
         secure: bool,
     },
-}
-
-impl Role {
-    /// How much data may come on the connection before any of it is read.
-    fn window_bytes(self) -> u32 {
-        match self {
-            Role::Server => CONNECTION_WINDOW_BYTES,
-            Role::Client { .. } => LINK_WINDOW_BYTES,
-        }
-    }
 }
 
 /// Nothing more comes on the connection, or nothing more may: why.
@@ -172,6 +164,13 @@ pub(super) struct State {
     pub(super) settled: bool,
     pub(super) preface_left: usize,
     pub(super) guard: Guard,
+    /// Its requests are of many callers (server).
+    pub(super) of_many: bool,
+    /// What there was too much of, where it was ended for that: one of [`super::FLOODS`].
+    pub(super) flooded: Option<&'static str>,
+    pub(super) stats: Option<Arc<CoreStats>>,
+    /// Streams that were taken back (client).
+    pub(super) resets: u32,
     /// How often something came.
     pub(super) heard: u64,
     /// The tick now, as the driver knows it.
@@ -187,7 +186,8 @@ pub(super) struct State {
 pub(super) type Shared = Rc<RefCell<State>>;
 
 impl State {
-    pub(super) fn new(role: Role, limits: wire::Limits) -> State {
+    /// `window_bytes`: how much data may come on the connection before any of it is read.
+    pub(super) fn new(role: Role, window_bytes: u32, limits: wire::Limits) -> State {
         let mut state = State {
             role,
             limits,
@@ -198,7 +198,7 @@ impl State {
             reserved: 0,
             peer: Peer { window: DEFAULT_WINDOW_BYTES, frame_bytes: FRAME_BYTES, streams: MAX_STREAMS },
             send_window: DEFAULT_WINDOW_BYTES,
-            receive_window: i64::from(role.window_bytes()),
+            receive_window: i64::from(window_bytes),
             unreturned: 0,
             decoder: Decoder::new(HEADER_TABLE_BYTES),
             fields: Fields::default(),
@@ -210,6 +210,10 @@ impl State {
             settled: false,
             preface_left: if role == Role::Server { frame::PREFACE.len() } else { 0 },
             guard: Guard::default(),
+            of_many: false,
+            flooded: None,
+            stats: None,
+            resets: 0,
             heard: 0,
             tick: 0,
             born: Vec::new(),
@@ -217,12 +221,12 @@ impl State {
             over: false,
             driver: None,
         };
-        state.greet();
+        state.greet(window_bytes);
         state
     }
 
     /// Everything that a connection says first.
-    fn greet(&mut self) {
+    fn greet(&mut self, window_bytes: u32) {
         const TABLE: u16 = 1;
         const PUSH: u16 = 2;
         const STREAMS: u16 = 3;
@@ -242,8 +246,7 @@ impl State {
         self.out.extend_from_slice(first);
         let [a, b, c, d] = common;
         frame::put_settings(&mut self.out, &[own, a, b, c, d]);
-        let more = self.role.window_bytes() - DEFAULT_WINDOW_BYTES as u32;
-        frame::put_window(&mut self.out, 0, more);
+        frame::put_window(&mut self.out, 0, window_bytes - DEFAULT_WINDOW_BYTES as u32);
     }
 
     pub(super) fn stream(&mut self, incoming: Incoming) -> Stream {
@@ -370,7 +373,7 @@ impl State {
     pub(super) fn note(&mut self, kind: Kind) -> Result<(), Fatal> {
         // An upstream was chosen by whoever runs this node.
         if self.role == Role::Server && !self.guard.note(kind, self.tick) {
-            return Err(Fatal(Code::EnhanceYourCalm, "flood"));
+            return Err(Fatal(Code::EnhanceYourCalm, kind.name()));
         }
         Ok(())
     }

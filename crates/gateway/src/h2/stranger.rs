@@ -40,7 +40,7 @@ const ANSWER: &[u8] =
 /// Where more is kept than is allowed.
 pub fn connection(bytes: &[u8], upstream: bool, step: usize) -> usize {
     let role = if upstream { Role::Client { secure: false } } else { Role::Server };
-    let shared = Rc::new(RefCell::new(State::new(role, wire::Limits::default())));
+    let shared = Rc::new(RefCell::new(State::new(role, window_bytes(role), wire::Limits::default())));
     let mut cx = Context::from_waker(Waker::noop());
     let (mut bridges, mut begun, mut room) = (Vec::new(), 0, [0; 1_000]);
     if upstream {
@@ -91,11 +91,15 @@ pub fn connection(bytes: &[u8], upstream: bool, step: usize) -> usize {
     begun
 }
 
+/// What a connection may have unread: of one caller, or to an upstream.
+fn window_bytes(role: Role) -> u32 {
+    if role == Role::Server { CONNECTION_WINDOW_BYTES } else { LINK_WINDOW_BYTES }
+}
+
 fn assert_bounds(state: &State) {
     assert!(state.streams.len() <= MAX_STREAMS);
     let data: usize = state.streams.values().map(|s| s.data.len() - s.data_at).sum();
-    let most = if state.role == Role::Server { CONNECTION_WINDOW_BYTES } else { LINK_WINDOW_BYTES };
-    assert!(data <= most as usize && state.receive_window >= 0, "{data} bytes of data");
+    assert!(data <= window_bytes(state.role) as usize && state.receive_window >= 0, "{data} bytes of data");
     for stream in state.streams.values() {
         assert!(stream.front.len() <= 2 * INTERIM_BYTES, "{} bytes of heads", stream.front.len());
         assert!(stream.trailers.len() <= 2 * state.limits.trailer_bytes);

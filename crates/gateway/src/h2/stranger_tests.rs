@@ -10,7 +10,7 @@ const ASKED: &[(&[u8], &[u8])] =
     &[(b":method", b"POST"), (b":scheme", b"http"), (b":authority", b"a"), (b":path", b"/x")];
 
 fn shared(role: Role) -> Rc<RefCell<State>> {
-    let shared = Rc::new(RefCell::new(State::new(role, wire::Limits::default())));
+    let shared = Rc::new(RefCell::new(State::new(role, window_bytes(role), wire::Limits::default())));
     let mut greeting = if role == Role::Server { PREFACE.to_vec() } else { Vec::new() };
     put(&mut greeting, SETTINGS, 0, 0, &[]);
     shared.borrow_mut().feed(&greeting).unwrap();
