@@ -3,8 +3,8 @@
 use super::doorward::{self, KEYS, Key, Signer, WithTokens};
 use super::folder::Folder;
 use super::peers::{
-    Doors, ENVOY_JWT, JWT, KEY_TARGET, NEW_TOKEN, PLAIN, PUBLIC, PUBLIC_TARGET, Peer, RULED, RULED_TARGET,
-    SIGNED, TOKEN,
+    Doors, ENVOY_JWT, HAPROXY_KEY, JWT, KEY_TARGET, NEW_TOKEN, NO_LOG, PLAIN, PUBLIC, PUBLIC_TARGET, Peer,
+    RULED, RULED_TARGET, SIGNED, TOKEN,
 };
 use super::process::Server;
 use super::tokens;
@@ -57,6 +57,7 @@ impl Ground<'_> {
         let log = self.folder.path.join(format!("{name}.log"));
         let (log_text, texts) = (log.display().to_string(), [plain, http2, tls].map(|port| port.to_string()));
         let mut values = vec![
+            ("name", name),
             ("port", &*texts[0]),
             ("h2_port", &*texts[1]),
             ("tls_port", &*texts[2]),
@@ -82,8 +83,8 @@ impl Ground<'_> {
         })
     }
 
-    fn haproxy(&self, name: &str, template: &str) -> Outcome<(Rc<Server>, Doors)> {
-        self.start(name, template, &[("issuer", doorward::ISSUER)], |config, log| {
+    fn haproxy(&self, name: &str, template: &str, more: &[(&str, &str)]) -> Outcome<(Rc<Server>, Doors)> {
+        self.start(name, template, more, |config, log| {
             Server::start(&program("haproxy")?, &["-f", config], log)
         })
     }
@@ -136,8 +137,10 @@ pub(super) fn start(folder: &Folder, binary: &Path, wanted: impl Fn(&str) -> boo
         Peer { name, server, doors, target, key, signer, tokens: Rc::new([]), log }
     };
     let mut list = Vec::new();
-    if wanted(PLAIN) {
-        list.push(peer(PLAIN, ground.nginx(PLAIN, "nginx-plain.conf", &[])?, KEY_TARGET, PLAIN));
+    let logged = format!("{dir}/{PLAIN}.log combined buffer=64k flush=1s");
+    for (name, log) in [(PLAIN, &*logged), (NO_LOG, "off")].into_iter().filter(|(name, _)| wanted(name)) {
+        let nginx = ground.nginx(name, "nginx-plain.conf", &[("access_log", log)])?;
+        list.push(peer(name, nginx, KEY_TARGET, name));
     }
     if wanted("nginx-key") {
         let line = |Key { id, secret }: &Key| format!("\"{id}:{secret}\" \"{id}\";\n");
@@ -147,8 +150,17 @@ pub(super) fn start(folder: &Folder, binary: &Path, wanted: impl Fn(&str) -> boo
         list.push(peer("nginx-key", nginx, KEY_TARGET, "nginx-key"));
     }
     if wanted("haproxy-plain") {
-        let haproxy = ground.haproxy("haproxy-plain", "haproxy.cfg")?;
+        let haproxy = ground.haproxy("haproxy-plain", "haproxy.cfg", &[])?;
         list.push(peer("haproxy-plain", haproxy, KEY_TARGET, "haproxy-plain"));
+    }
+    if wanted(HAPROXY_KEY) {
+        let line = |Key { id, secret }: &Key| format!("{id} {secret}\n");
+        let map = folder.write("keys-haproxy.map", &started.keys.iter().map(line).collect::<String>())?;
+        let networks = folder.fill("networks.lst", &[])?.display().to_string();
+        let (keys, map) = (KEYS.to_string(), map.display().to_string());
+        let values = [("keys", &*keys), ("keys_file", &*map), ("networks_file", &*networks)];
+        let haproxy = ground.haproxy(HAPROXY_KEY, "haproxy-key.cfg", &values)?;
+        list.push(peer(HAPROXY_KEY, haproxy, KEY_TARGET, HAPROXY_KEY));
     }
     if wanted("envoy-plain") {
         list.push(peer("envoy-plain", ground.envoy("envoy-plain", "")?, KEY_TARGET, "envoy-plain"));
@@ -204,7 +216,7 @@ fn with_tokens(
     let doorward = |with: &WithTokens| (Rc::clone(&with.server), Doors::plain(with.address));
     if wanted(JWT) {
         tokens::key_file(seen.address, &folder.path)?;
-        add(JWT, ground.haproxy(JWT, "haproxy-jwt.cfg")?, &seen.tokens);
+        add(JWT, ground.haproxy(JWT, "haproxy-jwt.cfg", &[("issuer", doorward::ISSUER)])?, &seen.tokens);
     }
     if wanted(ENVOY_JWT) {
         let keys = tokens::keys(seen.address)?;
