@@ -1,7 +1,7 @@
 //! Floods over HTTP/2 (cases 39 and 40): whoever sends what brings nothing is cut off, and nobody else notices.
 use crate::http2::{connect, world};
 use crate::support::frames::{self, frame};
-use crate::support::{Do, Fault, Http2, World, eventually, tag};
+use crate::support::{Actor, Do, Fault, Http2, World, eventually, tag};
 use std::time::Duration;
 
 /// Sends the same over and over until the gateway has enough of it; how often it was sent.
@@ -33,8 +33,8 @@ pub(crate) fn request(caller: &mut Http2, head: &[u8]) -> (u32, Vec<u8>) {
 }
 
 /// The head of a request that is let in.
-pub(crate) fn head(world: &World, path: &str) -> Vec<u8> {
-    let (id, secret) = (world.server.id.as_str(), world.server.secret.as_str());
+pub(crate) fn head(caller: &Actor, path: &str) -> Vec<u8> {
+    let (id, secret) = (caller.id.as_str(), caller.secret.as_str());
     let first = [(":method", "GET"), (":scheme", "http"), (":authority", "api.example.com"), (":path", path)];
     frames::block(&[&first[..], &[("x-app-id", id), ("x-app-token", secret)]].concat())
 }
@@ -45,7 +45,7 @@ fn c39_requests_that_are_taken_back() {
     let world = world();
     let tag = tag();
     world.production.on(&tag, vec![Do::Body, Do::Silence]);
-    let head = head(world, &format!("/v1/{tag}"));
+    let head = head(&world.server, &format!("/v1/{tag}"));
     let mut caller = connect(world);
     flood(&mut caller, 2_000, |caller, _| {
         let (id, mut bytes) = request(caller, &head);
@@ -90,7 +90,7 @@ fn c39_more_streams_than_allowed() {
     }
     let more = caller.ask_as(world.server.get(&path));
     caller.expect_reset(more, frames::REFUSED_STREAM);
-    let head = head(world, &path);
+    let head = head(&world.server, &path);
     flood(&mut caller, 500, |caller, _| request(caller, &head).1);
     cut(&mut caller);
     others_are_served(world);
@@ -102,7 +102,7 @@ fn c39_requests_that_have_to_be_reset() {
     let world = world();
     let tag = tag();
     world.production.on(&tag, vec![Do::Body, Do::Silence]);
-    let head = head(world, &format!("/v1/{tag}"));
+    let head = head(&world.server, &format!("/v1/{tag}"));
     for wrong in 0..4 {
         let mut caller = connect(world);
         flood(&mut caller, 2_000, |caller, _| {
@@ -131,6 +131,24 @@ fn c39_malformed_requests_without_end() {
     others_are_served(world);
 }
 
+/// The same where it is well-formed HTTP/2, and refused as HTTP/1.1 would be.
+#[test]
+fn c39_unreadable_requests_without_end() {
+    let world = world();
+    let mut caller = connect(world);
+    let head =
+        frames::block(&[(":method", "GET"), (":scheme", "http"), (":authority", "a"), (":path", "/v1/\"")]);
+    let answered = (0..2_000).take_while(|_| {
+        let (id, bytes) = request(&mut caller, &head);
+        let heard = caller.conn.try_send(bytes).ok().and_then(|()| caller.try_answer(id).ok());
+        heard.is_some_and(|heard| heard.answer.status == 400)
+    });
+    let answered = answered.count();
+    assert!((100..=200).contains(&answered), "{answered}: a while may end meanwhile");
+    cut(&mut caller);
+    others_are_served(world);
+}
+
 /// RUSTSEC-2024-0332, CVE-2024-27919.
 #[test]
 fn c40_a_block_that_does_not_end() {
@@ -151,7 +169,7 @@ fn c40_a_block_that_does_not_end() {
 fn c39_frames_that_bring_nothing() {
     let world = world();
     let tag = tag();
-    let head = head(world, &format!("/v1/{tag}"));
+    let head = head(&world.server, &format!("/v1/{tag}"));
     type Piece = fn(u32, usize) -> Vec<u8>;
     let pieces: [(&str, Piece); 9] = [
         ("empty data", |id, _| frame(frames::DATA, 0, id, b"")),
@@ -226,7 +244,7 @@ fn c41_slow_callers_are_left() {
     idle.expect_serves(&world.server.get("/v1/x"));
     idle.expect_ended(frames::NO_ERROR);
     // A frame, and a block, that dribble.
-    let whole = frame(frames::HEADERS, 1, 1, &head(&world, "/v1/x"));
+    let whole = frame(frames::HEADERS, 1, 1, &head(&world.server, "/v1/x"));
     for part in [5, 12, whole.len()] {
         let mut caller = connect(&world);
         caller.until(|c| c.frames.len() >= 3).expect("settings, and ours acknowledged");

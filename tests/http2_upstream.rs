@@ -4,13 +4,17 @@ use crate::support::{
     Authority, Gateway, Http2, Http2Upstream, Setup, World, eventually, noise, sha256, tag,
 };
 
-struct Far {
-    gateway: Gateway,
-    upstream: Http2Upstream,
-    caller: crate::support::Actor,
+pub(crate) struct Far {
+    pub(crate) gateway: Gateway,
+    pub(crate) upstream: Http2Upstream,
+    pub(crate) caller: crate::support::Actor,
 }
 
-fn far() -> Far {
+pub(crate) fn far() -> Far {
+    far_with(|s| s)
+}
+
+pub(crate) fn far_with(change: impl FnOnce(Setup) -> Setup) -> Far {
     let upstream = Http2Upstream::start();
     let policy = format!(
         "[[workspace]]\nid = \"w\"\nenvironment = \"production\"\n[[api]]\nid = \"a\"\ndialect = \"voucherify\"\n\
@@ -18,14 +22,14 @@ fn far() -> Far {
         upstream.address
     );
     let setup = Setup::new().policy(policy).set("plain_http", "http2", "true");
-    let mut gateway = setup.set("runtime", "cores", 1).prepare();
+    let mut gateway = change(setup.set("runtime", "cores", 1)).prepare();
     let caller = gateway.actor("w", "server", &[]);
     gateway.start();
     Far { gateway, upstream, caller }
 }
 
 impl Far {
-    fn connect(&self) -> Http2 {
+    pub(crate) fn connect(&self) -> Http2 {
         Http2::over(self.gateway.connect())
     }
 }

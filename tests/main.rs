@@ -1,7 +1,7 @@
 //! Black-box tests: everything goes through sockets and the command line of the built program. One story a file.
 //!
 //! A test names the demand that it covers: `S9112-1` is the first demand of RFC 9112, `SD-2` the second of our own,
-//! `case 10` a defect that a gateway had.
+//! `case 10` a defect that a gateway had. For HTTP/2 it is the section: `S9113-8`, `S7541-6`.
 
 #![allow(clippy::panic, clippy::print_stderr, clippy::print_stdout, reason = "tests panic, and say why")]
 
@@ -32,10 +32,13 @@ mod faults;
 mod feed;
 mod forwarded;
 mod full_disk;
+mod grpc_clients;
 mod harness;
 mod headers;
 mod http2;
+mod http2_crowds;
 mod http2_floods;
+mod http2_links;
 mod http2_load;
 mod http2_strict;
 mod http2_upstream;
@@ -87,6 +90,7 @@ mod sign_avanan;
 mod sign_send;
 mod signed;
 mod signed_before_proof;
+mod signed_loop;
 mod signed_mutated;
 mod signed_refusals;
 mod signed_shown;
@@ -110,6 +114,7 @@ mod token_memory;
 mod token_rotation;
 mod token_secrets;
 mod upgrades;
+mod upgrades_proved;
 mod upstream_refusals;
 mod upstream_tls;
 mod upstreams;

@@ -92,3 +92,51 @@ fn a_flood_is_turned_away_and_lets_nobody_through() {
     let events = world.gateway.events_with("\"queue\"");
     assert!(!events.is_empty() && events.iter().all(|e| e["status"] == 503 && e["code"] == "overloaded"));
 }
+
+/// What can't be read as a request takes time as well: whoever has had their share gets no more for that either.
+#[test]
+fn a_flood_of_what_is_no_request_is_turned_away() {
+    let world = World::with(|s| s.set("limits", "queue_ms", 1).set("runtime", "cores", 1));
+    let address = world.gateway.address("plain");
+    let (over, told) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let good = world.server.get("/v1/good").repeat(8);
+    std::thread::scope(|scope| {
+        let (over, told, good) = (&over, &told, &good);
+        for _ in 0..FLOOD / 2 {
+            scope.spawn(move || {
+                let mut connection = Conn::from_address("127.0.0.2", address);
+                while !over.load(Ordering::Relaxed) {
+                    connection.send(good);
+                    (0..8).for_each(|_| assert!(matches!(connection.answer().status, 200 | 503)));
+                }
+            });
+            scope.spawn(move || {
+                while !over.load(Ordering::Relaxed) {
+                    let mut connection = Conn::from_address("127.0.0.2", address);
+                    connection.send("GET /v1/x HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n");
+                    let answer = connection.answer();
+                    assert!(answer.closes(), "{answer:?}");
+                    if answer.status == 503 {
+                        answer.expect(503, "overloaded");
+                        assert_eq!(answer.get("retry-after"), Some("1"));
+                        told.fetch_add(1, Ordering::Relaxed);
+                    } else {
+                        answer.expect(400, "request_ambiguous");
+                    }
+                }
+            });
+        }
+        let ended = std::panic::catch_unwind(|| {
+            eventually("somebody to be turned away", || told.load(Ordering::Relaxed) > 0);
+        });
+        over.store(true, Ordering::Relaxed);
+        ended.unwrap_or_else(|why| std::panic::resume_unwind(why));
+    });
+    let mut behaves = Conn::from_address("127.0.0.3", address);
+    behaves.expect_serves(&world.server.get("/v1/x")).expect_ok();
+    let told = told.into_inner();
+    eventually("an event of each", || {
+        let events = world.gateway.events_with("\"queue\"");
+        events.iter().filter(|e| e["decision"] == "reject" && e["status"] == 503).count() >= told
+    });
+}

@@ -4,15 +4,16 @@ use crate::bulk::resident_mib;
 use crate::faults::metric;
 use crate::feed::{Spread, figures, is_proof};
 use crate::support::{
-    CALLERS, Conn, Do, SteadySeen, World, eventually, noise, number_of_trials, skipped, steadily, wait_for,
+    CALLERS, Conn, HOST, SteadySeen, World, answering, eventually, last_of_all, noise, number_of_trials,
+    skipped, steadily, wait_for,
 };
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// What the slowest of a hundred answers about health may take while there is too much to do.
 const HEALTHY: Duration = Duration::from_millis(100);
@@ -56,16 +57,20 @@ fn health(world: &World, over: &AtomicBool) -> Vec<Duration> {
 fn deadline_ms() -> u64 {
     if is_proof() { 8_000 } else { 1_000 }
 }
+/// What slow callers ask for, in bytes: more than the system takes of it for those who do not, and less than would fill its
+/// memory for sockets, at the upstream's end, where there are thousands of them.
+const LONG_BYTES: usize = 512 << 10;
 /// How fast slow callers come.
 const A_SECOND: u64 = 400;
 /// What the slowest of a hundred may always take: the machine's own unrest.
 const UNREST: Duration = Duration::from_millis(1);
 
-/// The modes of slowhttptest: slow heads, slow bodies, overlapping ranges, slow reading.
+/// The modes of slowhttptest: slow heads, slow bodies, overlapping ranges, slow reading. It has all of them send at the same
+/// instant; where that goes on to the upstream, too often would be more of a load than of slowness.
 const MODES: [(&str, &str); 4] = [
     ("slow heads", "-H -i 1 -x 24"),
-    ("slow bodies", "-B -i 1 -x 24 -t POST -s 60000"),
-    ("ranges", "-R -t GET -a 10 -b 900"),
+    ("slow bodies", "-B -i 5 -x 24 -t POST -s 60000"),
+    ("ranges", "-R -t HEAD -a 10 -b 900"),
     ("slow reading", "-X -w 64 -y 128 -n 1 -z 8 -k 1"),
 ];
 
@@ -82,17 +87,22 @@ fn slow_callers_of_each_mode_of_slowhttptest() {
             .fold(s, |s, t| s.set("timeouts", t, deadline_ms()));
         s.set("limits", "queue_ms", 5).set("limits", "min_answer_rate_bytes_per_s", 4_096)
     });
-    let long = noise(9, 4 << 20);
-    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", long.len()).into_bytes();
-    world.sandbox.on("/customers/long", vec![Do::Body, Do::Say(head), Do::Say(long)]);
+    // What it takes to be asked by slow callers is not the gateway's.
+    let upstream = last_of_all(|| answering(noise(9, LONG_BYTES))).to_string();
+    let policy = World::policy(&world.production, &world.sandbox);
+    world.gateway.apply(&policy.replace(&world.sandbox.address.to_string(), &upstream)).ok();
+    let slow_path = format!("/customers/long?api_key={}", world.plain.id);
+    let reached =
+        || world.ask(format!("GET {slow_path} HTTP/1.1\r\nHost: {HOST}\r\n\r\n")).body.len() == LONG_BYTES;
+    wait_for("the policy", || reached().then_some(()));
+    let mut missed = Vec::new();
     let address = world.gateway.address("plain");
     let request = world.server.get("/v1/x");
     let ((), alone) = steadily(address, &request, || std::thread::sleep(a_while()));
     let alone = told("alone", &alone);
     for (mode, words) in MODES {
         let before = resident_mib(world.gateway.pid());
-        let url = format!("http://{address}/customers/long?api_key={}", world.plain.id);
-        let count = format!("-c {n} -r {A_SECOND} -l 60 -p 5 -u {url}");
+        let count = format!("-c {n} -r {A_SECOND} -l 60 -p 5 -u http://{address}{slow_path}");
         let words: Vec<String> = format!("{words} {count}").split(' ').map(str::to_owned).collect();
         let ((most, last, resident), beside) = steadily(address, &request, || {
             let open = || metric(&world.gateway, "doorward_connections_open") as u64;
@@ -130,10 +140,13 @@ fn slow_callers_of_each_mode_of_slowhttptest() {
         ));
         let beside = told("meanwhile", &beside);
         if is_proof() {
-            assert!(last <= Duration::from_millis(deadline_ms() + 1_000), "{mode}: {last:?}");
-            assert!(beside.at(990) <= alone.at(990).max(UNREST) * 2, "{mode}: {beside}");
+            let in_time = last <= Duration::from_millis(deadline_ms() + 1_000);
+            if !in_time || beside.at(990) > alone.at(990).max(UNREST) * 2 {
+                missed.push(mode);
+            }
         }
     }
+    assert!(missed.is_empty(), "see the figures of {missed:?}");
 }
 
 /// Connections on which nothing happens cost a little memory, and those who behave nothing.
@@ -187,20 +200,26 @@ impl Counting {
         let (all, forged) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
         let upstream = Counting { address, all: Arc::clone(&all), forged: Arc::clone(&forged) };
         std::thread::spawn(move || {
-            for socket in listener.incoming().flatten() {
-                let (all, forged) = (Arc::clone(&all), Arc::clone(&forged));
-                std::thread::spawn(move || answer_at_once(socket, &all, &forged));
-            }
+            listener.set_nonblocking(true).expect("a socket");
+            // One thread for all of them: many would each want their turn, and the gateway's would come late.
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_io().build().expect("a runtime");
+            runtime.block_on(async {
+                let listener = tokio::net::TcpListener::from_std(listener).expect("a socket");
+                while let Ok((socket, _)) = listener.accept().await {
+                    tokio::spawn(answer_at_once(socket, Arc::clone(&all), Arc::clone(&forged)));
+                }
+            });
         });
         upstream
     }
 }
 
 /// One request at a time, without a body, as the gateway sends them.
-fn answer_at_once(mut socket: TcpStream, all: &AtomicU64, forged: &AtomicU64) {
+async fn answer_at_once(mut socket: tokio::net::TcpStream, all: Arc<AtomicU64>, forged: Arc<AtomicU64>) {
     let _ = socket.set_nodelay(true);
     let (mut room, mut have) = (vec![0; 16 << 10], 0);
-    while let Ok(n @ 1..) = socket.read(&mut room[have..]) {
+    while let Ok(n @ 1..) = socket.read(&mut room[have..]).await {
         have += n;
         if !room[..have].ends_with(b"\r\n\r\n") {
             continue;
@@ -210,7 +229,7 @@ fn answer_at_once(mut socket: TcpStream, all: &AtomicU64, forged: &AtomicU64) {
             forged.fetch_add(1, Relaxed);
         }
         have = 0;
-        if socket.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").is_err() {
+        if socket.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await.is_err() {
             return;
         }
     }

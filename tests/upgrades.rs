@@ -8,12 +8,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-const SWITCH: &str = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: x\r\n\r\n";
-const ASK: &str = "Connection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\nSec-WebSocket-Key: k\r\nSec-WebSocket-Version: 13\r\n";
+pub(crate) const SWITCH: &str = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: x\r\n\r\n";
+pub(crate) const ASK: &str = "Connection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\nSec-WebSocket-Key: k\r\nSec-WebSocket-Version: 13\r\n";
 
 /// What an upstream does with a connection once it has agreed.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum After {
+pub(crate) enum After {
     Echo,
     /// Sends for as long as anybody takes it.
     Flood,
@@ -21,9 +21,11 @@ enum After {
 }
 
 /// An upstream that agrees when it is told to, and notes what came before and after.
-struct Peer {
-    address: SocketAddr,
+pub(crate) struct Peer {
+    pub(crate) address: SocketAddr,
     go: Arc<AtomicBool>,
+    /// The heads that came.
+    pub(crate) heads: Arc<Mutex<Vec<String>>>,
     /// What came behind the head before it agreed.
     early: Arc<Mutex<Vec<u8>>>,
     sent: Arc<AtomicUsize>,
@@ -31,23 +33,24 @@ struct Peer {
 }
 
 impl Peer {
-    fn start(answer: &'static str, after: After) -> Peer {
+    pub(crate) fn start(answer: &'static str, after: After) -> Peer {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let peer = Peer {
             address: listener.local_addr().expect("a bound socket"),
             go: Arc::new(AtomicBool::new(true)),
+            heads: Arc::default(),
             early: Arc::default(),
             sent: Arc::default(),
             ended: Arc::default(),
         };
-        let (go, early) = (Arc::clone(&peer.go), Arc::clone(&peer.early));
+        let (go, heads, early) = (Arc::clone(&peer.go), Arc::clone(&peer.heads), Arc::clone(&peer.early));
         let (sent, ended) = (Arc::clone(&peer.sent), Arc::clone(&peer.ended));
         std::thread::spawn(move || {
             for socket in listener.incoming().flatten() {
-                let (go, early) = (Arc::clone(&go), Arc::clone(&early));
+                let (go, heads, early) = (Arc::clone(&go), Arc::clone(&heads), Arc::clone(&early));
                 let (sent, ended) = (Arc::clone(&sent), Arc::clone(&ended));
                 std::thread::spawn(move || {
-                    let _ = serve(socket, answer, after, &go, &early, &sent);
+                    let _ = serve(socket, answer, after, &go, (&heads, &early), &sent);
                     ended.fetch_add(1, Ordering::SeqCst);
                 });
             }
@@ -61,7 +64,7 @@ fn serve(
     answer: &str,
     after: After,
     go: &AtomicBool,
-    early: &Mutex<Vec<u8>>,
+    (heads, early): (&Mutex<Vec<String>>, &Mutex<Vec<u8>>),
     sent: &AtomicUsize,
 ) -> std::io::Result<()> {
     let (mut got, mut room) = (Vec::new(), [0; 65_536]);
@@ -75,6 +78,7 @@ fn serve(
         }
     };
     let mut behind = got.split_off(end);
+    heads.lock().expect("no test panics here").push(String::from_utf8_lossy(&got).to_lowercase());
     socket.set_read_timeout(Some(Duration::from_millis(20)))?;
     while !go.load(Ordering::SeqCst) {
         if let Ok(n) = socket.read(&mut room) {
@@ -326,4 +330,26 @@ fn a_slow_side_slows_the_other_down() {
         now == std::mem::replace(&mut before, now) && now > 0
     });
     assert!(connection.inbox.exactly(before + 1_000_000).is_ok(), "it goes on");
+}
+
+/// Limits are told on a 101 as on any other answer: what the upstream says of its own is left out.
+#[test]
+fn limits_are_told_on_101_by_this_node_alone() {
+    const TELLS: &str = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+        RateLimit: \"theirs\";r=1;t=1\r\nRateLimit-Policy: \"theirs\";q=1;w=1\r\nX-Rate-Limit-Limit: 1\r\n\
+        X-Rate-Limit-Remaining: 1\r\nX-Rate-Limit-Retry: 1\r\nX-Other: kept\r\n\r\n";
+    let peer = Peer::start(TELLS, After::Echo);
+    let route = "upgrades = [\"websocket\"]";
+    let policy = "[[policy]]\nworkspace = \"acme\"\napi = \"v\"\nlimits = { workspace = { requests = 600, per_s = 60 } }";
+    let house = House::with(peer.address, &format!("{route}\n{policy}"), |s| s);
+    let (_, answer) = house.open();
+    assert_eq!(answer.get("x-other"), Some("kept"));
+    assert_eq!(answer.head.all("x-rate-limit-limit"), ["600"], "{answer:?}");
+    for name in ["ratelimit", "ratelimit-policy", "x-rate-limit-remaining", "x-rate-limit-retry"] {
+        let told = answer.head.all(name);
+        assert!(matches!(told[..], [one] if !one.contains("theirs") && one != "1"), "{name}: {told:?}");
+    }
+    // Where nothing is limited here, they are the upstream's to tell.
+    let house = House::with(peer.address, route, |s| s);
+    assert_eq!(house.open().1.get("x-rate-limit-limit"), Some("1"));
 }

@@ -1,4 +1,5 @@
 //! Entries of the corpus, as `tests/corpus/*.txt` have them. How one is written stands in CONTRIBUTING.md.
+use crate::support::frames;
 use std::path::Path;
 
 /// What has to come of one request of an entry.
@@ -10,6 +11,10 @@ pub(crate) enum Expected {
     Denied { status: u16, code: String, detail: Option<String> },
     /// It reaches the upstream as it was sent, or under another target; whether the connection ends then.
     Passed { target: Option<String>, ends: bool },
+    /// The stream ends with this code, and the connection goes on (RFC 9113 5.4.2).
+    Reset(u32),
+    /// The connection ends with this code (RFC 9113 5.4.1).
+    Ended(u32),
 }
 
 /// What is sent, a kind for each protocol.
@@ -17,6 +22,8 @@ pub(crate) enum Expected {
 pub(crate) enum Message {
     /// Bytes, still with their placeholders and escapes.
     Http1(String),
+    /// Lines that [`super::script`] reads.
+    Http2(Vec<String>),
 }
 
 /// One entry.
@@ -58,7 +65,11 @@ pub(crate) fn parse(file: &str, text: &str) -> Result<Vec<Entry>, String> {
             if name.is_empty() || !demands.iter().all(|demand| is_demand(demand)) {
                 return wrong("no demand is called so");
             }
-            let (place, message) = (format!("{file}:{number}"), Message::Http1(String::new()));
+            let message = match file.starts_with("h2") {
+                true => Message::Http2(Vec::new()),
+                false => Message::Http1(String::new()),
+            };
+            let place = format!("{file}:{number}");
             entries.push(Entry { place, demands, name: name.to_owned(), message, expected: Vec::new() });
             continue;
         }
@@ -66,13 +77,21 @@ pub(crate) fn parse(file: &str, text: &str) -> Result<Vec<Entry>, String> {
             continue;
         }
         let Some(entry) = entries.last_mut() else { return wrong("no entry has begun") };
-        let Message::Http1(bytes) = &mut entry.message;
         if let Some(text) = line.strip_prefix("=> ") {
             match expected(text) {
                 Some(expected) => entry.expected.push(expected),
                 None => return wrong("no such expectation"),
             }
-        } else if let Some(text) = line.strip_prefix("> ") {
+            continue;
+        }
+        let bytes = match &mut entry.message {
+            Message::Http1(bytes) => bytes,
+            Message::Http2(lines) => {
+                lines.push(line.to_owned());
+                continue;
+            }
+        };
+        if let Some(text) = line.strip_prefix("> ") {
             bytes.push_str(text);
         } else if let Some(text) = line.strip_prefix("| ").or((line == "|").then_some("")) {
             bytes.push_str(text);
@@ -81,7 +100,11 @@ pub(crate) fn parse(file: &str, text: &str) -> Result<Vec<Entry>, String> {
             return wrong("what line is this");
         }
     }
-    let half = |entry: &&Entry| entry.expected.is_empty() || entry.message == Message::Http1(String::new());
+    let nothing = |message: &Message| match message {
+        Message::Http1(bytes) => bytes.is_empty(),
+        Message::Http2(lines) => lines.is_empty(),
+    };
+    let half = |entry: &&Entry| entry.expected.is_empty() || nothing(&entry.message);
     match entries.iter().find(half) {
         Some(entry) => Err(format!("{}: nothing is sent, or nothing expected", entry.place)),
         None => Ok(entries),
@@ -112,6 +135,10 @@ fn expected(text: &str) -> Option<Expected> {
             _ => None,
         };
     }
+    if let (&("reset" | "ended"), [code]) = (kind, rest) {
+        let code = frames::code(code)?;
+        return Some(if *kind == "reset" { Expected::Reset(code) } else { Expected::Ended(code) });
+    }
     let (status, code, detail) = match rest {
         [status, code] => (status, code, None),
         [status, code, detail] => (status, code, Some((*detail).to_owned())),
@@ -123,6 +150,11 @@ fn expected(text: &str) -> Option<Expected> {
         "denied" => Some(Expected::Denied { status, code, detail }),
         _ => None,
     }
+}
+
+/// The same, an octet a character.
+pub(crate) fn octets(text: &str) -> Result<String, String> {
+    Ok(bytes(text)?.into_iter().map(char::from).collect())
 }
 
 /// The bytes that a text stands for: `{300*text}` is that text so many times, `\r \n \t \s \0 \\ \xHH` are octets.

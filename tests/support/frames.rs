@@ -6,7 +6,6 @@ pub(crate) const HEADERS: u8 = 1;
 pub(crate) const PRIORITY: u8 = 2;
 pub(crate) const RST_STREAM: u8 = 3;
 pub(crate) const SETTINGS: u8 = 4;
-pub(crate) const PUSH_PROMISE: u8 = 5;
 pub(crate) const PING: u8 = 6;
 pub(crate) const GOAWAY: u8 = 7;
 pub(crate) const WINDOW_UPDATE: u8 = 8;
@@ -16,6 +15,7 @@ pub(crate) const END_STREAM: u8 = 1;
 pub(crate) const ACK: u8 = 1;
 pub(crate) const END_HEADERS: u8 = 4;
 pub(crate) const PADDED: u8 = 8;
+pub(crate) const PRIORITISED: u8 = 32;
 
 pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
@@ -24,10 +24,8 @@ pub(crate) const NO_ERROR: u32 = 0;
 pub(crate) const PROTOCOL_ERROR: u32 = 1;
 pub(crate) const FLOW_CONTROL_ERROR: u32 = 3;
 pub(crate) const STREAM_CLOSED: u32 = 5;
-pub(crate) const FRAME_SIZE_ERROR: u32 = 6;
 pub(crate) const REFUSED_STREAM: u32 = 7;
 pub(crate) const CANCEL: u32 = 8;
-pub(crate) const COMPRESSION_ERROR: u32 = 9;
 pub(crate) const ENHANCE_YOUR_CALM: u32 = 11;
 
 /// A frame.
@@ -67,6 +65,27 @@ pub(crate) fn number(kind: u8, stream: u32, n: u32) -> Vec<u8> {
     frame(kind, 0, stream, &n.to_be_bytes())
 }
 
+/// The names of the codes of RFC 9113 7, from 0 on.
+const CODES: &[&str] = &[
+    "NO_ERROR",
+    "PROTOCOL_ERROR",
+    "INTERNAL_ERROR",
+    "FLOW_CONTROL_ERROR",
+    "SETTINGS_TIMEOUT",
+    "STREAM_CLOSED",
+    "FRAME_SIZE_ERROR",
+    "REFUSED_STREAM",
+    "CANCEL",
+    "COMPRESSION_ERROR",
+    "CONNECT_ERROR",
+    "ENHANCE_YOUR_CALM",
+];
+
+/// A code by its name.
+pub(crate) fn code(name: &str) -> Option<u32> {
+    CODES.iter().position(|known| *known == name).and_then(|at| u32::try_from(at).ok())
+}
+
 fn string(text: &[u8], out: &mut Vec<u8>) {
     if text.len() < 127 {
         out.push(text.len() as u8);
@@ -82,16 +101,19 @@ fn string(text: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(text);
 }
 
-/// Fields, each written out whole (RFC 7541 6.2.2).
-pub(crate) fn block(fields: &[(&str, &str)]) -> Vec<u8> {
-    let mut out = Vec::new();
-    for (name, value) in fields {
-        out.push(0);
-        string(name.as_bytes(), &mut out);
-        // Written as Latin 1, so that any octet can be.
-        string(&value.chars().map(|c| c as u8).collect::<Vec<_>>(), &mut out);
+/// A field written out whole (RFC 7541 6.2), with what its first octet says about tables. An octet a character, so that any
+/// can be.
+pub(crate) fn literal(first: u8, name: &str, value: &str) -> Vec<u8> {
+    let mut out = vec![first];
+    for text in [name, value] {
+        string(&text.chars().map(|c| c as u8).collect::<Vec<_>>(), &mut out);
     }
     out
+}
+
+/// Fields, each written out whole, and not kept in any table.
+pub(crate) fn block(fields: &[(&str, &str)]) -> Vec<u8> {
+    fields.iter().flat_map(|(name, value)| literal(0, name, value)).collect()
 }
 
 /// RFC 7541 appendix A.

@@ -5,6 +5,7 @@ use super::message::{Fields, Inbox};
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// A request as it arrived.
@@ -28,6 +29,7 @@ impl Asked {
 struct State {
     asked: Mutex<Vec<Asked>>,
     connections: Mutex<usize>,
+    open: AtomicUsize,
 }
 
 /// A server on a port of its own.
@@ -69,7 +71,9 @@ impl Http2Upstream {
                         window: 65_535,
                         initial: 65_535,
                     };
+                    server.state.open.fetch_add(1, Ordering::SeqCst);
                     let _ = server.serve();
+                    server.state.open.fetch_sub(1, Ordering::SeqCst);
                 });
             }
         });
@@ -82,8 +86,20 @@ impl Http2Upstream {
         all.iter().filter(|a| a.get(":path").is_some_and(|path| path.contains(text))).cloned().collect()
     }
 
+    /// How many there are.
+    pub(crate) fn times(&self, text: &str) -> usize {
+        let all = self.state.asked.lock().expect("no test panics here");
+        all.iter().filter(|a| a.get(":path").is_some_and(|path| path.contains(text))).count()
+    }
+
+    /// Connections that were ever accepted.
     pub(crate) fn connections(&self) -> usize {
         *self.state.connections.lock().expect("no test panics here")
+    }
+
+    /// Connections that are open now.
+    pub(crate) fn open(&self) -> usize {
+        self.state.open.load(Ordering::SeqCst)
     }
 }
 

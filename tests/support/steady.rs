@@ -1,6 +1,9 @@
 //! Callers that behave: each asks at a fixed rate, whatever becomes of its requests, and times them from when they were due.
 use super::client::Conn;
+use super::wait::skipped;
+use crate::feed::is_proof;
 use std::net::SocketAddr;
+use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -55,4 +58,30 @@ pub(crate) fn steadily<T>(address: SocketAddr, request: &str, work: impl FnOnce(
     });
     let seen = Seen { took: all.into_inner().expect("no caller panics"), others: others.into_inner() };
     (done.unwrap_or_else(|why| std::panic::resume_unwind(why)), seen)
+}
+
+/// Does something after everything else that wants to run, as if another machine did, and so does all that it starts. Only
+/// where something is measured: every day there may be no time left for what comes last.
+pub(crate) fn last_of_all<T: Send>(what: impl FnOnce() -> T + Send) -> T {
+    if !is_proof() {
+        return what();
+    }
+    let done = std::thread::scope(|scope| {
+        let begun = scope.spawn(|| {
+            this_thread("chrt", &["--idle", "--pid", "0"]);
+            what()
+        });
+        begun.join()
+    });
+    done.unwrap_or_else(|why| std::panic::resume_unwind(why))
+}
+
+/// Has a program of util-linux change how the system treats this thread, and whatever it starts from now on.
+pub(crate) fn this_thread(program: &str, words: &[&str]) {
+    let me = std::fs::read_link("/proc/thread-self").expect("Linux");
+    let mut command = Command::new(program);
+    command.args(words).arg(me.file_name().expect("a number")).stdout(Stdio::null());
+    if !command.status().is_ok_and(|status| status.success()) {
+        skipped(&format!("{program} {}", words.join(" ")), "the figures mean less without it");
+    }
 }

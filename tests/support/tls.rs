@@ -2,7 +2,7 @@
 use super::client::{Conn, Stream};
 use super::http2_upstream::Http2Upstream;
 use super::message::Inbox;
-use rcgen::{BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls::pki_types::{PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, ProtocolVersion, RootCertStore};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
@@ -35,6 +35,8 @@ impl TlsVersion {
 impl Authority {
     pub(crate) fn new() -> Authority {
         let mut params = CertificateParams::new(Vec::new()).expect("no names");
+        // OpenSSL takes a certificate for self-signed whose subject is called like its issuer.
+        params.distinguished_name.push(DnType::CommonName, "the tests' authority");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().expect("a key");
         Authority { issuer: CertifiedIssuer::self_signed(params, key).expect("a certificate") }

@@ -146,6 +146,31 @@ impl Upstream {
     }
 }
 
+/// A server that gives everybody the same body once a request has come to its end, and remembers nothing: for more requests
+/// than there is memory for. The system treats it as the thread that starts it.
+pub(crate) fn answering(body: Vec<u8>) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("a bound socket");
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
+    let whole: Arc<[u8]> = [head.as_bytes(), &body].concat().into();
+    std::thread::spawn(move || {
+        for mut socket in listener.incoming().flatten() {
+            let (whole, head_bytes) = (Arc::clone(&whole), head.len());
+            std::thread::spawn(move || {
+                let mut inbox = Inbox::new(socket.try_clone()?);
+                while let Ok(request) = inbox.head()
+                    && inbox.body_of(&request).is_ok()
+                {
+                    let head_only = request.word(0) == "HEAD";
+                    socket.write_all(if head_only { &whole[..head_bytes] } else { &whole })?;
+                }
+                std::io::Result::Ok(())
+            });
+        }
+    });
+    address
+}
+
 fn serve(socket: TcpStream, state: &State) {
     let connection = state.connections.fetch_add(1, Ordering::SeqCst);
     state.open.fetch_add(1, Ordering::SeqCst);
