@@ -56,6 +56,8 @@ fn silent_connections_make_room() {
 
 /// The descriptors that a process may have.
 const FEW: u64 = 256;
+/// An answer of an upstream that wants no further request on its connection.
+const CLOSING: &str = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
 
 fn open_files(world: &World) -> u64 {
     std::fs::read_dir(format!("/proc/{}/fd", world.gateway.pid())).expect("it runs").count() as u64
@@ -80,7 +82,7 @@ fn few_file_descriptors_are_enough_for_those_who_are_let_in() {
     for _ in 0..20 {
         known.expect_serves(&world.server.get("/v1/x")).expect_ok();
         // With a fresh connection to an upstream each time.
-        world.sandbox.on("close", Do::answer_and_close("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"));
+        world.sandbox.on("close", Do::answer_and_close(CLOSING));
         known.expect_serves(&world.tester.get("/v1/close")).expect_ok();
         expect_healthy(&world);
     }
