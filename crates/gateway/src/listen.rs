@@ -26,7 +26,7 @@ const BACKLOG: i32 = 4096;
 /// What the kernel takes of an answer before its caller takes it, in bytes. Left to itself it takes megabytes, for each of
 /// those who read slowly.
 #[cfg(target_os = "linux")]
-const UNSENT_BYTES: u32 = 256 * 1024;
+const UNSENT_BYTES: u32 = 64 * 1024;
 /// After a failed accept (out of file descriptors, mostly) the acceptor waits so long.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 

@@ -12,6 +12,10 @@ use std::task::{Context, Poll, ready};
 /// written from where it stands.
 const COPY_BYTES: usize = 4 * 1024;
 
+/// Whoever has moved so many bytes of a body lets others come first: a fast upstream and a fast caller would go on for
+/// milliseconds.
+const SLICE_BYTES: u64 = 64 * 1024;
+
 /// The most memory that is kept for the next message, in bytes.
 const KEPT_BYTES: usize = 64 * 1024;
 
@@ -225,7 +229,7 @@ impl Pump {
         }
     }
 
-    /// Moves the body on until it is done or one of the two sides makes it wait.
+    /// Moves the body on until it is done, one of the two sides makes it wait, or it is somebody else's turn.
     pub(crate) fn poll<R: Io, W: Io>(
         &mut self,
         cx: &mut Context<'_>,
@@ -234,11 +238,17 @@ impl Pump {
         buffers: &Buffers,
         may_travel: &dyn Fn(&[u8]) -> bool,
     ) -> Poll<Result<(), Broken>> {
+        let before = self.sent;
         loop {
             ready!(self.poll_flush(cx, input, to))?;
             if self.body.done() {
                 self.waiting = Waiting::Nothing;
                 return Poll::Ready(Ok(()));
+            }
+            if self.sent - before >= SLICE_BYTES {
+                self.waiting = Waiting::Source;
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
             }
             if input.is_empty() {
                 self.waiting = Waiting::Source;
@@ -286,4 +296,80 @@ pub(crate) fn field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     out.extend_from_slice(b": ");
     out.extend_from_slice(value);
     out.extend_from_slice(b"\r\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+    use std::task::{Wake, Waker};
+    use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+    /// Always has something, and always takes everything.
+    struct Ready;
+
+    impl AsyncRead for Ready {
+        fn poll_read(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            buf: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            buf.initialize_unfilled();
+            buf.advance(buf.remaining());
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    impl AsyncWrite for Ready {
+        fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+            Poll::Ready(Ok(buf.len()))
+        }
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    impl Io for Ready {
+        fn abort(&mut self) {}
+        fn tells_what_it_sent(&self) -> bool {
+            true
+        }
+    }
+
+    #[derive(Default)]
+    struct Woken(AtomicUsize);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// A body for which nobody has to wait goes on in slices, each of which ends with others' turn and its own next one.
+    #[test]
+    fn a_long_body_lets_others_come_between() {
+        const SLICES: u64 = 10;
+        let woken = Arc::new(Woken::default());
+        let waker = Waker::from(Arc::clone(&woken));
+        let (mut pump, mut input, buffers) = (Pump::default(), Input::default(), Buffers::default());
+        pump.reset();
+        pump.body = Body::Length(SLICES * SLICE_BYTES);
+        let mut polls = 1;
+        let mut poll = || {
+            let mut cx = Context::from_waker(&waker);
+            pump.poll(&mut cx, (&mut Ready, &mut input), &mut Ready, &buffers, &|_| true)
+        };
+        while poll().is_pending() {
+            assert_eq!(woken.0.load(Relaxed), polls, "it goes on by itself");
+            polls += 1;
+        }
+        assert!(pump.done());
+        // A slice may be longer by what is read at a time.
+        assert!((SLICES as usize / 2..=SLICES as usize).contains(&polls), "{polls}");
+    }
 }
