@@ -5,7 +5,7 @@ use crate::faults::metric;
 use crate::feed::{Spread, figures, is_proof};
 use crate::support::{
     CALLERS, Conn, HOST, SteadySeen, World, answering, eventually, last_of_all, noise, number_of_trials,
-    skipped, steadily, wait_for,
+    skipped, steadily, this_thread, wait_for,
 };
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
@@ -65,14 +65,29 @@ const A_SECOND: u64 = 400;
 /// What the slowest of a hundred may always take: the machine's own unrest.
 const UNREST: Duration = Duration::from_millis(1);
 
-/// The modes of slowhttptest: slow heads, slow bodies, overlapping ranges, slow reading. It has all of them send at the same
-/// instant; where that goes on to the upstream, too often would be more of a load than of slowness.
+/// The modes of slowhttptest, none slower than it is by itself (a piece every ten seconds). It has all of its callers send at
+/// the same instant; where that goes on to the upstream, too often would be more of a load than of slowness.
 const MODES: [(&str, &str); 4] = [
     ("slow heads", "-H -i 1 -x 24"),
     ("slow bodies", "-B -i 5 -x 24 -t POST -s 60000"),
-    ("ranges", "-R -t HEAD -a 10 -b 900"),
+    ("ranges", "-R -t GET -a 10 -b 900"),
     ("slow reading", "-X -w 64 -y 128 -n 1 -z 8 -k 1"),
 ];
+
+/// Where something is measured, this thread and what it starts have a core of their own.
+fn on_core(core: &str) {
+    if is_proof() {
+        this_thread("taskset", &["-pc", core]);
+    }
+}
+
+/// What it takes to be a slow caller, or to be asked by one, is not the gateway's: it has another core.
+fn elsewhere<T: Send>(what: impl FnOnce() -> T + Send) -> T {
+    last_of_all(|| {
+        on_core("1");
+        what()
+    })
+}
 
 /// Each slow caller is ended within its time and a second, and nobody else notices.
 #[test]
@@ -81,14 +96,14 @@ fn slow_callers_of_each_mode_of_slowhttptest() {
         return skipped("slow callers by slowhttptest", "it is not installed (Debian: slowhttptest)");
     }
     let n = number_of_trials(40);
+    on_core("0");
     let world = World::with(|s| {
         let s = ["head_ms", "idle_ms", "body_ms", "write_ms"]
             .iter()
             .fold(s, |s, t| s.set("timeouts", t, deadline_ms()));
         s.set("limits", "queue_ms", 5).set("limits", "min_answer_rate_bytes_per_s", 4_096)
     });
-    // What it takes to be asked by slow callers is not the gateway's.
-    let upstream = last_of_all(|| answering(noise(9, LONG_BYTES))).to_string();
+    let upstream = elsewhere(|| answering(noise(9, LONG_BYTES))).to_string();
     let policy = World::policy(&world.production, &world.sandbox);
     world.gateway.apply(&policy.replace(&world.sandbox.address.to_string(), &upstream)).ok();
     let slow_path = format!("/customers/long?api_key={}", world.plain.id);
@@ -107,7 +122,7 @@ fn slow_callers_of_each_mode_of_slowhttptest() {
         let ((most, last, resident), beside) = steadily(address, &request, || {
             let open = || metric(&world.gateway, "doorward_connections_open") as u64;
             let usual = wait_for("those who behave", || Some(open()).filter(|n| *n >= u64::from(CALLERS)));
-            let mut tool = load("slowhttptest", &words);
+            let mut tool = elsewhere(|| load("slowhttptest", &words));
             let (mut most, mut taken, mut resident) = (0, 0.0, before);
             let (mut came, began) = (Instant::now(), Instant::now());
             loop {
