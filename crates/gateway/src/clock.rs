@@ -18,6 +18,8 @@ const CROWDED_NEW_MS: u64 = 1_000;
 const CROWDED_KEPT_MS: u64 = 5_000;
 /// So many are woken at a time: a crowd that came together is due together, and ending it takes long enough to be noticed.
 const WOKEN_AT_A_TIME: usize = 2;
+/// One of so many, where that is more: on a busy core a large crowd would be late by seconds, and all who are due after it.
+const WOKEN_OF: usize = 128;
 
 /// The deadline of one connection.
 pub(crate) struct Slot {
@@ -111,7 +113,7 @@ impl Clock {
     /// Wakes a few of those who are due; whether there are more. Whatever else waits for this core comes in between.
     pub(crate) fn wake_some(&self) -> bool {
         let mut late = self.late.borrow_mut();
-        let some = late.len().min(WOKEN_AT_A_TIME);
+        let some = late.len().div_ceil(WOKEN_OF).max(WOKEN_AT_A_TIME).min(late.len());
         late.drain(..some).for_each(Waker::wake);
         !late.is_empty()
     }
@@ -224,6 +226,23 @@ mod tests {
         assert!(clock.wake_some());
         assert!(!clock.wake_some());
         assert_eq!(count(), crowd);
+    }
+
+    /// However many are due, a few hundred turns of others are enough to wake them all.
+    #[test]
+    fn a_large_crowd_is_woken_soon() {
+        let clock = Clock::default();
+        let slots: Vec<_> = (0..10_000).map(|_| clock.slot()).collect();
+        for slot in &slots {
+            slot.set(0);
+            slot.register(&Context::from_waker(Waker::noop()));
+        }
+        clock.tick(false);
+        let mut turns = 1;
+        while clock.wake_some() {
+            turns += 1;
+        }
+        assert!((WOKEN_OF..1_000).contains(&turns), "{turns}");
     }
 
     #[test]
