@@ -32,18 +32,32 @@ struct Wait {
     /// The tick since which it waits for the same, and how far it had come by then. Where the caller takes an answer, all
     /// its waits are one, without what was waited for others in between.
     since: (u32, u64),
-    /// How many ticks were waited for the caller to take, and how far it had come before the first of them.
-    behind: Option<(u32, u64)>,
+    behind: Option<Behind>,
+}
+
+/// A caller that was waited for to take what there was.
+#[derive(Clone, Copy)]
+struct Behind {
+    /// How many ticks that took,
+    waited: u32,
+    /// how far it had come before the first of them,
+    from: u64,
+    /// and the tick at which it was over.
+    until: u32,
 }
 
 impl Wait {
     fn go_on(&mut self, why: Why, progress: u64, tick: u32) {
         if self.why == Why::CallerTakes {
-            self.behind = Some((tick.saturating_sub(self.since.0), self.since.1));
+            let waited = tick.saturating_sub(self.since.0);
+            self.behind = Some(Behind { waited, from: self.since.1, until: tick });
         }
         self.since = match self.behind {
-            // A caller that takes a little now and then, so that the upstream is waited for at times, is as slow.
-            Some((waited, from)) if why == Why::CallerTakes => (tick.saturating_sub(waited), from),
+            // A caller that takes a little now and then, so that the upstream is waited for at times, is as slow. One that
+            // kept up for as long as it was behind has its time again.
+            Some(Behind { waited, from, until }) if why == Why::CallerTakes && tick - until < waited => {
+                (tick.saturating_sub(waited), from)
+            }
             _ => (tick, progress),
         };
         self.why = why;
@@ -123,10 +137,13 @@ mod tests {
         let mut look = |why, progress, tick| waits.look([(Why::Nothing, 0), (why, progress)], tick, due);
         assert_eq!(look(Why::CallerTakes, 5, 100), Ok(110));
         assert_eq!(look(Why::UpstreamSends, 6, 104), Ok(NEVER));
-        // Six are left of ten, however long the upstream took.
-        assert_eq!(look(Why::CallerTakes, 6, 200), Ok(206));
-        assert_eq!(look(Why::UpstreamSends, 25, 203), Ok(NEVER));
-        assert_eq!(look(Why::CallerTakes, 25, 300), Ok(313), "20 bytes are 20 ticks, of which 7 are over");
-        assert_eq!(look(Why::CallerTakes, 25, 313), Err(Why::CallerTakes));
+        // Six are left of ten, whatever the upstream took.
+        assert_eq!(look(Why::CallerTakes, 6, 107), Ok(113));
+        assert_eq!(look(Why::UpstreamSends, 25, 110), Ok(NEVER));
+        assert_eq!(look(Why::CallerTakes, 25, 116), Ok(129), "20 bytes are 20 ticks, of which 7 are over");
+        assert_eq!(look(Why::CallerTakes, 25, 129), Err(Why::CallerTakes));
+        // Kept up for as long as it was behind.
+        assert_eq!(look(Why::UpstreamSends, 26, 130), Ok(NEVER));
+        assert_eq!(look(Why::CallerTakes, 26, 151), Ok(161));
     }
 }
