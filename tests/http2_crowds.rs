@@ -56,6 +56,33 @@ fn stalled_uploads_behind_a_proxy_stall_nobody_else() {
     go.store(true, Ordering::SeqCst);
 }
 
+/// Callers behind a trusted proxy leave early, or ask for what nobody can read: the connection goes on for the others.
+#[test]
+fn what_some_do_behind_a_proxy_ends_its_connection_for_nobody() {
+    let world = World::with(|s| {
+        let s = s.set("plain_http", "http2", "true").set("limits", "head_bytes", 2_048);
+        s.set("trusted_proxies", "networks", "[\"127.0.0.5\"]")
+    });
+    let left = tag();
+    world.production.on(&left, vec![Do::Body, Do::Silence]);
+    let mut proxy = Http2::over(from(&world, "127.0.0.5"));
+    let request = |path: &str, more: &str| {
+        world.server.request("GET", path, &format!("X-Forwarded-For: 10.1.1.1\r\n{more}"))
+    };
+    let stays =
+        proxy.ask_as_open(&world.server.request("POST", "/v1/stays", "X-Forwarded-For: 10.1.1.2\r\n"));
+    for _ in 0..600 {
+        let id = proxy.ask_as(request(&format!("/v1/{left}"), ""));
+        proxy.send(frames::number(frames::RST_STREAM, id, frames::CANCEL));
+    }
+    let long = format!("X-Long: {}\r\n", "a".repeat(3_000));
+    for _ in 0..120 {
+        proxy.ask(request("/v1/x", &long)).expect(431, "head_too_large");
+    }
+    proxy.send_data(stays, b"still there", true);
+    assert_eq!(proxy.answer(stays).text(), "still there");
+}
+
 /// Whoever floods is cut off, counted and named; the log is not flooded with it.
 #[test]
 fn floods_leave_a_trace() {

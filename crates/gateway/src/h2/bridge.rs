@@ -231,9 +231,10 @@ impl State {
         if code == Some(Code::Cancel) && stream.asked.is_some_and(silent) {
             self.closing = self.closing.or(Some(self.last));
         }
+        let asked = stream.asked.map(|(at, _)| at);
         if let Some(code) = code {
             stream.incoming = Incoming::Reset;
-            if server || self.may_take_back() {
+            if server || self.may_take_back(asked) {
                 frame::put_reset(&mut self.out, id, code);
             }
         }
@@ -256,10 +257,7 @@ impl Io for Bridge {
 
     fn misused(&mut self) {
         let mut state = self.shared.borrow_mut();
-        // Those who share a proxy's connection do not end it for one another.
-        if !state.of_many
-            && let Err(Fatal(code, what)) = state.note(Kind::Misused)
-        {
+        if let Err(Fatal(code, what)) = state.note(Kind::Misused) {
             state.flooded = Some(what);
             state.end(code);
         }

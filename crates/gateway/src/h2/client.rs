@@ -15,7 +15,7 @@ use hashbrown::HashMap;
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 /// Connections to one upstream, of one core.
@@ -34,6 +34,12 @@ const LAST_ID: u32 = 0x3fff_ffff;
 /// no more than a stream's window, and it ends with the connection, as soon as nobody waits for anything there. A new
 /// connection for so many callers that left is still far less than HTTP/1.1 costs: one for each.
 const RESETS: u32 = 16;
+
+/// A request that has been under way for so long is taken back without being counted, once in [`SPARED_EVERY`]: this is how
+/// streams end on which an upstream tells news, and no server that guards itself is still to look at it.
+const UNDER_WAY: Duration = Duration::from_secs(5);
+/// Servers allow several resets a second for as long as they like.
+const SPARED_EVERY: Duration = Duration::from_secs(1);
 
 /// How is told that all connections to an upstream are full: no system call that connects says so.
 const FULL: io::ErrorKind = io::ErrorKind::QuotaExceeded;
@@ -184,8 +190,16 @@ pub(super) fn reserve(link: &Shared) -> Bridge {
 }
 
 impl State {
-    /// Counts a request that is taken back; whether the upstream is told. See [`RESETS`].
-    pub(super) fn may_take_back(&mut self) -> bool {
+    /// Counts a request that is taken back, asked at `asked`; whether the upstream is told. See [`RESETS`].
+    pub(super) fn may_take_back(&mut self, asked: Option<Instant>) -> bool {
+        let now = Instant::now();
+        let since = |then: Option<Instant>| then.map(|then| now.saturating_duration_since(then));
+        if since(asked).is_some_and(|age| age >= UNDER_WAY)
+            && since(self.spared).is_none_or(|pause| pause >= SPARED_EVERY)
+        {
+            self.spared = Some(now);
+            return true;
+        }
         self.resets += 1;
         if self.resets >= RESETS {
             self.closing = self.closing.or(Some(self.last));

@@ -171,6 +171,8 @@ pub(super) struct State {
     pub(super) stats: Option<Arc<CoreStats>>,
     /// Streams that were taken back (client).
     pub(super) resets: u32,
+    /// When one was taken back without being counted.
+    pub(super) spared: Option<Instant>,
     /// How often something came.
     pub(super) heard: u64,
     /// The tick now, as the driver knows it.
@@ -214,6 +216,7 @@ impl State {
             flooded: None,
             stats: None,
             resets: 0,
+            spared: None,
             heard: 0,
             tick: 0,
             born: Vec::new(),
@@ -371,8 +374,10 @@ impl State {
 
     /// Counts what brings nothing.
     pub(super) fn note(&mut self, kind: Kind) -> Result<(), Fatal> {
+        // Those who share a proxy's connection do not end it for one another by what the proxy hands on.
+        let handed_on = self.of_many && matches!(kind, Kind::Reset | Kind::Misused);
         // An upstream was chosen by whoever runs this node.
-        if self.role == Role::Server && !self.guard.note(kind, self.tick) {
+        if self.role == Role::Server && !handed_on && !self.guard.note(kind, self.tick) {
             return Err(Fatal(Code::EnhanceYourCalm, kind.name()));
         }
         Ok(())

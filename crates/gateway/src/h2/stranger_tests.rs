@@ -3,7 +3,7 @@ use super::super::frame::{CONTINUATION, DATA, END_STREAM, HEADERS, PREFACE, SETT
 use super::super::{SILENT, STREAM_WINDOW_BYTES};
 use super::*;
 use crate::random::Random;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 const ANSWERED: &[(&[u8], &[u8])] = &[(b":status", b"200")];
 const ASKED: &[(&[u8], &[u8])] =
@@ -113,6 +113,23 @@ fn a_silent_connection_is_left() {
         drop(asked(&link));
         assert!(link.borrow().closing.is_none());
     }
+}
+
+/// Streams that were open for long end without a trace, as long as not many of them end at once.
+#[test]
+fn what_was_open_for_long_is_taken_back_uncounted() {
+    let link = shared(Role::Client { secure: false });
+    let long_ago = Instant::now().checked_sub(Duration::from_secs(60)).unwrap();
+    let mut state = link.borrow_mut();
+    for _ in 0..100 {
+        state.spared = Some(long_ago);
+        assert!(state.may_take_back(Some(long_ago)));
+    }
+    assert!(state.closing.is_none());
+    let told = (0..100).filter(|_| state.may_take_back(Some(long_ago))).count();
+    assert!(told < 20 && state.closing.is_some(), "{told}");
+    let told = (0..100).filter(|_| state.may_take_back(Some(Instant::now()))).count();
+    assert_eq!(told, 0);
 }
 
 #[test]
