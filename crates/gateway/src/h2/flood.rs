@@ -73,6 +73,8 @@ impl Kind {
 /// The counts of one connection.
 #[derive(Default)]
 pub(super) struct Guard {
+    /// The connection is a trusted proxy's: its callers do not end it for one another by what the proxy hands on.
+    pub(super) of_many: bool,
     since: u32,
     counts: [u32; KINDS],
     /// Bytes of DATA sent since, and before that.
@@ -83,9 +85,12 @@ impl Guard {
     /// Counts one at this tick; `false`: it is one too many.
     #[must_use]
     pub(super) fn note(&mut self, kind: Kind, tick: u32) -> bool {
+        if self.of_many && matches!(kind, Kind::Reset | Kind::Misused) {
+            return true;
+        }
         if u64::from(tick.saturating_sub(self.since)) * TICK_MS >= WHILE_MS {
             // What was sent just before may still be acknowledged now.
-            *self = Guard { since: tick, counts: [0; KINDS], sent: self.sent / 2 };
+            *self = Guard { since: tick, counts: [0; KINDS], sent: self.sent / 2, of_many: self.of_many };
         }
         let count = &mut self.counts[kind as usize];
         *count += 1;

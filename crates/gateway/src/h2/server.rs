@@ -20,7 +20,7 @@ pub(crate) async fn serve<S: Io, D: Dial>(worker: Rc<Worker<D>>, io: S, input: I
     let shared = Rc::new(RefCell::new(State::new(Role::Server, window_bytes, worker.wire)));
     {
         let mut state = shared.borrow_mut();
-        (state.of_many, state.stats) = (of_many, Some(Arc::clone(&worker.stats)));
+        (state.guard.of_many, state.stats) = (of_many, Some(Arc::clone(&worker.stats)));
     }
     let idle_ms = worker.settings.timeouts.idle_ms;
     let driver = Driver::new(Rc::clone(&worker), Rc::clone(&shared), io, input, idle_ms);

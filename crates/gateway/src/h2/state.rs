@@ -164,8 +164,6 @@ pub(super) struct State {
     pub(super) settled: bool,
     pub(super) preface_left: usize,
     pub(super) guard: Guard,
-    /// Its requests are of many callers (server).
-    pub(super) of_many: bool,
     /// What there was too much of, where it was ended for that: one of [`super::FLOODS`].
     pub(super) flooded: Option<&'static str>,
     pub(super) stats: Option<Arc<CoreStats>>,
@@ -212,7 +210,6 @@ impl State {
             settled: false,
             preface_left: if role == Role::Server { frame::PREFACE.len() } else { 0 },
             guard: Guard::default(),
-            of_many: false,
             flooded: None,
             stats: None,
             resets: 0,
@@ -374,10 +371,8 @@ impl State {
 
     /// Counts what brings nothing.
     pub(super) fn note(&mut self, kind: Kind) -> Result<(), Fatal> {
-        // Those who share a proxy's connection do not end it for one another by what the proxy hands on.
-        let handed_on = self.of_many && matches!(kind, Kind::Reset | Kind::Misused);
         // An upstream was chosen by whoever runs this node.
-        if self.role == Role::Server && !handed_on && !self.guard.note(kind, self.tick) {
+        if self.role == Role::Server && !self.guard.note(kind, self.tick) {
             return Err(Fatal(Code::EnhanceYourCalm, kind.name()));
         }
         Ok(())
