@@ -30,9 +30,9 @@ const LAST_ID: u32 = 0x3fff_ffff;
 /// Callers that leave early would otherwise have a server end the connection for all others that share it, since it has to
 /// guard itself against resets (CVE-2023-44487). Servers allow 20 of requests that they have not looked at yet (h2 of Rust),
 /// half of 500 requests (Envoy), or 1,000 and 33 more with each second (nghttp2, so Node.js). Some count for as long as the
-/// connection lasts, and so does this. What is left after the last one is not reset but forgotten: what still comes of it is thrown away,
-/// no more than a stream's window, and it ends with the connection, as soon as nobody waits for anything there. A new
-/// connection for so many callers that left is still far less than HTTP/1.1 costs: one for each.
+/// connection lasts, and so does this, but for [`UNDER_WAY`]. What is left after the last one is not reset but forgotten: what
+/// still comes of it is thrown away, no more than a stream's window, and it ends with the connection, as soon as nobody waits
+/// for anything there. A new connection for so many callers that left is still far less than HTTP/1.1 costs: one for each.
 const RESETS: u32 = 16;
 
 /// A request that has been under way for so long is taken back without being counted, once in [`SPARED_EVERY`]: this is how
