@@ -10,6 +10,11 @@ use crate::serve::{plain, serve, serve_either, turn_away};
 use crate::settings::Settings;
 use crate::tls::HTTP2;
 use crate::worker::Worker;
+#[cfg(target_os = "linux")]
+use rustix::{
+    io::retry_on_intr,
+    net::{SocketFlags, acceptfrom_with},
+};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use std::future::poll_fn;
 use std::io;
@@ -47,11 +52,32 @@ pub fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     socket.bind(&addr.into())?;
-    // Every connection that is accepted has it from here.
+    // Every connection that is accepted has both from here.
     #[cfg(target_os = "linux")]
-    socket.set_tcp_notsent_lowat(UNSENT_BYTES)?;
+    {
+        socket.set_tcp_notsent_lowat(UNSENT_BYTES)?;
+        socket.set_tcp_nodelay(true)?;
+    }
     socket.listen(BACKLOG)?;
     Ok(socket.into())
+}
+
+/// Takes a connection: it does not block, and small answers do not wait for an acknowledgement.
+#[cfg(target_os = "linux")]
+fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let (socket, from) = retry_on_intr(|| acceptfrom_with(listener, flags))?;
+    let from = from.and_then(|from| SocketAddr::try_from(from).ok());
+    Ok((socket.into(), from.ok_or(io::ErrorKind::AddrNotAvailable)?))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+    let (socket, from) = listener.accept()?;
+    socket.set_nonblocking(true)?;
+    // A peer that is gone already shows when it is read from.
+    let _ = socket.set_nodelay(true);
+    Ok((socket, from))
 }
 
 /// Makes a blocked `accept` return.
@@ -77,7 +103,7 @@ impl Acceptor {
     ) {
         let mut failing = false;
         loop {
-            let taken = listener.accept();
+            let taken = accept(listener);
             if stopped() {
                 return;
             }
@@ -104,11 +130,9 @@ impl Acceptor {
         let trusted = is_trusted(&self.settings, from);
         let Some(place) = self.places.take(from.ip(), trusted) else { return };
         // Telling so over TLS would take a handshake.
-        if place.is_turned_away() && tls.is_some() || socket.set_nonblocking(true).is_err() {
+        if place.is_turned_away() && tls.is_some() {
             return;
         }
-        // Small answers must not wait for an acknowledgement.
-        let _ = socket.set_nodelay(true);
         let core = self.next.fetch_add(1, Relaxed) % self.cores.len();
         // A core only goes away when the node stops.
         let _ = self.cores[core].send(Taken { socket, from, tls: tls.cloned(), place });
