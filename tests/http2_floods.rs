@@ -77,6 +77,26 @@ fn c39_a_page_that_is_left_is_no_flood() {
     caller.expect_serves(&world.server.get("/v1/x"));
 }
 
+/// What was taken back before it was looked at costs next to nothing, and what comes behind it is served.
+#[test]
+fn c39_what_was_taken_back_holds_nobody_up() {
+    let world = world();
+    let tag = tag();
+    let head = head(&world.server, &format!("/v1/{tag}"));
+    let mut caller = connect(world);
+    let mut piece = Vec::new();
+    for _ in 0..250 {
+        let (id, bytes) = request(&mut caller, &head);
+        piece.extend(bytes);
+        piece.extend(frames::number(frames::RST_STREAM, id, frames::CANCEL));
+    }
+    let (last, bytes) = request(&mut caller, &head);
+    piece.extend(bytes);
+    caller.send(piece);
+    assert_eq!(caller.try_answer(last).expect("an answer").answer.status, 200);
+    others_are_served(world);
+}
+
 /// More at a time than was allowed is refused, and counts.
 #[test]
 fn c39_more_streams_than_allowed() {

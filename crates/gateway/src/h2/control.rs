@@ -132,6 +132,23 @@ impl State {
         self.note(Kind::Reset)
     }
 
+    /// Passes over requests that ended before anybody looked at them: what a hundred of them cost is not asked of others.
+    pub(super) fn leave_taken_back(&mut self) {
+        let mut born = std::mem::take(&mut self.born);
+        born.retain(|born| {
+            let id = born.stream;
+            let over = self.streams.get(&id).is_some_and(|stream| stream.incoming == Incoming::Reset);
+            // One that is refused is told of whatever became of it.
+            if !over || born.wrong.is_some() {
+                return true;
+            }
+            let unread = self.streams.remove(&id).map_or(0, |stream| stream.data.len());
+            self.give_back(id, unread);
+            false
+        });
+        self.born = born;
+    }
+
     /// The other side begins nothing more, and takes nothing more after that stream.
     pub(super) fn goaway(&mut self, last: u32) -> Result<(), Fatal> {
         if let Role::Client { .. } = self.role {

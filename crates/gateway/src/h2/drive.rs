@@ -1,7 +1,7 @@
 //! The task that reads and writes a connection's socket, and ends it when it is time.
 use super::frame::{self, Code};
 use super::state::{Born, Fatal, Role, Shared};
-use super::{DRAIN_GRACE_MS, OUT_BYTES};
+use super::{DRAIN_GRACE_MS, MAX_STREAMS, OUT_BYTES};
 use crate::clock::{NEVER, Slot};
 use crate::input::Input;
 use crate::io::{self as sockets, Io};
@@ -148,7 +148,7 @@ impl<S: Io, D: Dial> Driver<S, D> {
     /// Takes what was read, or reads; pending where nothing more can be done.
     fn read(&mut self, cx: &mut Context<'_>, begin: &mut impl FnMut(Born)) -> Poll<Result<(), Fatal>> {
         if !self.input.is_empty() {
-            let mut born = {
+            let (mut born, goes_on) = {
                 let mut state = self.shared.borrow_mut();
                 let fed = state.feed(self.input.bytes());
                 // Those that were complete before something went wrong are ended with the rest.
@@ -158,13 +158,19 @@ impl<S: Io, D: Dial> Driver<S, D> {
                 if fed.held && state.born.is_empty() {
                     return Poll::Pending;
                 }
-                std::mem::take(&mut state.born)
+                self.begun += state.born.len() as u64;
+                state.leave_taken_back();
+                // What had to wait for those alone does not wait for anything now.
+                let goes_on = fed.held && state.streams.len() < MAX_STREAMS;
+                (std::mem::take(&mut state.born), goes_on)
             };
-            self.begun += born.len() as u64;
             born.drain(..).for_each(&mut *begin);
             let mut state = self.shared.borrow_mut();
             if state.born.capacity() == 0 {
                 state.born = born;
+            }
+            if goes_on {
+                return Poll::Ready(Ok(()));
             }
         }
         let w = &self.worker;
@@ -264,7 +270,7 @@ impl<S: Io, D: Dial> Driver<S, D> {
         let idle_ms = if self.begun == 0 { t.head_ms.min(self.idle_ms) } else { self.idle_ms };
         let (why, progress, ms) = if held {
             (Why::Taking, self.written, if state.over { OWN_ANSWER_MS } else { t.write_ms })
-        } else if cut && state.streams.len() < super::MAX_STREAMS {
+        } else if cut && state.streams.len() < MAX_STREAMS {
             // A frame that began must come to its end; one that can't be taken yet waits for this side.
             (Why::Rest, self.frames, t.head_ms)
         } else if state.streams.is_empty() {

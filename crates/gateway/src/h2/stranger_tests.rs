@@ -1,5 +1,6 @@
 //! What a hostile other end can't do.
 use super::super::frame::{CONTINUATION, DATA, END_STREAM, HEADERS, PREFACE, SETTINGS};
+use super::super::receive::Fed;
 use super::super::{SILENT, STREAM_WINDOW_BYTES};
 use super::*;
 use crate::random::Random;
@@ -130,6 +131,28 @@ fn what_was_open_for_long_is_taken_back_uncounted() {
     assert!(told < 20 && state.closing.is_some(), "{told}");
     let told = (0..100).filter(|_| state.may_take_back(Some(Instant::now()))).count();
     assert_eq!(told, 0);
+}
+
+#[test]
+fn requests_that_were_taken_back_at_once_are_nobodys() {
+    let shared = shared(Role::Server);
+    let mut bytes = Vec::new();
+    for stream in (1..).step_by(2).take(MAX_STREAMS) {
+        put_headers(&mut bytes, stream, true, &ASKED[..if stream == 3 { 3 } else { 4 }]);
+        if stream != 5 {
+            put(&mut bytes, frame::RST_STREAM, 0, stream, &8_u32.to_be_bytes());
+        }
+    }
+    put_headers(&mut bytes, 1_001, true, ASKED);
+    let mut state = shared.borrow_mut();
+    let Fed { used, held } = state.feed(&bytes).unwrap();
+    assert!(held, "the next one waits until those have ended");
+    assert_eq!(state.born.len(), MAX_STREAMS);
+    state.leave_taken_back();
+    let born: Vec<_> = state.born.iter().map(|born| (born.stream, born.wrong.is_some())).collect();
+    assert_eq!(born, [(3, true), (5, false)], "whoever was refused is told of");
+    assert_eq!(state.streams.len(), 2);
+    assert_eq!(state.feed(&bytes[used..]), Ok(Fed { used: bytes.len() - used, held: false }));
 }
 
 #[test]
