@@ -36,6 +36,8 @@ pub enum Empty {
     DropLast,
     /// Leaves them.
     Stay,
+    /// Leaves them, and one more where dots that it followed end the path (RFC 3986 5.2.4).
+    StayAfterDots,
 }
 
 /// In what lenient upstreams differ from each other.
@@ -54,11 +56,12 @@ const fn habits(escapes: Escapes, parameters: Parameters, best_fit: bool) -> Hab
 
 impl Habits {
     /// Every mixture that makes a difference, the most lenient first.
-    pub const ALL: [Habits; 48] = {
-        let mut all = [Habits::DROPPING[0]; 48];
+    pub const ALL: [Habits; 64] = {
+        let mut all = [Habits::DROPPING[0]; 64];
         let mut n = 0;
         while n < all.len() {
-            let empty = [Empty::DropFirst, Empty::DropLast, Empty::Stay][n / Habits::DROPPING.len()];
+            use Empty::{DropFirst, DropLast, Stay, StayAfterDots};
+            let empty = [DropFirst, DropLast, Stay, StayAfterDots][n / Habits::DROPPING.len()];
             all[n] = Habits { empty, ..Habits::DROPPING[n % Habits::DROPPING.len()] };
             n += 1;
         }
@@ -152,6 +155,7 @@ impl Reading {
 pub fn lenient_segments(path: &[u8], habits: Habits) -> Reading {
     let mut out = Reading::default();
     let (mut text, mut once) = (Vec::new(), Vec::new());
+    let mut followed = false;
     for segment in path.strip_prefix(b"/").unwrap_or(path).split(|b| *b == b'/') {
         let cut_first = habits.parameters == Parameters::CutFirst;
         text.clear();
@@ -173,6 +177,7 @@ pub fn lenient_segments(path: &[u8], habits: Habits) -> Reading {
         let divides = |b: &u8| habits.escapes == Escapes::Divide && matches!(b, b'/' | b'\\');
         for part in text.split(divides) {
             let part = if habits.parameters == Parameters::Cut { without_parameters(part) } else { part };
+            followed = matches!(part, b"." | b"..");
             match part {
                 b"." => {}
                 b".." => out.pop(),
@@ -189,7 +194,9 @@ pub fn lenient_segments(path: &[u8], habits: Habits) -> Reading {
     if habits.empty == Empty::DropLast {
         out.drop_empty();
     }
-    out.drop_empty_last();
+    if !(followed && habits.empty == Empty::StayAfterDots) {
+        out.drop_empty_last();
+    }
     out
 }
 
@@ -256,15 +263,18 @@ mod tests {
             assert_eq!(got.segments().join(&b'|'), reading.as_bytes(), "{path}");
         }
         for (path, readings) in [
-            ("/a/..//b", ["b", "b", "|b"]),
-            ("/a//../b", ["b", "a|b", "a|b"]),
-            ("/a/.//b//..", ["a", "a|b", "a||b"]),
-            ("/a/b/.../..", ["a", "a|b", "a|b"]),
-            ("/", ["", "", ""]),
-            ("/a/", ["a", "a", "a"]),
+            ("/a/..//b", ["b", "b", "|b", "|b"]),
+            ("/a//../b", ["b", "a|b", "a|b", "a|b"]),
+            ("/a/.//b//..", ["a", "a|b", "a||b", "a||b"]),
+            ("/a/b/.../..", ["a", "a|b", "a|b", "a|b"]),
+            ("/a//.", ["a", "a", "a", "a|"]),
+            ("/a//b/..", ["a", "a", "a", "a|"]),
+            ("/a//./", ["a", "a", "a|", "a|"]),
+            ("/", ["", "", "", ""]),
+            ("/a/", ["a", "a", "a", "a"]),
         ] {
-            for (empty, reading) in [Empty::DropFirst, Empty::DropLast, Empty::Stay].into_iter().zip(readings)
-            {
+            use Empty::{DropFirst, DropLast, Stay, StayAfterDots};
+            for (empty, reading) in [DropFirst, DropLast, Stay, StayAfterDots].into_iter().zip(readings) {
                 let got = lenient_segments(path.as_bytes(), Habits { empty, ..Habits::ALL[0] });
                 assert_eq!(got.segments().join(&b'|'), reading.as_bytes(), "{path} {empty:?}");
             }

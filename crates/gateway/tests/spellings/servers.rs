@@ -25,17 +25,19 @@ pub(crate) struct Server {
     keeps_slashes: bool,
     /// Knows no difference between capitals and small letters.
     folds: bool,
+    /// Dots that it followed leave a slash at the end of a path.
+    slash_after_dots: bool,
 }
 
 impl Server {
     /// How many kinds there are.
-    pub(crate) const KINDS: u32 = 4 << 10;
+    pub(crate) const KINDS: u32 = 8 << 10;
 
     /// The nth kind. The last one has every habit.
     pub(crate) fn nth(n: u32) -> Server {
         let on = |bit: u32| n & (1 << bit) != 0;
         Server {
-            decodes: (n >> 10) as u8,
+            decodes: (n >> 10) as u8 & 3,
             dots_first: on(0),
             parameters_first: on(1),
             parameters: on(2),
@@ -46,6 +48,7 @@ impl Server {
             trims: on(7),
             folds: on(8),
             keeps_slashes: !on(9),
+            slash_after_dots: on(12),
         }
     }
 
@@ -56,7 +59,7 @@ impl Server {
             text = joined(split(&text).into_iter().map(without_parameters).collect());
         }
         if self.dots_first {
-            text = joined(up(split(&text)));
+            text = joined(self.up(split(&text)));
         }
         for _ in 0..self.decodes {
             text = self.decoded(&text);
@@ -76,7 +79,7 @@ impl Server {
             segments.retain(|s| !s.is_empty());
         }
         if self.dots {
-            segments = up(segments);
+            segments = self.up(segments);
         }
         if self.trims {
             segments = segments.into_iter().map(trimmed).collect();
@@ -91,6 +94,23 @@ impl Server {
             segments.pop();
         }
         segments
+    }
+
+    /// With `.` and `..` followed.
+    fn up(&self, segments: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
+        let mut out: Vec<Vec<u8>> = Vec::new();
+        let ends_with_dots = segments.last().is_some_and(|last| matches!(&last[..], b"." | b".."));
+        for segment in segments {
+            match &segment[..] {
+                b"." => {}
+                b".." => drop(out.pop()),
+                _ => out.push(segment),
+            }
+        }
+        if ends_with_dots && self.slash_after_dots {
+            out.push(Vec::new());
+        }
+        out
     }
 
     /// Decodes once.
@@ -132,19 +152,6 @@ fn joined(segments: Vec<Vec<u8>>) -> Vec<u8> {
 
 fn without_parameters(segment: Vec<u8>) -> Vec<u8> {
     segment.split(|b| *b == b';').next().unwrap_or_default().to_vec()
-}
-
-/// With `.` and `..` followed.
-fn up(segments: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
-    let mut out: Vec<Vec<u8>> = Vec::new();
-    for segment in segments {
-        match &segment[..] {
-            b"." => {}
-            b".." => drop(out.pop()),
-            _ => out.push(segment),
-        }
-    }
-    out
 }
 
 fn trimmed(segment: Vec<u8>) -> Vec<u8> {
