@@ -37,6 +37,15 @@ fn resets(caller: &mut Http2, head: &[u8], _: usize) -> Vec<u8> {
     out
 }
 
+/// The same where they were begun before they are taken back.
+fn late_resets(caller: &mut Http2, head: &[u8], n: usize) -> Vec<u8> {
+    if n.is_multiple_of(2) {
+        return (0..100).flat_map(|_| request(caller, head).1).collect();
+    }
+    let next = caller.id();
+    (1..=100).flat_map(|nth| frames::number(frames::RST_STREAM, next - 2 * nth, frames::CANCEL)).collect()
+}
+
 /// The gateway is made to reset what it has begun.
 fn made(caller: &mut Http2, head: &[u8], n: usize) -> Vec<u8> {
     let (id, mut out) = request(caller, head);
@@ -75,8 +84,9 @@ fn unread(caller: &mut Http2, head: &[u8], n: usize) -> Vec<u8> {
     frames::number(frames::WINDOW_UPDATE, 1, 1)
 }
 
-const FLOODS: [(&str, Piece); 10] = [
+const FLOODS: [(&str, Piece); 11] = [
     ("resets", resets),
+    ("late resets", late_resets),
     ("made resets", made),
     ("continuations", continuations),
     ("bombs", bombs),

@@ -56,6 +56,8 @@ pub fn connection(bytes: &[u8], upstream: bool, step: usize) -> usize {
         let mut state = shared.borrow_mut();
         state.tick += 1;
         let fed = state.feed(&bytes[at..have]);
+        begun += state.born.len();
+        state.leave_taken_back();
         let born = std::mem::take(&mut state.born);
         match fed {
             Ok(fed) => at += fed.used,
@@ -69,7 +71,6 @@ pub fn connection(bytes: &[u8], upstream: bool, step: usize) -> usize {
         }
         let over = state.over;
         drop(state);
-        begun += born.len();
         bridges.extend(born.iter().map(|b| (Bridge::new(Rc::clone(&shared), b.stream), 0)));
         for (number, (bridge, looks)) in bridges.iter_mut().enumerate() {
             *looks += 1;
