@@ -4,6 +4,7 @@ use crate::failure::{self, Failure};
 use crate::headers;
 use crate::io::{self as sockets, Io};
 use crate::pool::Dial;
+use crate::pump::Body;
 use crate::relay::{self, Plan, Room};
 use crate::respond::{self, Manner, Refused};
 use crate::serve::{After, Connection, OWN_ANSWER_MS};
@@ -85,7 +86,13 @@ impl<S: Io, D: Dial> Connection<S, D> {
             request_bytes: s.up.taken + request_head,
             response_bytes: s.down.sent,
         };
-        let mut after = if ended.keep && s.up.body.done() { After::Keep } else { After::Linger };
+        // Nothing more can come behind a request without a body whose caller said so; what was sent is not overtaken then.
+        let last = s.head.close && ended.status != 101 && matches!(s.up.body, Body::None);
+        let mut after = match ended.keep && s.up.body.done() {
+            true => After::Keep,
+            false if last && self.input.is_empty() && !self.io.says_when_it_ends() => After::Close,
+            false => After::Linger,
+        };
         match ended.failure {
             None => {}
             Some(Failure::CallerGone(detail)) => {

@@ -15,6 +15,10 @@ pub(crate) trait Io: AsyncRead + AsyncWrite + Unpin + 'static {
     fn abort(&mut self);
     /// Whether a write that fails has sent nothing.
     fn tells_what_it_sent(&self) -> bool;
+    /// Whether the other side is told of the end by more than its being closed.
+    fn says_when_it_ends(&self) -> bool {
+        true
+    }
     /// Whether it is a stream of an HTTP/2 connection.
     fn is_http2(&self) -> bool {
         false
@@ -49,6 +53,10 @@ impl Io for Stream {
             Stream::Tls(_) => false,
             Stream::Bridged(s) => s.tells_what_it_sent(),
         }
+    }
+
+    fn says_when_it_ends(&self) -> bool {
+        !matches!(self, Stream::Plain(_))
     }
 
     fn is_http2(&self) -> bool {
