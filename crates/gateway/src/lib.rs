@@ -37,6 +37,7 @@ mod reach;
 mod relay;
 mod request;
 mod respond;
+mod rounds;
 mod serve;
 mod settings;
 mod settle;
@@ -320,6 +321,9 @@ async fn core(
     });
     let giving = Rc::clone(&worker);
     tokio::task::spawn_local(async move { giving.load.give_turns().await });
+    let giving = Rc::clone(&worker);
+    // With a look at the sockets in between.
+    tokio::task::spawn_local(async move { giving.rounds.give(tokio::task::yield_now).await });
     let (waking, with_each_tick) = (Rc::clone(&worker), Rc::clone(&ticked));
     tokio::task::spawn_local(async move {
         loop {

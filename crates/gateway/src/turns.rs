@@ -3,19 +3,57 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::poll_fn;
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll, Waker};
 
 /// Those who go on in one turn. Others wait for so many requests at most.
 const TURN: usize = 16;
 
+/// Those who wait, in order.
+#[derive(Default)]
+pub(crate) struct Line {
+    /// One that is gone meanwhile is woken for nothing.
+    waiting: RefCell<VecDeque<Waker>>,
+    /// How many have come, and how many have gone on.
+    come: Cell<u64>,
+    gone_on: Cell<u64>,
+}
+
+impl Line {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.waiting.borrow().is_empty()
+    }
+
+    /// Waits behind all who wait already; `ticket` is the place that it has then.
+    pub(crate) fn wait(&self, ticket: &mut Option<u64>, cx: &Context<'_>) -> Poll<()> {
+        match *ticket {
+            None => {
+                *ticket = Some(self.come.get());
+                self.come.set(self.come.get() + 1);
+                self.waiting.borrow_mut().push_back(cx.waker().clone());
+                Poll::Pending
+            }
+            Some(place) if place < self.gone_on.get() => {
+                *ticket = None;
+                Poll::Ready(())
+            }
+            Some(_) => Poll::Pending,
+        }
+    }
+
+    /// Lets so many go on, where as many wait; how many that were.
+    pub(crate) fn let_on(&self, most: usize) -> usize {
+        let mut waiting = self.waiting.borrow_mut();
+        let some = waiting.len().min(most);
+        self.gone_on.set(self.gone_on.get() + some as u64);
+        waiting.drain(..some).for_each(Waker::wake);
+        some
+    }
+}
+
 /// Those who wait for their turn.
 #[derive(Default)]
 pub(crate) struct Turns {
-    /// In order. One that is gone meanwhile is woken for nothing.
-    waiting: RefCell<VecDeque<Waker>>,
-    /// How many have come, and how many have had their turn.
-    come: Cell<u64>,
-    gone_on: Cell<u64>,
+    line: Line,
     giver: RefCell<Option<Waker>>,
 }
 
@@ -23,16 +61,10 @@ impl Turns {
     /// Waits behind all who wait already.
     pub(crate) async fn wait(&self) {
         let mut ticket = None;
-        poll_fn(|cx| match ticket {
-            None => {
-                ticket = Some(self.come.get());
-                self.come.set(self.come.get() + 1);
-                self.waiting.borrow_mut().push_back(cx.waker().clone());
-                self.giver.take().into_iter().for_each(Waker::wake);
-                Poll::Pending
-            }
-            Some(ticket) if ticket < self.gone_on.get() => Poll::Ready(()),
-            Some(_) => Poll::Pending,
+        poll_fn(|cx| {
+            let waits = self.line.wait(&mut ticket, cx);
+            self.giver.take().into_iter().for_each(Waker::wake);
+            waits
         })
         .await;
     }
@@ -41,7 +73,7 @@ impl Turns {
     pub(crate) async fn give(&self) {
         loop {
             poll_fn(|cx| {
-                if self.waiting.borrow().is_empty() {
+                if self.line.is_empty() {
                     *self.giver.borrow_mut() = Some(cx.waker().clone());
                     return Poll::Pending;
                 }
@@ -49,10 +81,7 @@ impl Turns {
             })
             .await;
             behind_all_others().await;
-            let mut waiting = self.waiting.borrow_mut();
-            let some = waiting.len().min(TURN);
-            self.gone_on.set(self.gone_on.get() + some as u64);
-            waiting.drain(..some).for_each(Waker::wake);
+            self.line.let_on(TURN);
         }
     }
 }
@@ -74,7 +103,6 @@ pub(crate) async fn behind_all_others() {
 mod tests {
     use super::*;
     use std::pin::pin;
-    use std::task::Context;
 
     #[test]
     fn a_few_go_on_in_order_with_everything_else_in_between() {

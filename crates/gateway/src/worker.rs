@@ -10,6 +10,7 @@ use crate::load::Load;
 use crate::places::Places;
 use crate::pool::{Dial, Pool};
 use crate::pump::Pump;
+use crate::rounds::Rounds;
 use crate::settings::Settings;
 use crate::settle::Room;
 use crate::sink::EventBuffer;
@@ -104,6 +105,7 @@ pub(crate) struct Worker<D: Dial> {
     pub(crate) room: Arc<Room>,
     pub(crate) via: Via,
     pub(crate) load: Load,
+    pub(crate) rounds: Rounds,
     pub(crate) floods: Floods,
     places: Arc<Places>,
     /// Connections of this core from which on idle ones make room.
@@ -187,6 +189,7 @@ impl<D: Dial> Worker<D> {
             desk: p.desk,
             room: p.room,
             load,
+            rounds: Rounds::default(),
             floods: Floods::default(),
             shortages: Cell::new(p.places.shortages()),
             places: p.places,

@@ -6,12 +6,18 @@ use crate::clock::{NEVER, Slot};
 use crate::input::Input;
 use crate::io::{self as sockets, Io};
 use crate::pool::Dial;
+use crate::rounds::{Few, Share};
 use crate::serve::{LINGER_BYTES, LINGER_MS, OWN_ANSWER_MS};
 use crate::worker::Worker;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
+
+/// What is to be sent waits for more of its kind until it is this much, in bytes,
+const TOGETHER_BYTES: usize = 16 * 1024;
+/// or for so many rounds.
+const POSTPONED_ROUNDS: u32 = 16;
 
 /// What a connection waits for.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -54,13 +60,21 @@ pub(super) struct Driver<S, D: Dial> {
     written: u64,
     frames: u64,
     begun: u64,
+    /// Requests that are begun in a round, and those that go on in one.
+    few: Few,
+    share: Rc<Share>,
+    /// For so many rounds nothing was sent.
+    postponed: u32,
     drain: Drain,
 }
 
 impl<S: Io, D: Dial> Driver<S, D> {
     pub(super) fn new(worker: Rc<Worker<D>>, shared: Shared, io: S, input: Input, idle_ms: u64) -> Self {
         let slot = worker.clock.slot();
-        let role = shared.borrow().role;
+        let (role, of_many) = {
+            let state = shared.borrow();
+            (state.role, state.guard.of_many)
+        };
         if role == Role::Server {
             slot.set_drains();
         }
@@ -79,8 +93,16 @@ impl<S: Io, D: Dial> Driver<S, D> {
             written: 0,
             frames: 0,
             begun: 0,
+            few: Few::of(of_many),
+            share: Rc::new(Share::of(of_many)),
+            postponed: 0,
             drain: Drain::No,
         }
+    }
+
+    /// The share of each round that its requests have.
+    pub(super) fn share(&self) -> Rc<Share> {
+        Rc::clone(&self.share)
     }
 
     /// Runs until the connection has ended. `begin` is given every request.
@@ -91,6 +113,7 @@ impl<S: Io, D: Dial> Driver<S, D> {
             state.end(Code::NoError);
             state.driver = None;
         }
+        self.begin_refused(&mut begin);
         self.linger().await;
         self.input.discard(&self.worker.buffers);
     }
@@ -104,11 +127,17 @@ impl<S: Io, D: Dial> Driver<S, D> {
             }
         }
         self.drain();
-        let mut reading = true;
+        let (mut reading, before) = (true, self.begun);
         loop {
-            // Everything that can be read is read first, so that its answers go out together.
+            // Everything that can be read is read first, so that its answers go out together: but no more than may be under
+            // way at a time, however fast they are taken back.
             while reading && self.takes_more() {
-                reading = match self.read(cx, begin) {
+                if self.begun - before >= MAX_STREAMS as u64 {
+                    self.worker.rounds.wait(cx);
+                    reading = false;
+                    break;
+                }
+                reading = match self.read(cx) {
                     Poll::Ready(Ok(())) => true,
                     Poll::Ready(Err(Fatal(code, what))) => {
                         if code != Code::NoError {
@@ -122,7 +151,11 @@ impl<S: Io, D: Dial> Driver<S, D> {
                     Poll::Pending => false,
                 };
             }
+            self.begin_some(cx, begin);
             let full = !self.takes_more();
+            if !full && self.postpones(cx) {
+                break;
+            }
             match self.flush(cx) {
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(_)) => return Poll::Ready(()),
@@ -140,37 +173,54 @@ impl<S: Io, D: Dial> Driver<S, D> {
         self.deadlines(cx)
     }
 
+    /// Begins requests that have come, a few in each round.
+    fn begin_some(&self, cx: &Context<'_>, begin: &mut impl FnMut(Born)) {
+        let next = || {
+            let mut state = self.shared.borrow_mut();
+            let may = !state.over && !state.born.is_empty() && self.worker.rounds.may_begin(&self.few, cx);
+            if may { state.born.pop_front() } else { None }
+        };
+        std::iter::from_fn(next).for_each(begin);
+    }
+
+    /// Whether what is to be sent waits for what the next round adds to it, so that it goes out together.
+    fn postpones(&mut self, cx: &Context<'_>) -> bool {
+        let state = self.shared.borrow();
+        let more_comes = !state.over && state.waiting() < TOGETHER_BYTES;
+        drop(state);
+        if !more_comes || self.postponed == POSTPONED_ROUNDS || !self.share.is_late() {
+            self.postponed = 0;
+            return false;
+        }
+        self.postponed += 1;
+        self.worker.rounds.wait(cx);
+        true
+    }
+
+    /// Nothing more is begun but those that are refused: whoever runs the node is told of them.
+    fn begin_refused(&self, begin: &mut impl FnMut(Born)) {
+        let left = std::mem::take(&mut self.shared.borrow_mut().born);
+        left.into_iter().filter(|born| born.wrong.is_some()).for_each(begin);
+    }
+
     fn takes_more(&self) -> bool {
         let state = self.shared.borrow();
         !state.over && !self.ended && state.waiting() < OUT_BYTES
     }
 
     /// Takes what was read, or reads; pending where nothing more can be done.
-    fn read(&mut self, cx: &mut Context<'_>, begin: &mut impl FnMut(Born)) -> Poll<Result<(), Fatal>> {
+    fn read(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fatal>> {
         if !self.input.is_empty() {
-            let (mut born, goes_on) = {
-                let mut state = self.shared.borrow_mut();
-                let fed = state.feed(self.input.bytes());
-                // Those that were complete before something went wrong are ended with the rest.
-                let fed = fed?;
-                self.input.consume(fed.used);
-                self.frames += fed.used as u64;
-                if fed.held && state.born.is_empty() {
-                    return Poll::Pending;
-                }
-                self.begun += state.born.len() as u64;
-                state.leave_taken_back();
-                // What had to wait for those alone does not wait for anything now.
-                let goes_on = fed.held && state.streams.len() < MAX_STREAMS;
-                (std::mem::take(&mut state.born), goes_on)
-            };
-            born.drain(..).for_each(&mut *begin);
             let mut state = self.shared.borrow_mut();
-            if state.born.capacity() == 0 {
-                state.born = born;
-            }
-            if goes_on {
-                return Poll::Ready(Ok(()));
+            let before = state.born.len();
+            let fed = state.feed(self.input.bytes())?;
+            self.input.consume(fed.used);
+            self.frames += fed.used as u64;
+            self.begun += (state.born.len() - before) as u64;
+            state.leave_taken_back();
+            if fed.held {
+                // What had to wait for those that were taken back does not wait for anything now.
+                return if state.streams.len() < MAX_STREAMS { Poll::Ready(Ok(())) } else { Poll::Pending };
             }
         }
         let w = &self.worker;

@@ -331,7 +331,7 @@ impl State {
             }
         }
         self.streams.insert(id, stream);
-        self.born.push(Born { stream: id, wrong });
+        self.born.push_back(Born { stream: id, wrong });
         Ok(())
     }
 

@@ -10,6 +10,8 @@ use crate::pool::Dial;
 use crate::serve;
 use crate::worker::Worker;
 use std::cell::RefCell;
+use std::future::poll_fn;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -24,17 +26,25 @@ pub(crate) async fn serve<S: Io, D: Dial>(worker: Rc<Worker<D>>, io: S, input: I
     }
     let idle_ms = worker.settings.timeouts.idle_ms;
     let driver = Driver::new(Rc::clone(&worker), Rc::clone(&shared), io, input, idle_ms);
+    let share = driver.share();
     driver
         .run(|Born { stream, wrong }| {
             let bridge = Bridge::new(Rc::clone(&shared), stream);
-            let worker = Rc::clone(&worker);
-            match wrong {
-                None => tokio::task::spawn_local(serve::serve_begun(worker, bridge, at)),
-                Some(wrong) => {
-                    let why = (wrong.reason(), wrong.detail(), wrong.sentence());
-                    tokio::task::spawn_local(serve::refuse(worker, bridge, at, why))
-                }
-            };
+            let (worker, share) = (Rc::clone(&worker), Rc::clone(&share));
+            tokio::task::spawn_local(async move {
+                let core = Rc::clone(&worker);
+                let mut request = pin!(async move {
+                    match wrong {
+                        None => serve::serve_begun(worker, bridge, at).await,
+                        Some(wrong) => {
+                            let why = (wrong.reason(), wrong.detail(), wrong.sentence());
+                            serve::refuse(worker, bridge, at, why).await;
+                        }
+                    }
+                });
+                let mut ticket = None;
+                poll_fn(|cx| core.rounds.go_on(&share, &mut ticket, request.as_mut(), cx)).await;
+            });
         })
         .await;
     if let Some(what) = shared.borrow().flooded {

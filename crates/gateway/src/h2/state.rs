@@ -15,6 +15,7 @@ use crate::stats::CoreStats;
 use crate::wire::{self, Head, Reject};
 use hashbrown::HashMap;
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -175,7 +176,8 @@ pub(super) struct State {
     pub(super) heard: u64,
     /// The tick now, as the driver knows it.
     pub(super) tick: u32,
-    pub(super) born: Vec<Born>,
+    /// Requests that wait until they are begun.
+    pub(super) born: VecDeque<Born>,
     /// Streams after this one are not taken any more (server), or not begun any more (client).
     pub(super) closing: Option<u32>,
     pub(super) over: bool,
@@ -216,7 +218,7 @@ impl State {
             spared: None,
             heard: 0,
             tick: 0,
-            born: Vec::new(),
+            born: VecDeque::new(),
             closing: None,
             over: false,
             driver: None,
