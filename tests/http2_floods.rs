@@ -151,6 +151,21 @@ fn c39_malformed_requests_without_end() {
     others_are_served(world);
 }
 
+/// Whoever runs the node is told of all that were refused, whoever sent them and left.
+#[test]
+fn c39_malformed_requests_of_somebody_who_left() {
+    const AT_A_TIME: usize = 60;
+    let world = World::with(|s| s.set("plain_http", "http2", "true"));
+    let mut caller = connect(&world);
+    let head = frames::block(&[(":method", "GET"), (":path", "/")]);
+    let piece: Vec<u8> = (0..AT_A_TIME).flat_map(|_| request(&mut caller, &head).1).collect();
+    caller.send(piece);
+    drop(caller);
+    eventually("an event for each", || {
+        world.gateway.events_with("\"decision\":\"reject\"").len() == AT_A_TIME
+    });
+}
+
 /// The same where it is well-formed HTTP/2, and refused as HTTP/1.1 would be.
 #[test]
 fn c39_unreadable_requests_without_end() {

@@ -97,9 +97,6 @@ const FLOODS: [(&str, Piece); 11] = [
     ("window updates", |_, _, _| frames::number(frames::WINDOW_UPDATE, 0, 1).repeat(20)),
     ("late resets", late_resets),
 ];
-/// The last one asks more of a slow build, beside other tests, than a core can do in time: others are told so then.
-const EVERY_DAY: usize = FLOODS.len() - 1;
-
 /// Ends a flood, also where somebody was not served.
 struct Stop<'a>(&'a AtomicBool);
 
@@ -176,8 +173,7 @@ fn floods(next: &AtomicUsize, span: Duration, missed: &Mutex<Vec<&str>>) {
     normal(&world, Duration::from_millis(500));
     let alone = normal(&world, span.min(Duration::from_secs(60)));
     let before = kib(&world.gateway, "VmRSS:");
-    let floods = if is_proof() { &FLOODS[..] } else { &FLOODS[..EVERY_DAY] };
-    while let Some((name, piece)) = floods.get(next.fetch_add(1, Ordering::SeqCst)) {
+    while let Some((name, piece)) = FLOODS.get(next.fetch_add(1, Ordering::SeqCst)) {
         let (stop, cut) = (AtomicBool::new(false), AtomicUsize::new(0));
         let beside = std::thread::scope(|scope| {
             for _ in 0..FLOODERS {
