@@ -33,18 +33,31 @@ pub(crate) struct Few {
 impl Few {
     /// Of the caller of a connection, or of the `many` that a proxy has.
     pub(crate) fn of(many: bool) -> Few {
-        let most = if many { SHARE_OF_MANY } else { SHARE };
+        Few::new(if many { SHARE_OF_MANY } else { SHARE })
+    }
+
+    /// So many in each round.
+    pub(crate) fn new(most: u32) -> Few {
         Few { most, nth: Cell::default(), had: Cell::default() }
+    }
+
+    fn is_left(&self, nth: u64) -> bool {
+        if self.nth.replace(nth) != nth {
+            self.had.set(0);
+        }
+        self.had.get() < self.most
     }
 
     /// Whether there is one more in this round.
     fn take(&self, nth: u64) -> bool {
-        if self.nth.replace(nth) != nth {
-            self.had.set(0);
-        }
-        let more = self.had.get() < self.most;
+        let more = self.is_left(nth);
         self.had.set(self.had.get() + u32::from(more));
         more
+    }
+
+    /// So many were had in this round; there may be more of them than are left.
+    pub(crate) fn spend(&self, some: u32) {
+        self.had.set(self.had.get().saturating_add(some));
     }
 }
 
@@ -73,6 +86,15 @@ impl Rounds {
             self.wait(cx);
         }
         may
+    }
+
+    /// Whether any are left in this round; where not, the task is woken for the next one.
+    pub(crate) fn are_left(&self, few: &Few, cx: &Context<'_>) -> bool {
+        let left = few.is_left(self.nth.get());
+        if !left {
+            self.wait(cx);
+        }
+        left
     }
 
     /// Wakes a task in the next round, behind the requests that go on in it.
@@ -178,14 +200,17 @@ mod tests {
     }
 
     #[test]
-    fn a_few_are_begun_in_a_round() {
+    fn there_are_so_many_in_a_round() {
         let rounds = Rounds::default();
-        let few = Few::of(false);
+        let (few, some) = (Few::of(false), Few::new(4));
         let mut cx = Context::from_waker(Waker::noop());
         let mut giver = pin!(rounds.give(behind_all_others));
         assert!(giver.as_mut().poll(&mut cx).is_pending());
         for _ in 0..3 {
             assert_eq!((0..20).filter(|_| rounds.may_begin(&few, &cx)).count(), SHARE as usize);
+            assert!(!rounds.are_left(&few, &cx) && rounds.are_left(&some, &cx));
+            some.spend(5);
+            assert!(!rounds.are_left(&some, &cx));
             // It goes behind all others first.
             (0..2).for_each(|_| assert!(giver.as_mut().poll(&mut cx).is_pending()));
         }

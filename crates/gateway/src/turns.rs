@@ -8,6 +8,9 @@ use std::task::{Context, Poll, Waker};
 /// Those who go on in one turn. Others wait for so many requests at most.
 const TURN: usize = 16;
 
+/// Places that a line keeps in which nobody waits.
+const KEPT: usize = 16;
+
 /// Those who wait, in order.
 #[derive(Default)]
 pub(crate) struct Line {
@@ -46,6 +49,9 @@ impl Line {
         let some = waiting.len().min(most);
         self.gone_on.set(self.gone_on.get() + some as u64);
         waiting.drain(..some).for_each(Waker::wake);
+        if waiting.is_empty() && waiting.capacity() > KEPT {
+            *waiting = VecDeque::new();
+        }
         some
     }
 }

@@ -1,23 +1,19 @@
 //! The task that reads and writes a connection's socket, and ends it when it is time.
 use super::frame::{self, Code};
+use super::pace::Pace;
 use super::state::{Born, Fatal, Role, Shared};
 use super::{DRAIN_GRACE_MS, MAX_STREAMS, OUT_BYTES};
 use crate::clock::{NEVER, Slot};
 use crate::input::Input;
 use crate::io::{self as sockets, Io};
 use crate::pool::Dial;
-use crate::rounds::{Few, Share};
+use crate::rounds::Share;
 use crate::serve::{LINGER_BYTES, LINGER_MS, OWN_ANSWER_MS};
 use crate::worker::Worker;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
-
-/// What is to be sent waits for more of its kind until it is this much, in bytes,
-const TOGETHER_BYTES: usize = 16 * 1024;
-/// or for so many rounds.
-const POSTPONED_ROUNDS: u32 = 16;
 
 /// What a connection waits for.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -60,11 +56,7 @@ pub(super) struct Driver<S, D: Dial> {
     written: u64,
     frames: u64,
     begun: u64,
-    /// Requests that are begun in a round, and those that go on in one.
-    few: Few,
-    share: Rc<Share>,
-    /// For so many rounds nothing was sent.
-    postponed: u32,
+    pace: Pace,
     drain: Drain,
 }
 
@@ -93,16 +85,14 @@ impl<S: Io, D: Dial> Driver<S, D> {
             written: 0,
             frames: 0,
             begun: 0,
-            few: Few::of(of_many),
-            share: Rc::new(Share::of(of_many)),
-            postponed: 0,
+            pace: Pace::of(of_many),
             drain: Drain::No,
         }
     }
 
     /// The share of each round that its requests have.
     pub(super) fn share(&self) -> Rc<Share> {
-        Rc::clone(&self.share)
+        Rc::clone(&self.pace.share)
     }
 
     /// Runs until the connection has ended. `begin` is given every request.
@@ -127,14 +117,12 @@ impl<S: Io, D: Dial> Driver<S, D> {
             }
         }
         self.drain();
-        let (mut reading, before) = (true, self.begun);
+        let mut reading = true;
         loop {
-            // Everything that can be read is read first, so that its answers go out together: but no more than may be under
-            // way at a time, however fast they are taken back.
+            // Everything that there is time for is read first, so that its answers go out together.
             while reading && self.takes_more() {
-                if self.begun - before >= MAX_STREAMS as u64 {
-                    self.worker.rounds.wait(cx);
-                    reading = false;
+                reading = self.pace.may_read(&self.worker.rounds, cx);
+                if !reading {
                     break;
                 }
                 reading = match self.read(cx) {
@@ -177,30 +165,28 @@ impl<S: Io, D: Dial> Driver<S, D> {
     fn begin_some(&self, cx: &Context<'_>, begin: &mut impl FnMut(Born)) {
         let next = || {
             let mut state = self.shared.borrow_mut();
-            let may = !state.over && !state.born.is_empty() && self.worker.rounds.may_begin(&self.few, cx);
+            let may = !state.over && !state.born.is_empty() && self.pace.may_begin(&self.worker.rounds, cx);
             if may { state.born.pop_front() } else { None }
         };
         std::iter::from_fn(next).for_each(begin);
     }
 
-    /// Whether what is to be sent waits for what the next round adds to it, so that it goes out together.
     fn postpones(&mut self, cx: &Context<'_>) -> bool {
         let state = self.shared.borrow();
-        let more_comes = !state.over && state.waiting() < TOGETHER_BYTES;
-        drop(state);
-        if !more_comes || self.postponed == POSTPONED_ROUNDS || !self.share.is_late() {
-            self.postponed = 0;
-            return false;
-        }
-        self.postponed += 1;
-        self.worker.rounds.wait(cx);
-        true
+        !state.over && self.pace.postpones(state.waiting(), &self.worker.rounds, cx)
     }
 
-    /// Nothing more is begun but those that are refused: whoever runs the node is told of them.
+    /// Nothing more is begun but those that are refused, of which whoever runs the node is told. The others are taken back: no
+    /// answer would reach anybody.
     fn begin_refused(&self, begin: &mut impl FnMut(Born)) {
         let left = std::mem::take(&mut self.shared.borrow_mut().born);
-        left.into_iter().filter(|born| born.wrong.is_some()).for_each(begin);
+        for born in left {
+            if born.wrong.is_some() {
+                begin(born);
+            } else {
+                self.shared.borrow_mut().streams.remove(&born.stream);
+            }
+        }
     }
 
     fn takes_more(&self) -> bool {
@@ -216,7 +202,9 @@ impl<S: Io, D: Dial> Driver<S, D> {
             let fed = state.feed(self.input.bytes())?;
             self.input.consume(fed.used);
             self.frames += fed.used as u64;
-            self.begun += (state.born.len() - before) as u64;
+            let born = (state.born.len() - before) as u64;
+            self.begun += born;
+            self.pace.read(born);
             state.leave_taken_back();
             if fed.held {
                 // What had to wait for those that were taken back does not wait for anything now.

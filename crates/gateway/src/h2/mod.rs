@@ -18,6 +18,7 @@ mod hpack;
 #[cfg(test)]
 mod hpack_tests;
 mod huffman;
+mod pace;
 mod probe;
 mod receive;
 mod send;

@@ -293,6 +293,7 @@ impl State {
         }
         if self.streams.capacity() > IDLE_STREAMS {
             self.streams = HashMap::new();
+            self.born = VecDeque::new();
         }
         let Decoder { name, value, .. } = &mut self.decoder;
         for text in [name, value, &mut self.packed].into_iter().chain(self.fields.texts()) {
