@@ -93,7 +93,8 @@ fn a_dead_address_costs_no_request() {
         gateway.ask(caller.get("/v1/x")).expect_ok();
         back.count() > 0
     });
-    assert!(up(&gateway, &dead));
+    // That is written down once the answer was handed on.
+    eventually("the address to be up", || up(&gateway, &dead));
     assert!(gateway.log().contains("answers again"));
 }
 
