@@ -63,6 +63,7 @@ pub fn sentence(fact: &str) -> &'static str {
         "path-encoded-slash" => "The path has an encoded slash.",
         "path-dot-segment" => "The path has a segment `.` or `..`.",
         "path-empty-segment" => "The path has two slashes in a row.",
+        "path-dots-mixed" => "The path has a segment `.` or `..` beside other spellings of dots or slashes.",
         "path-too-long" => {
             "The path has escapes, parameters, dots or empty segments, and more than 8192 bytes or 256 segments."
         }
@@ -113,6 +114,7 @@ pub fn oddities(path: &[u8]) -> Oddities {
     if special && (path.len() > MAX_ODD_BYTES || last > MAX_ODD_SEGMENTS) {
         odd.never = odd.never.or(Some("path-too-long"));
     } else if special {
+        let (mut plain_dots, mut hides) = (false, false);
         let segments = path.split(|b| *b == b'/').skip(1);
         for (n, segment) in segments.enumerate() {
             // A trailing slash is not an empty segment.
@@ -128,7 +130,16 @@ pub fn oddities(path: &[u8]) -> Oddities {
             // Dots among what only looks like slashes are dots as well.
             let looks = if once.is_ascii() { once } else { Cow::Owned(best_fit(once.into_owned())) };
             let mut parts = looks.split(|b| matches!(b, b'/' | b'\\'));
-            odd.asks_for.dot_segments |= parts.any(|s| matches!(without_parameters(s), b"." | b".."));
+            let dots = parts.any(|s| matches!(without_parameters(s), b"." | b".."));
+            odd.asks_for.dot_segments |= dots;
+            match segment {
+                b"." | b".." => plain_dots = true,
+                _ => hides |= dots || looks.iter().any(|b| matches!(b, b'/' | b'\\' | b'?' | b'#')),
+            }
+        }
+        // Who follows dots before decoding and again after it takes one segment for another than who does it once.
+        if plain_dots && hides {
+            odd.never = odd.never.or(Some("path-dots-mixed"));
         }
     }
     odd
@@ -225,6 +236,27 @@ mod tests {
             ("/a/%e2%80%a5", "path-dot-segment"),
         ] {
             assert_eq!(refused(path), Some(fact), "{path}");
+        }
+    }
+
+    /// Upstreams that follow dots twice, before they decode and after it, are not asked to agree with the others.
+    #[test]
+    fn plain_dots_stand_beside_no_other_spellings() {
+        let every = PathRules { encoded_slash: true, empty_segments: true, dot_segments: true };
+        for (path, fact) in [
+            ("/a/../b/./c//..", None),
+            ("/a/%2e%2e/b/%2E/c", None),
+            ("/a%2f%2e%2e%2fb", None),
+            ("/a/../b%20c;x/%ef%bc%9bd", None),
+            ("/loose/a%2fb/../..%2fb/.*/..//v2(/x", Some("path-dots-mixed")),
+            ("/a%2fb/../c", Some("path-dots-mixed")),
+            ("/a/%2e%2e/../%2e%2e/x", Some("path-dots-mixed")),
+            ("/a/..;x/../b", Some("path-dots-mixed")),
+            ("/a/./x%e2%81%84y", Some("path-dots-mixed")),
+            ("/a/%e2%80%a5/../b", Some("path-dots-mixed")),
+            ("/x/a%ef%bc%9fb/../c%ef%bc%9fd/e", Some("path-dots-mixed")),
+        ] {
+            assert_eq!(oddities(path.as_bytes()).against(every), fact, "{path}");
         }
     }
 

@@ -206,9 +206,10 @@ fn case_4_every_reading_is_the_one_that_was_judged_where_the_rest_is_open() {
     run(&all, "the rest is open");
 }
 
-/// Found by `path_match`, and what is like it: `..` leads elsewhere for those who leave empty segments, or drop them late.
+/// Found by `path_match`, and what is like it: `..` leads elsewhere for those who leave empty segments or drop them late,
+/// and for those who follow it before they decode and after it.
 #[test]
-fn dots_beside_empty_segments_are_read_in_every_order() {
+fn dots_beside_empty_segments_and_other_spellings_are_read_in_every_order() {
     let places = [PLACES, &[REST]].concat();
     let (node, mut counts) = (Node::new(&places), Counts::default());
     let every: Vec<Server> = (0..Server::KINDS).map(Server::nth).collect();
@@ -218,6 +219,10 @@ fn dots_beside_empty_segments_are_read_in_every_order() {
         "/loose/./secret/.../..",
         "/loose/./%ef%bd%93ecret/.../..",
         "/loose/.//%73ecret//%2e%2e",
+        "/loose/a%2fb/../..%2fb/.*/..//v2(/x",
+        "/loose/a/%2e%2e/../%2e%2e/x",
+        "/loose/x/a/..;x/../..;x/../..;x/secret/../v1",
+        "/loose/a%ef%bc%9fb/../secret%ef%bc%9f/x",
     ];
     for target in spelt {
         assert!(every.iter().any(|server| served(server, &places, target.as_bytes()) != Some(7)), "{target}");
