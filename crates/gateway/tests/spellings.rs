@@ -223,6 +223,10 @@ fn dots_beside_empty_segments_and_other_spellings_are_read_in_every_order() {
         "/loose/a/%2e%2e/../%2e%2e/x",
         "/loose/x/a/..;x/../..;x/../..;x/secret/../v1",
         "/loose/a%ef%bc%9fb/../secret%ef%bc%9f/x",
+        "/loose//secret/..///.",
+        "/loose//secret/..",
+        "/loose/secret%2f..",
+        "/loose/x%2f%2e%2e%2f../secret",
     ];
     for target in spelt {
         assert!(every.iter().any(|server| served(server, &places, target.as_bytes()) != Some(7)), "{target}");

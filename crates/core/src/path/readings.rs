@@ -48,21 +48,31 @@ pub struct Habits {
     /// Takes what looks like ASCII for it, and cuts white space and dots around names off.
     best_fit: bool,
     empty: Empty,
+    /// Takes `.` and `..` for names.
+    dots_stay: bool,
 }
 
 const fn habits(escapes: Escapes, parameters: Parameters, best_fit: bool) -> Habits {
-    Habits { escapes, parameters, best_fit, empty: Empty::DropFirst }
+    Habits { escapes, parameters, best_fit, empty: Empty::DropFirst, dots_stay: false }
 }
 
 impl Habits {
     /// Every mixture that makes a difference, the most lenient first.
-    pub const ALL: [Habits; 64] = {
-        let mut all = [Habits::DROPPING[0]; 64];
+    pub const ALL: [Habits; 96] = {
+        use Empty::{DropFirst, DropLast, Stay, StayAfterDots};
+        let orders = [
+            (DropFirst, false),
+            (DropLast, false),
+            (Stay, false),
+            (StayAfterDots, false),
+            (DropFirst, true),
+            (Stay, true),
+        ];
+        let mut all = [Habits::DROPPING[0]; 96];
         let mut n = 0;
         while n < all.len() {
-            use Empty::{DropFirst, DropLast, Stay, StayAfterDots};
-            let empty = [DropFirst, DropLast, Stay, StayAfterDots][n / Habits::DROPPING.len()];
-            all[n] = Habits { empty, ..Habits::DROPPING[n % Habits::DROPPING.len()] };
+            let (empty, dots_stay) = orders[n / Habits::DROPPING.len()];
+            all[n] = Habits { empty, dots_stay, ..Habits::DROPPING[n % Habits::DROPPING.len()] };
             n += 1;
         }
         all
@@ -149,8 +159,8 @@ impl Reading {
     }
 }
 
-/// The segments as a lenient upstream might read them: decoded, without parameters, dots resolved. A trailing slash adds
-/// none. There is no memory for each segment: callers say how many there are.
+/// The segments as a lenient upstream might read them: decoded, without parameters, dots resolved. A trailing slash
+/// adds none. There is no memory for each segment: callers say how many there are.
 #[must_use]
 pub fn lenient_segments(path: &[u8], habits: Habits) -> Reading {
     let mut out = Reading::default();
@@ -177,10 +187,10 @@ pub fn lenient_segments(path: &[u8], habits: Habits) -> Reading {
         let divides = |b: &u8| habits.escapes == Escapes::Divide && matches!(b, b'/' | b'\\');
         for part in text.split(divides) {
             let part = if habits.parameters == Parameters::Cut { without_parameters(part) } else { part };
-            followed = matches!(part, b"." | b"..");
+            followed = !habits.dots_stay && matches!(part, b"." | b"..");
             match part {
-                b"." => {}
-                b".." => out.pop(),
+                b"." if followed => {}
+                b".." if followed => out.pop(),
                 other => match if habits.best_fit { trimmed(other) } else { other } {
                     b"" if habits.empty == Empty::DropFirst => {}
                     other => out.push(other),
@@ -276,6 +286,17 @@ mod tests {
             use Empty::{DropFirst, DropLast, Stay, StayAfterDots};
             for (empty, reading) in [DropFirst, DropLast, Stay, StayAfterDots].into_iter().zip(readings) {
                 let got = lenient_segments(path.as_bytes(), Habits { empty, ..Habits::ALL[0] });
+                assert_eq!(got.segments().join(&b'|'), reading.as_bytes(), "{path} {empty:?}");
+            }
+        }
+        for (path, [drop, stay]) in [
+            ("/a//b/..", ["a|b|..", "a||b|.."]),
+            ("/a%2f./b/", ["a|.|b", "a|.|b"]),
+            ("/a/./", ["a|.", "a|."]),
+        ] {
+            for (empty, reading) in [(Empty::DropFirst, drop), (Empty::Stay, stay)] {
+                let habits = Habits { empty, dots_stay: true, ..Habits::DROPPING[1] };
+                let got = lenient_segments(path.as_bytes(), habits);
                 assert_eq!(got.segments().join(&b'|'), reading.as_bytes(), "{path} {empty:?}");
             }
         }
