@@ -227,6 +227,8 @@ fn dots_beside_empty_segments_and_other_spellings_are_read_in_every_order() {
         "/loose//secret/..",
         "/loose/secret%2f..",
         "/loose/x%2f%2e%2e%2f../secret",
+        "/loose/..%2floose..%2fsg/b/..%2fsecfet.y",
+        "/loose/%2e%2e/Loose/x",
     ];
     for target in spelt {
         assert!(every.iter().any(|server| served(server, &places, target.as_bytes()) != Some(7)), "{target}");

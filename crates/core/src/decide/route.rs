@@ -74,7 +74,7 @@ fn only_route<'p>(path: &[u8], host: &str, policy: &'p Policy) -> Result<&'p [Ro
         return Err(ambiguous(fact, path::sentence(fact)));
     }
     // What leads nowhere as it was sent goes nowhere, whatever others read.
-    let elsewhere = |habits: &Habits| policy.table.as_read_leniently(host, path, *habits) != found;
+    let elsewhere = |habits: &Habits| policy.table.as_read_leniently(host, path, *habits) != [found; 2];
     if (odd.readings_differ || alike && !found.is_empty()) && odd.readers().iter().any(elsewhere) {
         return Err(ambiguous(
             "path-two-routes",

@@ -295,12 +295,14 @@ impl Routes {
         (found, alike)
     }
 
-    /// The routes for a path as a lenient upstream might read it.
+    /// The routes for a path as a lenient upstream might read it: one that compares names as they are, and one that takes
+    /// them for each other as [`path::folded`] does.
     #[must_use]
-    pub fn as_read_leniently(&self, host: &str, sent: &[u8], habits: Habits) -> &[RouteId] {
+    pub fn as_read_leniently(&self, host: &str, sent: &[u8], habits: Habits) -> [&[RouteId]; 2] {
         let reading = path::lenient_segments(sent, habits);
         let segments = reading.segments();
-        self.find(host, |n| self.descend_folding(n, &segments))
+        let exactly = self.find(host, |n| self.descend(n, &segments, &mut false));
+        [exactly, self.find(host, |n| self.descend_folding(n, &segments))]
     }
 
     /// The shape of errors for a path that no route has: that of the routes it comes closest to, where they agree.
