@@ -83,6 +83,12 @@ fn escape(at: &[u8]) -> Option<u8> {
     }
 }
 
+/// Whether there is something left that some server decodes: `%XX`, or `%uXXXX`, which a few know.
+fn has_escapes(text: &[u8]) -> bool {
+    let wide = |at: &[u8]| matches!(at, [b'%', b'u' | b'U', digits @ ..] if digits.iter().all(u8::is_ascii_hexdigit));
+    text.windows(3).any(|at| escape(at).is_some()) || text.windows(6).any(wide)
+}
+
 /// Looks for everything odd. One pass over a plain path.
 #[must_use]
 pub fn oddities(path: &[u8]) -> Oddities {
@@ -124,7 +130,7 @@ pub fn oddities(path: &[u8]) -> Oddities {
             if std::str::from_utf8(&once).is_err() {
                 odd.never = odd.never.or(Some("path-escape-not-utf8"));
             }
-            if matches!(once, Cow::Owned(_)) && once.windows(3).any(|w| escape(w).is_some()) {
+            if matches!(once, Cow::Owned(_)) && has_escapes(&once) {
                 odd.never = odd.never.or(Some("path-encoded-twice"));
             }
             // Dots among what only looks like slashes are dots as well.
@@ -198,6 +204,8 @@ mod tests {
             "/a/b%20c",
             "/a/%C3%A4",
             "/a%25",
+            "/a%25u",
+            "/a%25u2x",
             "/a/b;v=1",
             "/a:b@c!$&'()*+,=",
         ] {
@@ -225,6 +233,8 @@ mod tests {
             ("/a%23", "path-encoded-delimiter"),
             ("/a%252f", "path-encoded-twice"),
             ("/a%25%32%66", "path-encoded-twice"),
+            ("/a%25u002f", "path-encoded-twice"),
+            ("/loose%25UddEesx", "path-encoded-twice"),
             ("/a%", "path-escape-malformed"),
             ("/a%2", "path-escape-malformed"),
             ("/a%zz", "path-escape-malformed"),
