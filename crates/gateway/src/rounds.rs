@@ -11,11 +11,21 @@ use std::task::{Context, Poll, Waker};
 const SHARE: u32 = 8;
 /// and those of a trusted proxy's, which has many callers.
 const SHARE_OF_MANY: u32 = 32;
+/// So many connections have that in a round. Where more wait for the next one each has less, down to a half.
+const FULL_SHARES: u32 = 2;
+
+/// One of them.
+#[derive(Clone, Copy, Default)]
+struct Round {
+    nth: u64,
+    /// Of how many connections requests waited for it.
+    crowd: u32,
+}
 
 /// The rounds of one core.
 #[derive(Default)]
 pub(crate) struct Rounds {
-    nth: Cell<u64>,
+    now: Cell<Round>,
     /// Whose requests go on in the next round.
     late: RefCell<Vec<Rc<Share>>>,
     /// Who is woken behind them. There may be some twice, and some that are gone.
@@ -41,16 +51,22 @@ impl Few {
         Few { most, nth: Cell::default(), had: Cell::default() }
     }
 
-    fn is_left(&self, nth: u64) -> bool {
-        if self.nth.replace(nth) != nth {
+    /// How many there are in such a round.
+    fn most(&self, round: Round) -> u32 {
+        let (most, crowd) = (self.most, round.crowd.max(1));
+        (most * FULL_SHARES / crowd).clamp(most.div_ceil(2), most)
+    }
+
+    fn is_left(&self, round: Round) -> bool {
+        if self.nth.replace(round.nth) != round.nth {
             self.had.set(0);
         }
-        self.had.get() < self.most
+        self.had.get() < self.most(round)
     }
 
     /// Whether there is one more in this round.
-    fn take(&self, nth: u64) -> bool {
-        let more = self.is_left(nth);
+    fn take(&self, round: Round) -> bool {
+        let more = self.is_left(round);
         self.had.set(self.had.get() + u32::from(more));
         more
     }
@@ -81,7 +97,7 @@ impl Share {
 impl Rounds {
     /// Whether one more may be begun in this round; where not, the task is woken for the next one.
     pub(crate) fn may_begin(&self, few: &Few, cx: &Context<'_>) -> bool {
-        let may = few.take(self.nth.get());
+        let may = few.take(self.now.get());
         if !may {
             self.wait(cx);
         }
@@ -90,7 +106,7 @@ impl Rounds {
 
     /// Whether any are left in this round; where not, the task is woken for the next one.
     pub(crate) fn are_left(&self, few: &Few, cx: &Context<'_>) -> bool {
-        let left = few.is_left(self.nth.get());
+        let left = few.is_left(self.now.get());
         if !left {
             self.wait(cx);
         }
@@ -112,7 +128,7 @@ impl Rounds {
         cx: &mut Context<'_>,
     ) -> Poll<F::Output> {
         let first = ticket.is_none() && share.line.is_empty();
-        if !(first && share.few.take(self.nth.get())) {
+        if !(first && share.few.take(self.now.get())) {
             if first {
                 self.late.borrow_mut().push(Rc::clone(share));
                 self.wake_giver();
@@ -139,11 +155,12 @@ impl Rounds {
             })
             .await;
             others().await;
-            let nth = self.nth.get() + 1;
-            self.nth.set(nth);
+            let crowd = u32::try_from(self.late.borrow().len()).unwrap_or(u32::MAX);
+            let round = Round { nth: self.now.get().nth + 1, crowd };
+            self.now.set(round);
             self.late.borrow_mut().retain(|share| {
-                share.few.nth.set(nth);
-                share.few.had.set(share.line.let_on(share.few.most as usize) as u32);
+                share.few.nth.set(round.nth);
+                share.few.had.set(share.line.let_on(share.few.most(round) as usize) as u32);
                 share.is_late()
             });
             self.waiting.borrow_mut().drain(..).for_each(Waker::wake);
@@ -197,6 +214,33 @@ mod tests {
         let proxy = Rc::new(Share::of(true));
         assert_eq!(gone_on(&rounds, &mut giver, &proxy, SHARE_OF_MANY + 1), [SHARE_OF_MANY, 1]);
         assert!(rounds.late.borrow().is_empty());
+    }
+
+    #[test]
+    fn where_many_wait_each_has_less() {
+        let few = |crowd: u32, most: u32| Few::new(most).most(Round { nth: 1, crowd });
+        assert_eq!(
+            [0, 1, 2, 3, 4, 5, 1_000, u32::MAX].map(|crowd| few(crowd, SHARE)),
+            [8, 8, 8, 5, 4, 4, 4, 4]
+        );
+        assert_eq!([few(4, SHARE_OF_MANY), few(4, 1), few(1, 1)], [16, 1, 1]);
+
+        let rounds = Rounds::default();
+        let shares: Vec<_> = (0..4).map(|_| Rc::new(Share::of(false))).collect();
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut giver = pin!(rounds.give(behind_all_others));
+        assert!(giver.as_mut().poll(&mut cx).is_pending());
+        let mut waiting: Vec<_> = shares.iter().flat_map(|share| vec![(share, None); 20]).collect();
+        let mut gone_on = Vec::new();
+        while !waiting.is_empty() {
+            let before = waiting.len();
+            waiting.retain_mut(|(share, ticket)| {
+                rounds.go_on(share, ticket, pin!(ready(())), &mut cx).is_pending()
+            });
+            gone_on.extend(Some(before - waiting.len()).filter(|some| *some > 0));
+            assert!(giver.as_mut().poll(&mut cx).is_pending());
+        }
+        assert_eq!(gone_on, [32, 16, 16, 16]);
     }
 
     #[test]
