@@ -1,5 +1,6 @@
 //! Processes that end with the tests, and folders that go with them.
 use super::cli::PROGRAM;
+use crate::feed::is_proof;
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -28,11 +29,28 @@ pub(crate) fn spawn(
         Mutex::new(sender)
     });
     let mut command = Command::new("setpriv");
-    command.args(["--pdeathsig", "KILL", "--"]).args(under).arg(PROGRAM).args(words).envs(environment);
+    command
+        .args(["--pdeathsig", "KILL", "--"])
+        .args(cores())
+        .args(under)
+        .arg(PROGRAM)
+        .args(words)
+        .envs(environment);
     command.stdin(Stdio::null()).stdout(stdout).stderr(stderr);
     let (done, child) = mpsc::channel();
     orders.lock().expect("the starter lives").send((command, done)).expect("the starter lives");
     child.recv().expect("the starter lives").expect("setpriv, of util-linux, runs the program")
+}
+
+/// What has a process run on the cores that this thread has, rather than on those of the thread that starts it. Only where
+/// something is measured: every day all have all of them.
+fn cores() -> Vec<String> {
+    if !is_proof() {
+        return Vec::new();
+    }
+    let status = std::fs::read_to_string("/proc/thread-self/status").expect("Linux");
+    let cores = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:")).expect("it is told");
+    vec!["taskset".to_owned(), "-c".to_owned(), cores.trim().to_owned()]
 }
 
 /// A folder that goes when its owner goes.
