@@ -247,6 +247,7 @@ fn a_departed_caller_is_noticed() {
     eventually("the request", || !world.production.seen(&tag).is_empty());
     drop(connection);
     let took = eventually("the upstream to be told", || world.production.one(&tag).left);
+    assert!(world.production.one(&tag).reset, "a port would be kept for a while");
     assert!(took < Duration::from_secs(10), "only after {took:?}");
     let event = wait_for("its event", || world.gateway.events_with(&tag).pop());
     assert_eq!(event["complete"], false, "{event}");
@@ -263,6 +264,7 @@ fn a_caller_that_departs_amid_the_answer_is_noticed() {
     assert_eq!(connection.inbox.head().map(|h| h.word(1).to_owned()), Ok("200".to_owned()));
     drop(connection);
     eventually("the upstream to be told", || world.production.one(&tag).left);
+    assert!(world.production.one(&tag).reset, "a port would be kept for a while");
     let event = wait_for("its event", || world.gateway.events_with(&tag).pop());
     assert_eq!((&event["complete"], &event["status"]), (&false.into(), &200.into()), "{event}");
 }

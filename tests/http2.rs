@@ -156,6 +156,7 @@ fn whoever_takes_a_request_back_ends_it_upstream() {
     eventually("the request", || !world.production.seen(&tag).is_empty());
     caller.send(frames::number(frames::RST_STREAM, id, frames::CANCEL));
     eventually("the upstream to be left", || world.production.one(&tag).left);
+    assert!(world.production.one(&tag).reset, "a port would be kept for a while");
     caller.expect_serves(&world.server.get("/v1/x"));
     // In the middle of an answer, and in the middle of a body.
     let half = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf".to_vec();
@@ -165,6 +166,7 @@ fn whoever_takes_a_request_back_ends_it_upstream() {
     caller.until(|c| c.heard(id).answer.body == b"half").expect("a half");
     caller.send(frames::number(frames::RST_STREAM, id, frames::CANCEL));
     eventually("the upstream to be left", || world.production.one(&tag).left);
+    assert!(world.production.one(&tag).reset, "a port would be kept for a while");
     let tag = crate::support::tag();
     let id = caller.ask_as_open(&world.server.request("POST", &format!("/v1/{tag}"), ""));
     caller.data(id, "half", false);

@@ -127,6 +127,7 @@ fn an_upstream_that_does_not_answer() {
     answer.expect(504, "upstream_timeout");
     took_about(started, 400);
     eventually("the upstream to be let go", || world.production.one(&tag).left);
+    assert!(world.production.one(&tag).reset, "a port would be kept for a while");
     assert_eq!(world.gateway.event(answer.id())["code"], "upstream_timeout");
     if !answer.closes() {
         connection.expect_serves(&world.server.get("/v1/x")).expect_ok();

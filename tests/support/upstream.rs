@@ -54,6 +54,8 @@ pub(crate) struct Seen {
     pub(crate) complete: bool,
     /// The gateway ended the connection.
     pub(crate) left: bool,
+    /// It did so with a reset, while nothing was said.
+    pub(crate) reset: bool,
 }
 
 impl Seen {
@@ -244,8 +246,8 @@ fn exchange(
                 wait_for("a test to say go", || go.load(Ordering::SeqCst).then_some(()));
             }
             Do::Silence => {
-                while inbox.fill().is_ok() {}
-                note(&|s| s.left = true);
+                let fault = std::iter::from_fn(|| Some(inbox.fill())).find_map(Result::err);
+                note(&|s| (s.left, s.reset) = (true, matches!(fault, Some(Fault::Cut(_)))));
                 return None;
             }
             Do::Close => return None,

@@ -353,6 +353,11 @@ impl<S: Io, D: Dial> Exchange<'_, S, D> {
         let sent = !self.uploading && self.up.done();
         // An upstream that answers before it has the whole request may not have read it at all.
         let in_step = self.plan.share && !self.answered_early;
+        // What nobody waits for any more is broken off: an end in peace would keep its port for a minute, and callers that take
+        // their requests back would use them all up.
+        if self.ended.failure.is_some() && self.phase != Phase::Upgraded {
+            self.upstream.abort();
+        }
         if whole && sent && in_step && !self.head.close && self.reply.is_empty() {
             reach::keep(self.worker, &self.seat, self.upstream);
         }
